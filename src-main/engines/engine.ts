@@ -1,0 +1,50 @@
+/**
+ * The contract of every engine. An engine lives in a worker thread, is served by serve-engine.ts, and knows nothing of the library, the window
+ * or other engines. What an engine cannot do is absent from its capabilities; it never throws "not implemented".
+ */
+import type { Disposable } from '../../src-shared/base/disposable.ts'
+import type { Event } from '../../src-shared/base/event.ts'
+import type { MachineSpec } from '../../src-shared/model/machine-spec.ts'
+import type { Client } from '../../src-shared/rpc/service.ts'
+import type { blockPort } from '../../src-shared/threads/block-port.ts'
+import type { Counters } from '../../src-shared/threads/counters.ts'
+import type { EngineCapabilities, EngineEvent, MemoryHeader } from '../../src-shared/threads/engine-thread.ts'
+
+export type BlockClient = Client<typeof blockPort>
+
+/** What the host lends a machine. */
+export interface Attachments {
+  /** By drive id; one for each drive with an image. */
+  blocks: ReadonlyMap<string, BlockClient>
+  counters: Counters
+  /** A memory state to go on from instead of booting; absolute path. */
+  memory: string | null
+}
+
+/** Bytes to and from one serial port. Output is not replayed: the console hub keeps it. */
+export interface SerialPort {
+  readonly onOutput: Event<Uint8Array>
+  /** Types bytes into the guest, as fast as its UART takes them. Resolves when they are all in its FIFO. */
+  input(bytes: Uint8Array): Promise<void>
+}
+
+type WithoutMachine<T> = T extends unknown ? Omit<T, 'machine'> : never
+export type MachineEvent = WithoutMachine<EngineEvent>
+
+export interface EngineMachine extends Disposable {
+  start(): Promise<void>
+  pause(): Promise<void>
+  resume(): Promise<void>
+  powerButton(): Promise<void>
+  reset(): Promise<void>
+  powerOff(): Promise<void>
+  /** Paused only. Durable when it resolves. */
+  saveMemory(path: string): Promise<MemoryHeader>
+  readonly serial: readonly SerialPort[]
+  readonly onEvent: Event<MachineEvent>
+}
+
+export interface Engine {
+  describe(): Promise<EngineCapabilities>
+  create(spec: MachineSpec, attach: Attachments): Promise<EngineMachine>
+}

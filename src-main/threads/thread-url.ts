@@ -1,0 +1,11 @@
+/**
+ * Where a thread's entry is: beside the built host (out/main/<name>.thread.js), or in the sources when these run as they are (tests, CLI in
+ * a checkout; Node 24 strips the types).
+ */
+const fromSource = import.meta.url.endsWith('.ts')
+
+export type ThreadName = 'embedded' | 'storage' | 'appliance'
+
+export function threadUrl(name: ThreadName): URL {
+  return new URL(fromSource ? `./${name}.thread.ts` : `./${name}.thread.js`, import.meta.url)
+}

@@ -1,0 +1,24 @@
+/** The host as the window sees it: every service of the catalogue, over whatever wire connected. */
+import { machines, metrics, settings, system, tasks, terminals } from '../../src-shared/api/index.ts'
+import type { RpcClient } from '../../src-shared/rpc/client.ts'
+import type { Client } from '../../src-shared/rpc/service.ts'
+
+export interface Host {
+  machines: Client<typeof machines>
+  metrics: Client<typeof metrics>
+  settings: Client<typeof settings>
+  system: Client<typeof system>
+  tasks: Client<typeof tasks>
+  terminals: Client<typeof terminals>
+}
+
+export function hostOf(client: RpcClient): Host {
+  return {
+    machines: client.service(machines),
+    metrics: client.service(metrics),
+    settings: client.service(settings),
+    system: client.service(system),
+    tasks: client.service(tasks),
+    terminals: client.service(terminals),
+  }
+}

@@ -1,0 +1,125 @@
+/** The machines of the library: find, make, change, run. */
+import { z } from 'zod'
+import type { WireError } from '../errors/app-error.ts'
+import { filePathSchema, machinePatchSchema, memoryMiBSchema, type MachineConfig } from '../model/machine.ts'
+import type { MachineHealth, MachineState } from '../model/machine-state.ts'
+import { nameSchema } from '../model/names.ts'
+import { call, defineService, event, stream } from '../rpc/service.ts'
+import type { TaskStarted } from './tasks.ts'
+
+/** A machine as the window and the command line see it. */
+export interface MachineView {
+  /** The config's id; for a bundle that cannot be read, an id derived from its path. */
+  id: string
+  name: string
+  /** Absolute path of the bundle. */
+  bundle: string
+  /** False for a bundle that was opened from outside of the library folder. */
+  inLibrary: boolean
+  state: MachineState
+  health: MachineHealth | null
+  /** A sentence about `health` where it is worth saying. */
+  healthDetail: string | null
+  engine: 'embedded'
+  /** Why this engine. */
+  why: string
+  /** Null for a bundle that cannot be read; `problem` says why. */
+  config: MachineConfig | null
+  problem: WireError | null
+  /** Why it last crashed or could not start; cleared by the next start. */
+  lastError: WireError | null
+  /** ISO times; null where it does not apply. */
+  startedAt: string | null
+  /** When the guest's first prompt or boot-complete mark was seen. */
+  bootedAt: string | null
+  suspendedAt: string | null
+  /** The task that works on it now. */
+  task: string | null
+}
+
+export type MachineChange = { kind: 'put'; machine: MachineView } | { kind: 'removed'; id: string }
+
+/** What a new machine is made from. */
+export const newMachineSourceSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('sample') }),
+  z.strictObject({ kind: z.literal('iso'), path: filePathSchema }),
+  /** `copy`: the image is copied into the bundle; otherwise it is used where it is. */
+  z.strictObject({ kind: z.literal('disk'), path: filePathSchema, copy: z.boolean().default(true) }),
+  z.strictObject({ kind: z.literal('floppy'), path: filePathSchema }),
+  z.strictObject({
+    kind: z.literal('kernel'),
+    kernel: filePathSchema,
+    initrd: filePathSchema.nullable().default(null),
+    cmdline: z.string().max(2047).default(''),
+  }),
+])
+export type NewMachineSource = z.output<typeof newMachineSourceSchema>
+
+export const newMachineSchema = z.strictObject({
+  name: nameSchema,
+  source: newMachineSourceSchema,
+  engine: z.enum(['auto', 'embedded']).default('auto'),
+  memoryMiB: memoryMiBSchema.optional(),
+  /** Bytes; a new empty disk beside an ISO. */
+  newDiskBytes: z
+    .number()
+    .int()
+    .min(1024 * 1024, 'A disk needs at least 1 MiB.')
+    .max(1024 ** 4, 'A disk can have at most 1 TiB.')
+    .multipleOf(512, 'A disk’s size is a multiple of 512 bytes.')
+    .optional(),
+  serialPorts: z.number().int().min(1).max(4).default(1),
+  folder: z.array(nameSchema).max(8).default([]),
+})
+export type NewMachine = z.input<typeof newMachineSchema>
+
+export interface ConsoleOpening {
+  start: number
+  end: number
+  /** False: the machine is off; the stream gives what was kept and ends. */
+  live: boolean
+  /** Changes with every start of the machine: offsets of another life mean nothing. */
+  life: string
+}
+
+const id = z.strictObject({ id: z.string() })
+
+export const machines = defineService('machines', {
+  list: call(z.strictObject({})).returns<MachineView[]>(),
+  get: call(id).returns<MachineView>(),
+  changed: event<MachineChange>(),
+
+  /** A name nobody has yet, from a wish: "Coppice Linux", "Coppice Linux 2" … */
+  suggestName: call(z.strictObject({ wish: z.string() })).returns<{ name: string }>(),
+  /** The machine appears in the library when the task is done; its result is `{ id }`. */
+  create: call(newMachineSchema).returns<TaskStarted>(),
+  duplicate: call(id.extend({ name: nameSchema })).returns<TaskStarted>(),
+  /** Hardware only while it is off; name, notes, tags and folder any time. A new name renames the bundle when it can. */
+  update: call(id.extend({ patch: machinePatchSchema })).returns<MachineView>(),
+  /** Moves the bundle to the system's trash, or the library's own where there is none. Stopped machines only. */
+  trash: call(id).returns<{ trashedTo: string }>(),
+  /** Undoes a `trash`. */
+  restore: call(z.strictObject({ trashedTo: z.string() })).returns<MachineView>(),
+  /** Shows a bundle that is somewhere else. */
+  open: call(z.strictObject({ bundle: z.string() })).returns<MachineView>(),
+  /** Forgets a bundle that was opened from somewhere else; the files stay. */
+  forget: call(id).returns<void>(),
+
+  /** Boots it, or resumes it where it is suspended. Answers when it runs. */
+  start: call(id).returns<MachineView>(),
+  pause: call(id).returns<MachineView>(),
+  resume: call(id).returns<MachineView>(),
+  powerButton: call(id).returns<MachineView>(),
+  powerOff: call(id).returns<MachineView>(),
+  reset: call(id).returns<MachineView>(),
+  suspend: call(id).returns<TaskStarted>(),
+  /** Throws the suspended state away: the machine is off, as after a power cut. */
+  discardSuspend: call(id).returns<MachineView>(),
+  /** Answers when the running guest's first prompt or boot-complete mark was seen; fails when it stops before. */
+  waitBooted: call(id).returns<MachineView>(),
+
+  /** Serial console, with all that is kept from `from` on. */
+  console: stream(id.extend({ port: z.number().int().min(0).max(3), from: z.number().int().min(0).nullable() })).returns<ConsoleOpening>(),
+  /** Types text into a serial port. */
+  type: call(id.extend({ port: z.number().int().min(0).max(3).default(0), text: z.string().max(64 * 1024) })).returns<void>(),
+})

@@ -1,0 +1,46 @@
+/** Long work: started by other services, watched and cancelled here. */
+import { z } from 'zod'
+import type { WireError } from '../errors/app-error.ts'
+import { call, defineService, event } from '../rpc/service.ts'
+
+export type TaskKind = 'create-machine' | 'duplicate-machine' | 'suspend-machine' | 'prepare-appliance'
+export type TaskState = 'running' | 'done' | 'failed' | 'cancelled'
+
+export interface Task {
+  id: string
+  kind: TaskKind
+  /** For people: "Creating “web-1”". */
+  title: string
+  /** The machine it is about. */
+  machine: string | null
+  state: TaskState
+  /** The current step, for people; '' before the first. */
+  step: string
+  /** Null while the amount of work is unknown. `unit` 'bytes' is shown as a size. */
+  progress: { done: number; total: number; unit: 'bytes' | 'steps' } | null
+  cancellable: boolean
+  startedAt: string
+  endedAt: string | null
+  error: WireError | null
+  /** By kind: create and duplicate give `{ id }` of the machine. */
+  result: { id?: string } | null
+}
+
+/** What a call that starts long work answers. */
+export interface TaskStarted {
+  task: string
+}
+
+const id = z.strictObject({ id: z.string() })
+
+export const tasks = defineService('tasks', {
+  /** Running ones and the last hundred that ended. */
+  list: call(z.strictObject({})).returns<Task[]>(),
+  changed: event<Task>(),
+  cancel: call(id).returns<void>(),
+  /** Answers when it has ended, however. */
+  wait: call(id).returns<Task>(),
+  /** Forgets those that ended. */
+  clear: call(z.strictObject({})).returns<void>(),
+  cleared: event<{ ids: string[] }>(),
+})

@@ -1,0 +1,159 @@
+/**
+ * machine.json: what a machine is, as its bundle keeps it. Transient things (state, pids, progress) never stand here.
+ * `parseMachineConfig` is the only way in: it migrates older versions, refuses newer ones, and reports every wrong field at once.
+ */
+import { z } from 'zod'
+import { AppError } from '../errors/app-error.ts'
+import { fieldErrors } from '../errors/field-errors.ts'
+import { nameSchema } from './names.ts'
+
+export const MACHINE_SCHEMA = 1
+export const MEMORY_MIB = { min: 16, max: 2047, step: 1, default: 256 } as const
+export const SERIAL_PORTS = { min: 1, max: 4 } as const
+export const MAX_DRIVES = 4
+export const MAX_NICS = 4
+export const MAX_NOTES = 64 * 1024
+
+/**
+ * A file that a machine uses: relative paths are inside its bundle (never through "..") and use "/", absolute ones are the user's own
+ * files elsewhere, which the machine refers to and never owns.
+ */
+export const filePathSchema = z
+  .string()
+  .min(1, 'Choose a file.')
+  .max(4096, 'The path is too long.')
+  .refine((path) => !path.includes('\0'), 'The path contains a control character.')
+  .refine((path) => isAbsolutePath(path) || !path.split(/[/\\]/).includes('..'), 'The path leaves the machine’s bundle.')
+
+export function isAbsolutePath(path: string): boolean {
+  return path.startsWith('/') || path.startsWith('\\\\') || /^[A-Za-z]:[\\/]/.test(path)
+}
+
+export const driveSchema = z.strictObject({
+  id: z.string().regex(/^[a-z0-9-]{1,32}$/),
+  kind: z.enum(['disk', 'cdrom', 'floppy']),
+  /** Null: an empty drive (CD and floppy only). */
+  path: filePathSchema.nullable(),
+  /** Declared here, never probed. */
+  format: z.enum(['raw']).default('raw'),
+  readOnly: z.boolean().default(false),
+})
+export type Drive = z.output<typeof driveSchema>
+
+/** A unicast MAC address, lower case, colon-separated. */
+export const macSchema = z
+  .string()
+  .regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/, 'A MAC address is six pairs of hexadecimal digits, as in 52:54:00:12:34:56.')
+  .refine((mac) => (parseInt(mac.slice(0, 2), 16) & 1) === 0, 'A network card needs a unicast MAC address: its first pair must be even.')
+
+export const nicSchema = z.strictObject({
+  id: z.string().regex(/^[a-z0-9-]{1,32}$/),
+  model: z.enum(['virtio', 'ne2k']).default('virtio'),
+  mac: macSchema,
+})
+export type Nic = z.output<typeof nicSchema>
+
+export const bootSchema = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('kernel'),
+    kernel: filePathSchema,
+    initrd: filePathSchema.nullable().default(null),
+    cmdline: z.string().max(2047, 'The kernel’s command line is longer than 2,047 characters.').default(''),
+  }),
+  z.strictObject({
+    kind: z.literal('firmware'),
+    /** Tried in this order. */
+    order: z
+      .array(z.enum(['disk', 'cdrom', 'floppy']))
+      .min(1)
+      .max(3)
+      .default(['disk', 'cdrom', 'floppy']),
+  }),
+])
+export type Boot = z.output<typeof bootSchema>
+
+export const memoryMiBSchema = z
+  .number({ error: 'Memory must be a number of MiB.' })
+  .int('Memory must be a whole number of MiB.')
+  .min(MEMORY_MIB.min, {
+    error: (issue) => `${String(issue.input)} MiB is too little memory. Give the machine at least ${MEMORY_MIB.min} MiB.`,
+  })
+  .max(MEMORY_MIB.max, {
+    error: (issue) => `${String(issue.input)} MiB is more memory than the embedded engine can give. The most is ${MEMORY_MIB.max} MiB.`,
+  })
+
+const configShape = {
+  name: nameSchema,
+  engine: z.enum(['auto', 'embedded']).default('auto'),
+  arch: z.enum(['i386', 'x86_64']).default('i386'),
+  memoryMiB: memoryMiBSchema.default(MEMORY_MIB.default),
+  boot: bootSchema,
+  drives: z.array(driveSchema).max(MAX_DRIVES, `A machine has at most ${MAX_DRIVES} drives.`).default([]),
+  nics: z.array(nicSchema).max(MAX_NICS, `A machine has at most ${MAX_NICS} network cards.`).default([]),
+  serialPorts: z
+    .number()
+    .int()
+    .min(SERIAL_PORTS.min, 'A machine has at least one serial port.')
+    .max(SERIAL_PORTS.max, `A machine has at most ${SERIAL_PORTS.max} serial ports.`)
+    .default(1),
+  /** The library folder it is shown in, as path elements. */
+  folder: z.array(nameSchema).max(8).default([]),
+  tags: z.array(z.string().trim().min(1).max(50)).max(50).default([]),
+  notes: z.string().max(MAX_NOTES, 'The notes are longer than 64 KiB.').default(''),
+}
+
+export const machineConfigSchema = z
+  .strictObject({
+    schema: z.literal(MACHINE_SCHEMA),
+    id: z.uuid(),
+    created: z.iso.datetime(),
+    /** The catalogue's name of the system it was made with, for its icon and advice: "coppice-linux". */
+    guest: z.string().max(64).nullable().default(null),
+    ...configShape,
+  })
+  .superRefine((config, context) => {
+    unique(config.drives, 'id', (at) =>
+      context.addIssue({ code: 'custom', path: ['drives', at, 'id'], message: 'Two drives have the same id.' }),
+    )
+    unique(config.nics, 'mac', (at) =>
+      context.addIssue({ code: 'custom', path: ['nics', at, 'mac'], message: 'Two network cards have the same MAC address.' }),
+    )
+    config.drives.forEach((drive, at) => {
+      if (drive.kind === 'disk' && drive.path === null)
+        context.addIssue({ code: 'custom', path: ['drives', at, 'path'], message: 'A disk needs an image file.' })
+    })
+  })
+export type MachineConfig = z.output<typeof machineConfigSchema>
+
+/** What `machines.update` may change. Every field is optional; absent ones stay. */
+export const machinePatchSchema = z.strictObject(configShape).partial()
+export type MachinePatch = z.output<typeof machinePatchSchema>
+
+function unique<T>(items: readonly T[], key: keyof T, report: (at: number) => void): void {
+  const seen = new Set<unknown>()
+  items.forEach((item, at) => {
+    if (seen.has(item[key])) report(at)
+    seen.add(item[key])
+  })
+}
+
+/** @throws AppError `corrupt` (what and where), or `newer-version` */
+export function parseMachineConfig(json: unknown): MachineConfig {
+  const version = typeof json === 'object' && json !== null ? (json as { schema?: unknown }).schema : undefined
+  if (typeof version === 'number' && version > MACHINE_SCHEMA)
+    throw new AppError(
+      'newer-version',
+      `This machine was saved by a newer Coppice (format ${version}; this one reads up to ${MACHINE_SCHEMA}). Update Coppice to open it.`,
+    )
+  const parsed = machineConfigSchema.safeParse(json)
+  if (parsed.success) return parsed.data
+  const fields = fieldErrors(parsed.error)
+  const first = fields[0]!
+  throw new AppError('corrupt', `machine.json is not valid: ${first.path === '' ? '' : `${first.path}: `}${first.message}`, { fields })
+}
+
+/** A random locally administered address under QEMU's customary prefix 52:54:00. */
+export function randomMac(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(3))
+  return ['52', '54', '00', ...[...bytes].map((byte) => byte.toString(16).padStart(2, '0'))].join(':')
+}

@@ -1,0 +1,91 @@
+/**
+ * Control of an engine's thread. The same for every engine: `src-main/engines/serve-engine.ts` serves any `Engine` over it. The embedded
+ * engine has one thread for each machine, QEMU one for all, so every call names its machine.
+ */
+import { z } from 'zod'
+import type { WireError } from '../errors/app-error.ts'
+import { machineSpecSchema } from '../model/machine-spec.ts'
+import { call, defineService, event, stream } from '../rpc/service.ts'
+
+export interface EngineCapabilities {
+  engine: 'embedded'
+  /** The engine's own version, for Doctor and memory headers: "v86 0.5.462". */
+  version: string
+  arches: ('i386' | 'x86_64')[]
+  maxMemoryMiB: number
+  maxCpus: number
+  serialPorts: number
+  maxDisks: number
+  /** What separates guest code from the host, as a sentence. */
+  isolation: string
+  features: ('pause' | 'suspend' | 'powerButton' | 'reset' | 'insertMedia')[]
+}
+
+/** Why an engine stopped running a machine. */
+export type StopReason =
+  | 'guest-poweroff' // the guest switched itself off
+  | 'powered-off' // on request
+  | 'trap' // the engine failed; see error
+
+export type EngineEvent = { machine: string } & (
+  | { kind: 'running' }
+  | { kind: 'paused' }
+  | { kind: 'stopped'; reason: StopReason; error?: WireError }
+  /** The guest restarted itself, or `reset` did. */
+  | { kind: 'rebooted' }
+  /** The guest's first prompt or boot-complete mark was seen on a serial port. `ms` since start. */
+  | { kind: 'booted'; ms: number }
+  | { kind: 'health'; health: 'working' | 'idle' | 'spinning'; detail: string }
+)
+
+/** Stands in front of a memory state, beside which it is useless without the same machine. */
+export interface MemoryHeader {
+  format: 1
+  engine: 'embedded'
+  engineVersion: string
+  machine: string
+  memoryMiB: number
+  savedAt: string
+  /** Bytes of the state file. */
+  bytes: number
+}
+
+export interface SerialOpening {
+  /** Offset (bytes since the port's birth) of the first byte that will be sent. */
+  start: number
+  /** Offset after the newest byte at the time of opening. */
+  end: number
+}
+
+const machine = z.uuid()
+const m = z.strictObject({ machine })
+
+export const engineThread = defineService('engine', {
+  describe: call(z.strictObject({})).returns<EngineCapabilities>(),
+  /** Builds the machine; it does not run yet. `blocks` has a MessagePort (block-port.ts) for each inserted drive, by drive id. */
+  create: call(
+    z.strictObject({
+      spec: machineSpecSchema,
+      blocks: z.record(z.string(), z.custom<object>()),
+      counters: z.custom<SharedArrayBuffer>((value) => value instanceof SharedArrayBuffer),
+      /** Absolute path of a memory state to go on from, instead of booting. */
+      memory: z.string().nullable(),
+    }),
+  ).returns<void>(),
+  start: call(m).returns<void>(),
+  pause: call(m).returns<void>(),
+  resume: call(m).returns<void>(),
+  /** Presses the ACPI power button; the guest decides. */
+  powerButton: call(m).returns<void>(),
+  reset: call(m).returns<void>(),
+  /** Pulls the plug. */
+  powerOff: call(m).returns<void>(),
+  /** Paused machine: flushes its disks and writes its memory state to `path` (temp + fsync + rename). */
+  saveMemory: call(m.extend({ path: z.string() })).returns<MemoryHeader>(),
+  /**
+   * A serial port: the peer's bytes are typed into the guest, the guest's come back, from `from` on where it is still kept
+   * (null: everything that is kept).
+   */
+  serial: stream(m.extend({ port: z.number().int().min(0).max(3), from: z.number().int().min(0).nullable() })).returns<SerialOpening>(),
+  events: event<EngineEvent>(),
+})
