@@ -1,6 +1,7 @@
 /** The user's choices, kept in <library>/settings.json. */
 import { z } from 'zod'
 import { MEMORY_MIB } from '../model/machine.ts'
+import { patchSchema } from '../model/patch.ts'
 import { call, defineService, event } from '../rpc/service.ts'
 
 export const settingsSchema = z.strictObject({
@@ -19,6 +20,6 @@ export type Settings = z.output<typeof settingsSchema>
 export const settings = defineService('settings', {
   get: call(z.strictObject({})).returns<Settings>(),
   /** Absent fields stay. */
-  set: call(settingsSchema.partial()).returns<Settings>(),
+  set: call(patchSchema(settingsSchema.shape)).returns<Settings>(),
   changed: event<Settings>(),
 })

@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { AppError } from '../errors/app-error.ts'
 import { fieldErrors } from '../errors/field-errors.ts'
 import { nameSchema } from './names.ts'
+import { patchSchema } from './patch.ts'
 
 export const MACHINE_SCHEMA = 1
 export const MEMORY_MIB = { min: 16, max: 2047, step: 1, default: 256 } as const
@@ -126,7 +127,7 @@ export const machineConfigSchema = z
 export type MachineConfig = z.output<typeof machineConfigSchema>
 
 /** What `machines.update` may change. Every field is optional; absent ones stay. */
-export const machinePatchSchema = z.strictObject(configShape).partial()
+export const machinePatchSchema = patchSchema(configShape)
 export type MachinePatch = z.output<typeof machinePatchSchema>
 
 function unique<T>(items: readonly T[], key: keyof T, report: (at: number) => void): void {
