@@ -170,6 +170,7 @@ class RunningTask {
     }
     if (this.#timer) clearTimeout(this.#timer)
     this.#timer = null
+    if (signal.aborted) end.step = ''
     Object.assign(this.#task, end, { cancellable: false, endedAt: new Date().toISOString() })
     return this.view()
   }
