@@ -1,7 +1,11 @@
 /** The host as the window sees it: every service of the catalogue, over whatever wire connected. */
 import { machines, metrics, settings, system, tasks, terminals } from '../../src-shared/api/index.ts'
-import type { RpcClient } from '../../src-shared/rpc/client.ts'
-import type { Client } from '../../src-shared/rpc/service.ts'
+import type { Client, Service } from '../../src-shared/rpc/service.ts'
+
+/** Whatever gives typed views of services: an RpcClient, or a HostLink that outlives it. */
+export interface ServiceSource {
+  service<S extends Service>(service: S): Client<S>
+}
 
 export interface Host {
   machines: Client<typeof machines>
@@ -12,7 +16,7 @@ export interface Host {
   terminals: Client<typeof terminals>
 }
 
-export function hostOf(client: RpcClient): Host {
+export function hostOf(client: ServiceSource): Host {
   return {
     machines: client.service(machines),
     metrics: client.service(metrics),
