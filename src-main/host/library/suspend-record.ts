@@ -1,0 +1,34 @@
+/**
+ * suspend/suspend.json: stands beside a memory state and says what it belongs to. Its presence is what makes a machine `suspended`.
+ * The drives' stamps guard against resuming onto a disk that was changed meanwhile: the guest's caches would overwrite what was changed.
+ */
+import { z } from 'zod'
+
+/** Bytes. */
+export const MAX_SUSPEND_RECORD_BYTES = 64 * 1024
+
+const driveStampSchema = z.strictObject({
+  id: z.string(),
+  bytes: z.number(),
+  /** Modification time (Unix ms) and inode: a changed time in the same inode is a change in place; another inode is a copy. */
+  modified: z.number(),
+  inode: z.number(),
+})
+export type DriveStamp = z.output<typeof driveStampSchema>
+
+export const suspendRecordSchema = z.strictObject({
+  schema: z.literal(1),
+  header: z.strictObject({
+    format: z.literal(1),
+    engine: z.literal('embedded'),
+    engineVersion: z.string(),
+    machine: z.uuid(),
+    memoryMiB: z.number(),
+    savedAt: z.iso.datetime(),
+    bytes: z.number(),
+  }),
+  /** When the guest had booted, before it was suspended; null where that was never seen. */
+  bootedAt: z.iso.datetime().nullable(),
+  drives: z.array(driveStampSchema),
+})
+export type SuspendRecord = z.output<typeof suspendRecordSchema>

@@ -1,0 +1,54 @@
+/** What the window and the command line see of a machine. */
+import type { MachineView } from '../../../src-shared/api/machines.ts'
+import type { AppError } from '../../../src-shared/errors/app-error.ts'
+import type { MachineHealth, MachineState } from '../../../src-shared/model/machine-state.ts'
+import type { Bundle } from '../library/identity.ts'
+
+/** What is true of a machine now and stands in no file. */
+export interface MachineStatus {
+  /** Null: nothing runs, the bundle says what it is. */
+  state: MachineState | null
+  health: MachineHealth | null
+  healthDetail: string | null
+  lastError: AppError | null
+  startedAt: string | null
+  bootedAt: string | null
+  task: string | null
+}
+
+export const AT_REST: Readonly<MachineStatus> = {
+  state: null,
+  health: null,
+  healthDetail: null,
+  lastError: null,
+  startedAt: null,
+  bootedAt: null,
+  task: null,
+}
+
+/** The state of a machine that nothing runs. */
+export function stateAtRest(bundle: Bundle): MachineState {
+  return bundle.problem ? 'broken' : bundle.suspended ? 'suspended' : 'off'
+}
+
+export function machineView(bundle: Bundle, status: Readonly<MachineStatus>): MachineView {
+  const suspendProblem = bundle.suspended?.problem ?? null
+  return {
+    id: bundle.id,
+    name: bundle.name,
+    bundle: bundle.folder,
+    inLibrary: bundle.inLibrary,
+    state: status.state ?? stateAtRest(bundle),
+    health: status.health,
+    healthDetail: status.healthDetail,
+    engine: 'embedded',
+    why: bundle.config?.engine === 'embedded' ? 'You chose the embedded engine.' : 'The embedded engine runs on every computer.',
+    config: bundle.config,
+    problem: bundle.problem?.toWire() ?? null,
+    lastError: (status.lastError ?? suspendProblem)?.toWire() ?? null,
+    startedAt: status.startedAt,
+    bootedAt: status.bootedAt,
+    suspendedAt: bundle.suspended?.record?.header.savedAt ?? null,
+    task: status.task,
+  }
+}
