@@ -1,0 +1,49 @@
+/** The storage thread's work: opens images, serves each on a block port, runs jobs on them. */
+import { MessagePort } from 'node:worker_threads'
+import { Emitter } from '../../src-shared/base/event.ts'
+import { AppError } from '../../src-shared/errors/app-error.ts'
+import type { Handlers } from '../../src-shared/rpc/service.ts'
+import type { BlockInfo } from '../../src-shared/threads/block-port.ts'
+import type { storageThread } from '../../src-shared/threads/storage-thread.ts'
+import { copyImage } from './jobs/copy.ts'
+import { openImage, type ImageChoice } from './open-image.ts'
+import { serveBlock, type ServedBlock } from './serve-block.ts'
+
+export class StorageService {
+  /** By handle; null while it is being opened. */
+  #open = new Map<string, ServedBlock | null>()
+  #progress = new Emitter<{ job: string; done: number; total: number }>()
+
+  readonly handlers: Handlers<typeof storageThread> = {
+    open: ({ handle, port, ...choice }) => this.#openImage(handle, port, choice),
+    close: async ({ handle }) => {
+      await this.#open.get(handle)?.close()
+    },
+    copy: ({ job, from, to }, { signal }) =>
+      copyImage(from, to, { signal, onProgress: (done, total) => this.#progress.fire({ job, done, total }) }),
+    progress: this.#progress.event,
+  }
+
+  async #openImage(handle: string, port: object, choice: ImageChoice): Promise<BlockInfo> {
+    if (!(port instanceof MessagePort)) throw new AppError('invalid-input', 'An image needs a port to be served on.')
+    try {
+      if (this.#open.has(handle)) throw new AppError('already-exists', `An image with the handle ${handle} is open already.`)
+      this.#open.set(handle, null)
+      try {
+        const device = await openImage(choice)
+        const served = serveBlock(device, port, (error) => {
+          this.#open.delete(handle)
+          if (error) console.error(`Closing “${choice.path}”: ${error instanceof Error ? error.message : String(error)}`)
+        })
+        this.#open.set(handle, served)
+        return device.info
+      } catch (error) {
+        this.#open.delete(handle)
+        throw error
+      }
+    } catch (error) {
+      port.close()
+      throw error
+    }
+  }
+}
