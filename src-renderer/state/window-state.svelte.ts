@@ -28,6 +28,7 @@ export class WindowState implements Disposable {
 
   #link: HostLink
   #store = new DisposableStore()
+  #parts = new Map<unknown, Disposable>()
 
   constructor(link: HostLink) {
     this.#link = link
@@ -54,6 +55,16 @@ export class WindowState implements Disposable {
 
   retry(): void {
     this.#link.connect()
+  }
+
+  /** What a page keeps beyond its own life (terminals, drafts): made when first asked for, ended with the window. */
+  part<T extends Disposable>(kind: new (host: Host) => T): T {
+    let part = this.#parts.get(kind) as T | undefined
+    if (!part) {
+      part = this.#store.add(new kind(this.host))
+      this.#parts.set(kind, part)
+    }
+    return part
   }
 
   async #connected(): Promise<void> {
