@@ -1,0 +1,274 @@
+/**
+ * Exactly one host per library, and how others find it.
+ *
+ * Theory of operation. A host first listens on a socket of its own, never used before and never again, and then claims the library by making
+ * `host-<n>.json`, n one above the highest there is, with link(2): that either makes the complete file or fails because somebody else made that
+ * number first. The file names the socket. The highest number counts; whether its host lives is asked by connecting. From this follows:
+ * - A claim is never seen before its socket answers, and a socket that does not answer will never answer again. So "dead" is final and a claim
+ *   that was found dead may be overtaken at leisure: of all that try the same next number one wins.
+ * - The highest file is never removed, only overtaken and then removed by the winner. A slow starter that makes a number which is no longer
+ *   the highest sees the higher one when it looks again, and steps back.
+ * Nothing depends on process ids (they are used again) or on locks (they outlive their holders). A host that ends marks its claim as
+ * closed, so that nobody has to try its socket.
+ */
+import { randomBytes } from 'node:crypto'
+import { watch, type FSWatcher } from 'node:fs'
+import { access, chmod, link, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { connect, createServer, type Socket } from 'node:net'
+import { dirname, join } from 'node:path'
+import { z } from 'zod'
+import type { Disposable } from '../../../src-shared/base/disposable.ts'
+import { Emitter, type Event } from '../../../src-shared/base/event.ts'
+import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import type { RpcServer } from '../../../src-shared/rpc/server.ts'
+import { version } from '../paths.ts'
+import { runtimeFolderFor } from './runtime-folder.ts'
+import { socketWire } from './socket-wire.ts'
+
+/** A live host answers a connection at once, even when it is busy: the system does it. */
+const CONNECT_LIMIT_MS = 3000
+const MAX_CLAIM_FILE = 64 * 1024
+
+const recordSchema = z.object({ pid: z.number().int(), version: z.string(), started: z.string(), socket: z.string().nullable() })
+/** What `host-<n>.json` holds. `socket` is null when the host has ended. */
+export type HostRecord = z.output<typeof recordSchema>
+
+export interface Claim {
+  readonly record: HostRecord
+  /** Serves the connections that wait and all that come. Call it once. */
+  serve(server: RpcServer): void
+  /** Connections that are open now. */
+  readonly clients: number
+  readonly onClientsChanged: Event<number>
+  /** The socket was removed by somebody: nobody can reach this host any more. (A login's runtime folder ends with the login.) */
+  readonly onLost: Event<void>
+  /** Closes all connections and gives the library free. Idempotent. */
+  close(): Promise<void>
+}
+
+/**
+ * Claims `library` for this process. Do it before opening the library.
+ * @throws AppError `already-exists` where a host has it (its pid in the sentence), or as runtimeFolderFor
+ */
+export async function claimLibrary(library: string): Promise<Claim> {
+  const folder = await runtimeFolderFor(library)
+  const door = await openDoor(folder)
+  const record: HostRecord = { pid: process.pid, version, started: new Date().toISOString(), socket: door.path }
+  try {
+    for (;;) {
+      const held = await findRecord(folder)
+      if (held && (await isAlive(held.record)))
+        throw new AppError('already-exists', `Coppice already runs for the library ${library} (process ${held.record.pid}).`, {
+          subject: library,
+        })
+      const n = (held?.n ?? 0) + 1
+      if (!(await publish(folder, n, record))) continue
+      const numbers = await listClaims(folder)
+      if (numbers.some((other) => other > n)) {
+        await rm(claimPath(folder, n), { force: true })
+        continue
+      }
+      for (const old of numbers) if (old < n) await removeClaim(folder, old)
+      return new HeldClaim(folder, n, record, door)
+    }
+  } catch (error) {
+    door.close()
+    throw asAppError(error, 'Claiming the library')
+  }
+}
+
+/** Whoever hosts `library` now, by its claim and its answering socket; null where nobody does. */
+export async function findHost(library: string): Promise<(HostRecord & { socket: string }) | null> {
+  const held = await findRecord(await runtimeFolderFor(library))
+  return held && held.record.socket !== null && (await isAlive(held.record)) ? { ...held.record, socket: held.record.socket } : null
+}
+
+class HeldClaim implements Claim {
+  readonly record: HostRecord
+  #folder: string
+  #n: number
+  #door: Door
+  #rpc: RpcServer | null = null
+  #served = new Map<Socket, Disposable>()
+  #onClientsChanged = new Emitter<number>()
+  #onLost = new Emitter<void>()
+  #watcher: FSWatcher
+  #closing: Promise<void> | null = null
+
+  readonly onClientsChanged = this.#onClientsChanged.event
+  readonly onLost = this.#onLost.event
+
+  constructor(folder: string, n: number, record: HostRecord, door: Door) {
+    this.#folder = folder
+    this.#n = n
+    this.record = record
+    this.#door = door
+    this.#watcher = watch(folder, { persistent: false }, (kind) => {
+      if (kind === 'rename') void this.#lookForSocket()
+    })
+    this.#watcher.on('error', () => void this.#lookForSocket())
+  }
+
+  get clients(): number {
+    return this.#served.size
+  }
+
+  serve(rpc: RpcServer): void {
+    this.#rpc = rpc
+    for (const socket of this.#door.waiting.splice(0)) this.#attach(socket)
+    this.#door.onSocket = (socket) => this.#attach(socket)
+  }
+
+  #attach(socket: Socket): void {
+    if (socket.destroyed || this.#closing || !this.#rpc) {
+      socket.destroy()
+      return
+    }
+    this.#served.set(socket, this.#rpc.attach(socketWire(socket), { kind: 'cli' }))
+    socket.once('close', () => {
+      this.#served.get(socket)?.dispose()
+      this.#served.delete(socket)
+      this.#onClientsChanged.fire(this.#served.size)
+    })
+    this.#onClientsChanged.fire(this.#served.size)
+  }
+
+  async #lookForSocket(): Promise<void> {
+    if (process.platform === 'win32' || this.#closing) return
+    const found = await access(this.#door.path).then(
+      () => true,
+      () => false,
+    )
+    if (!found && !this.#closing) this.#onLost.fire()
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  async #close(): Promise<void> {
+    this.#watcher.close()
+    await replace(this.#folder, this.#n, { ...this.record, socket: null }).catch(() => {
+      // The folder is gone: nobody can find the claim any more, which is what closing is for.
+    })
+    this.#door.close()
+    for (const connection of [...this.#served.values()]) connection.dispose()
+    this.#onClientsChanged.dispose()
+    this.#onLost.dispose()
+  }
+}
+
+/** A listening socket with a name of its own. Who knocks before `onSocket` is set waits, with what it says unread. */
+interface Door {
+  readonly path: string
+  readonly waiting: Socket[]
+  onSocket: (socket: Socket) => void
+  close(): void
+}
+
+async function openDoor(folder: string): Promise<Door> {
+  const name = `host-${randomBytes(4).toString('hex')}`
+  const path = process.platform === 'win32' ? `\\\\.\\pipe\\coppice-${randomBytes(16).toString('hex')}` : join(folder, `${name}.sock`)
+  const waiting: Socket[] = []
+  const server = createServer((socket) => {
+    socket.on('error', () => {}) // its 'close' follows, and that is what counts
+    door.onSocket(socket)
+  })
+  const door: Door = {
+    path,
+    waiting,
+    onSocket: (socket) => waiting.push(socket),
+    // Removes the socket's file too.
+    close: () => {
+      server.close()
+      for (const socket of waiting.splice(0)) socket.destroy()
+    },
+  }
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(path, resolve)
+  })
+  if (process.platform !== 'win32') await chmod(path, 0o600)
+  return door
+}
+
+function claimPath(folder: string, n: number): string {
+  return join(folder, `host-${n}.json`)
+}
+
+/** Numbers of all claims, ascending. */
+async function listClaims(folder: string): Promise<number[]> {
+  const numbers = (await readdir(folder)).map((name) => Number(/^host-([1-9]\d{0,14})\.json$/.exec(name)?.[1]))
+  return numbers.filter((n) => !Number.isNaN(n)).sort((a, b) => a - b)
+}
+
+/** The claim that counts. One that cannot be read (a power cut before it was on disk) counts as closed. */
+async function findRecord(folder: string): Promise<{ n: number; record: HostRecord } | null> {
+  for (;;) {
+    const n = (await listClaims(folder)).at(-1)
+    if (n === undefined) return null
+    const record = await readRecord(folder, n)
+    if (record === 'gone') continue // overtaken just now
+    return { n, record }
+  }
+}
+
+async function readRecord(folder: string, n: number): Promise<HostRecord | 'gone'> {
+  try {
+    const text = await readFile(claimPath(folder, n), 'utf8')
+    return recordSchema.parse(JSON.parse(text.slice(0, MAX_CLAIM_FILE)))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'gone'
+    return { pid: 0, version: '', started: '', socket: null }
+  }
+}
+
+/** Makes claim `n`, complete at once. False where it exists already. */
+async function publish(folder: string, n: number, record: HostRecord): Promise<boolean> {
+  const draft = await writeDraft(folder, record)
+  try {
+    await link(draft, claimPath(folder, n))
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  } finally {
+    await rm(draft, { force: true })
+  }
+}
+
+async function replace(folder: string, n: number, record: HostRecord): Promise<void> {
+  await rename(await writeDraft(folder, record), claimPath(folder, n))
+}
+
+async function writeDraft(folder: string, record: HostRecord): Promise<string> {
+  const draft = join(folder, `draft-${randomBytes(8).toString('hex')}`)
+  await writeFile(draft, `${JSON.stringify(record)}\n`, { mode: 0o600, flag: 'wx' })
+  return draft
+}
+
+/** An overtaken claim and the socket that its dead host left. */
+async function removeClaim(folder: string, n: number): Promise<void> {
+  const record = await readRecord(folder, n)
+  if (record !== 'gone' && record.socket !== null && dirname(record.socket) === folder) await rm(record.socket, { force: true })
+  await rm(claimPath(folder, n), { force: true })
+}
+
+/** True unless the system says that nobody listens: a host too busy to take the connection is alive. */
+function isAlive(record: HostRecord): Promise<boolean> {
+  const { socket: path } = record
+  if (path === null) return Promise.resolve(false)
+  return new Promise((resolve) => {
+    const socket = connect(path)
+    const done = (alive: boolean): void => {
+      socket.destroy()
+      resolve(alive)
+    }
+    socket.setTimeout(CONNECT_LIMIT_MS, () => done(true))
+    socket.once('connect', () => done(true))
+    socket.once('error', (error: NodeJS.ErrnoException) => done(!DEAD.has(error.code ?? '')))
+  })
+}
+
+/** ENOTSOCK, ENOTDIR: something else stands there now. */
+const DEAD = new Set(['ENOENT', 'ECONNREFUSED', 'ENOTSOCK', 'ENOTDIR'])

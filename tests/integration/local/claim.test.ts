@@ -1,0 +1,130 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { claimLibrary, findHost, type Claim } from '../../../src-main/app/local/claim.ts'
+import { runtimeFolderFor } from '../../../src-main/app/local/runtime-folder.ts'
+
+const CHILD = fileURLToPath(new URL('./claim-child.ts', import.meta.url))
+
+let folder: string
+let library: string
+let runtimeBefore: string | undefined
+const claims: Claim[] = []
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cl-'))
+  library = join(folder, 'library')
+  runtimeBefore = process.env['XDG_RUNTIME_DIR']
+  process.env['XDG_RUNTIME_DIR'] = folder
+})
+afterEach(async () => {
+  for (const claim of claims.splice(0)) await claim.close()
+  if (runtimeBefore === undefined) delete process.env['XDG_RUNTIME_DIR']
+  else process.env['XDG_RUNTIME_DIR'] = runtimeBefore
+  await rm(folder, { recursive: true })
+})
+
+async function claim(): Promise<Claim> {
+  const made = await claimLibrary(library)
+  claims.push(made)
+  return made
+}
+
+describe('claimLibrary', () => {
+  it('is found while it lives and not after', async () => {
+    expect(await findHost(library)).toBeNull()
+    const held = await claim()
+    expect(await findHost(library)).toEqual(held.record)
+    expect(held.record).toMatchObject({ pid: process.pid, version: expect.stringMatching(/^\d+\.\d+\.\d+/) as string })
+    await held.close()
+    expect(await findHost(library)).toBeNull()
+    expect((await readdir(await runtimeFolderFor(library))).filter((name) => name.endsWith('.sock'))).toEqual([])
+  })
+
+  it('keeps its files from other users', async () => {
+    const held = await claim()
+    const runtime = await runtimeFolderFor(library)
+    expect((await stat(runtime)).mode & 0o777).toBe(0o700)
+    expect((await stat(join(runtime, 'host-1.json'))).mode & 0o777).toBe(0o600)
+    expect((await stat(held.record.socket!)).mode & 0o777).toBe(0o600)
+  })
+
+  it('refuses a second host and says which process has the library', async () => {
+    await claim()
+    await expect(claim()).rejects.toMatchObject({
+      code: 'already-exists',
+      message: expect.stringContaining(`process ${process.pid}`) as string,
+    })
+    expect((await readdir(await runtimeFolderFor(library))).filter((name) => name.endsWith('.sock'))).toHaveLength(1)
+  })
+
+  it('can be had again after a close, any number of times, without leaving files', async () => {
+    for (let round = 0; round < 5; round++) await (await claim()).close()
+    const runtime = await runtimeFolderFor(library)
+    expect(await readdir(runtime)).toEqual(['host-5.json'])
+    expect(JSON.parse(await readFile(join(runtime, 'host-5.json'), 'utf8'))).toMatchObject({ socket: null })
+  })
+
+  it('overtakes a host that was killed, and removes what it left', async () => {
+    const child = fork(CHILD, [library], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    expect((await once(child, 'message'))[0]).toMatchObject({ won: true })
+    expect(await findHost(library)).toMatchObject({ pid: child.pid })
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    expect(await findHost(library)).toBeNull()
+    const held = await claim()
+    expect(await findHost(library)).toMatchObject({ pid: process.pid })
+    expect((await readdir(await runtimeFolderFor(library))).sort()).toEqual(['host-2.json', held.record.socket!.split('/').at(-1)!].sort())
+  })
+
+  it('takes a claim file that a power cut emptied for a closed one', async () => {
+    const runtime = await runtimeFolderFor(library)
+    await writeFile(join(runtime, 'host-7.json'), '')
+    await claim()
+    expect(await findHost(library)).toMatchObject({ pid: process.pid })
+  })
+
+  it('lets exactly one of many win, over a dead host too', async () => {
+    for (let round = 0; round < 3; round++) {
+      const contenders = Array.from({ length: 12 }, () => claimLibrary(library))
+      const results = await Promise.allSettled(contenders)
+      const won = results.filter((result) => result.status === 'fulfilled')
+      const lost = results.filter((result) => result.status === 'rejected')
+      expect(won).toHaveLength(1)
+      for (const result of lost) expect(result.reason).toMatchObject({ code: 'already-exists' })
+      expect(await findHost(library)).toEqual(won[0]!.value.record)
+      await won[0]!.value.close()
+    }
+  })
+
+  it('lets exactly one of several processes win when the last host was killed', async () => {
+    const start = (): { child: ReturnType<typeof fork>; answer: Promise<{ won: boolean }> } => {
+      const child = fork(CHILD, [library], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+      return { child, answer: once(child, 'message').then(([message]) => message as { won: boolean }) }
+    }
+    const first = start()
+    await first.answer
+    first.child.kill('SIGKILL')
+    await once(first.child, 'exit')
+    const contenders = Array.from({ length: 4 }, start)
+    const answers = await Promise.all(contenders.map(({ answer }) => answer))
+    try {
+      expect(answers.filter(({ won }) => won)).toHaveLength(1)
+    } finally {
+      for (const { child } of contenders) child.kill('SIGKILL')
+      await Promise.all(contenders.map(({ child }) => (child.exitCode === null && child.signalCode === null ? once(child, 'exit') : null)))
+    }
+  })
+
+  it('tells when its socket was taken away', async () => {
+    const held = await claim()
+    const lost = new Promise<void>((resolve) => held.onLost(resolve))
+    await rm(await runtimeFolderFor(library), { recursive: true })
+    await lost
+    await held.close()
+  })
+})
