@@ -105,7 +105,8 @@ export class WireByteStream implements ByteStream {
       }
       const size = Math.min(bytes.length - at, this.#credit, MAX_CHUNK)
       this.#credit -= size
-      this.#transport.data(bytes.slice(at, at + size))
+      // A copy of its own, also of a Node Buffer (whose slice would share memory that cannot change hands).
+      this.#transport.data(new Uint8Array(bytes.subarray(at, at + size)))
       at += size
     }
   }

@@ -1,0 +1,135 @@
+/** From a spec to a machine that stands before its first instruction, or where its memory state left it. */
+import { MiB } from '../../../src-shared/base/units.ts'
+import { AppError, asAppError, type FieldError } from '../../../src-shared/errors/app-error.ts'
+import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
+import type { Counters } from '../../../src-shared/threads/counters.ts'
+import type { Attachments, BlockClient } from '../engine.ts'
+import { BlockDisk } from './block-disk.ts'
+import { readFirmware, readKernelBoot } from './boot-files.ts'
+import { EmbeddedMachine } from './embedded-machine.ts'
+import { trapped } from './faults.ts'
+import { FloppyDisk } from './floppy-disk.ts'
+import { readMemory } from './memory.ts'
+import { emptyUarts, provideImageData } from './patches.ts'
+import { createEmulator, V86_VERSION, type V86Disk, type V86Options } from './v86.ts'
+
+const VIDEO_MEMORY = 8 * MiB
+
+/** What v86 can hold. */
+const MOST = { disk: 2, cdrom: 1, floppy: 2 } as const
+const MOST_NICS = 1
+
+export async function buildMachine(spec: MachineSpec, attach: Attachments): Promise<EmbeddedMachine> {
+  checkSpec(spec)
+  const memory = spec.memoryMiB * MiB
+  const firmware = await readFirmware(spec.firmware)
+  const boot = spec.boot.kind === 'kernel' ? await readKernelBoot(spec.boot, memory) : null
+  const saved =
+    attach.memory === null
+      ? null
+      : await readMemory(attach.memory, { engineVersion: V86_VERSION, machine: spec.id, memoryMiB: spec.memoryMiB })
+  const drives = await openDrives(spec, attach)
+  provideImageData()
+  // A machine that goes on must not see its clock run backwards: timers would wait until it caught up.
+  const clockOffset = saved === null ? 0 : saved.clockMs - performance.now()
+  const clock = (): number => performance.now() + clockOffset
+  const nic = spec.nics[0]
+  const emulator = await createEmulator(
+    {
+      memory_size: memory,
+      vga_memory_size: VIDEO_MEMORY,
+      bios: { buffer: firmware.bios },
+      vga_bios: { buffer: firmware.vgaBios },
+      ...(boot && { bzimage: { buffer: boot.kernel }, cmdline: boot.cmdline }),
+      ...(boot?.initrd && { initrd: { buffer: boot.initrd } }),
+      ...(spec.boot.kind === 'firmware' && { boot_order: bootOrder(spec.boot.order) }),
+      ...drives.slots,
+      uart1: spec.serialPorts > 1,
+      uart2: spec.serialPorts > 2,
+      uart3: spec.serialPorts > 3,
+      acpi: true,
+      net_device: { type: nic?.model ?? 'none' },
+    },
+    clock,
+  )
+  const machine = new EmbeddedMachine({ spec, counters: attach.counters, emulator, disks: drives.disks, clock })
+  for (const [index, floppy] of [drives.slots.fda, drives.slots.fdb].entries()) {
+    if (floppy instanceof FloppyDisk) emulator.v86.cpu.devices.fdc.drives[index]!.read_only = floppy.readOnly
+  }
+  if (saved) {
+    try {
+      emulator.v86.restore_state(saved.state)
+    } catch (error) {
+      throw new AppError(
+        'corrupt',
+        'The saved memory of the machine does not fit its hardware. Discard it and start the machine anew.',
+        {},
+        trapped(error),
+      )
+    }
+    emptyUarts(emulator.v86.cpu)
+  }
+  return machine
+}
+
+function checkSpec(spec: MachineSpec): void {
+  const fields: FieldError[] = []
+  const refuse = (path: string, message: string): void => void fields.push({ path, message })
+  if (spec.arch !== 'i386') refuse('arch', 'The embedded engine runs 32-bit x86 guests (i386) only. Choose a 32-bit system.')
+  for (const [kind, most] of Object.entries(MOST)) {
+    const excess = spec.drives.flatMap((drive, at) => (drive.kind === kind ? [at] : [])).slice(most)
+    for (const at of excess)
+      refuse(
+        `drives.${at}`,
+        `The embedded engine has room for ${most} ${kind === 'cdrom' ? 'CD' : kind} ${most === 1 ? 'drive' : 'drives'}.`,
+      )
+  }
+  if (spec.nics.length > MOST_NICS) refuse(`nics.${MOST_NICS}`, 'The embedded engine has room for one network card.')
+  if (fields.length > 0) throw new AppError('unsupported', fields.map((field) => field.message).join(' '), { fields })
+}
+
+interface Drives {
+  slots: Pick<V86Options, 'hda' | 'hdb' | 'cdrom' | 'fda' | 'fdb'>
+  disks: BlockDisk[]
+}
+
+async function openDrives(spec: MachineSpec, attach: Attachments): Promise<Drives> {
+  const drives: Drives = { slots: {}, disks: [] }
+  const free = { disk: ['hda', 'hdb'], cdrom: ['cdrom'], floppy: ['fda', 'fdb'] } satisfies Record<string, (keyof Drives['slots'])[]>
+  for (const drive of spec.drives) {
+    const slot = free[drive.kind].shift() as keyof Drives['slots']
+    if (!drive.inserted) continue
+    const blocks = attach.blocks.get(drive.id)
+    if (!blocks) throw new AppError('internal', `Drive ${drive.id} came without its block port.`)
+    drives.slots[slot] = await openDrive(drive, blocks, attach.counters, drives)
+  }
+  return drives
+}
+
+async function openDrive(drive: MachineSpec['drives'][number], blocks: BlockClient, counters: Counters, drives: Drives): Promise<V86Disk> {
+  const options = {
+    sectorSize: drive.kind === 'cdrom' ? (2048 as const) : (512 as const),
+    counters,
+    onError: (error: AppError) => console.error(`Drive ${drive.id}: ${error.message} ${error.toWire().details?.technical ?? ''}`),
+  }
+  try {
+    if (drive.kind === 'floppy') {
+      const floppy = await FloppyDisk.open(blocks, options)
+      drives.disks.push(floppy.disk)
+      return floppy
+    }
+    const disk = await BlockDisk.open(blocks, options)
+    if (disk.byteLength === 0) throw new AppError('corrupt', `The image of drive ${drive.id} is empty.`, { subject: drive.id })
+    drives.disks.push(disk)
+    return disk
+  } catch (error) {
+    throw asAppError(error, `Opening drive ${drive.id}`)
+  }
+}
+
+const BOOT_DEVICE = { floppy: 1, disk: 2, cdrom: 3 } as const
+
+/** CMOS 0x3d and 0x38 as SeaBIOS reads them: first device in the lowest nibble, then the second and third. */
+export function bootOrder(order: readonly (keyof typeof BOOT_DEVICE)[]): number {
+  return order.reduce((value, device, at) => value | (BOOT_DEVICE[device] << (4 * at)), 0)
+}

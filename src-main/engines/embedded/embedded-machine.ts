@@ -1,0 +1,229 @@
+/**
+ * One running machine. Theory of operation: v86's main loop runs in turns of about a millisecond on this thread's event loop. Everything that
+ * is watched (serial output, counters, health) is looked at between two turns, so that a paused machine costs nothing and an idle one has
+ * no timers beside the guest's own.
+ */
+import { Emitter } from '../../../src-shared/base/event.ts'
+import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
+import type { Counters } from '../../../src-shared/threads/counters.ts'
+import type { MemoryHeader, StopReason } from '../../../src-shared/threads/engine-thread.ts'
+import type { EngineMachine, MachineEvent } from '../engine.ts'
+import type { BlockDisk } from './block-disk.ts'
+import { trapped } from './faults.ts'
+import { HealthMonitor } from './health-monitor.ts'
+import { writeMemory } from './memory.ts'
+import {
+  InstructionCounter,
+  patchDisks,
+  patchMainLoop,
+  pressPowerButton,
+  repairAcpi,
+  repairReset,
+  setUpNic,
+  watchPowerOff,
+  type FlushableDisk,
+} from './patches.ts'
+import { EmbeddedSerial } from './serial.ts'
+import { V86_VERSION, type Clock, type Emulator } from './v86.ts'
+
+/** How often counters are brought up to date while the machine runs. */
+const PUBLISH_MS = 250
+
+export interface MachineParts {
+  spec: MachineSpec
+  counters: Counters
+  emulator: Emulator
+  disks: BlockDisk[]
+  clock: Clock
+}
+
+type State = 'built' | 'running' | 'paused' | 'stopping' | 'stopped'
+
+export class EmbeddedMachine implements EngineMachine {
+  readonly serial: readonly EmbeddedSerial[]
+  #parts: MachineParts
+  #state: State = 'built'
+  #onEvent = new Emitter<MachineEvent>()
+  #instructions: InstructionCounter
+  #health: HealthMonitor
+  #cpuBefore = process.threadCpuUsage()
+  #haltedSince: number | null = null
+  #haltedMs = 0
+  #turns = 0
+  #nextPublish = 0
+
+  readonly onEvent = this.#onEvent.event
+
+  constructor(parts: MachineParts) {
+    this.#parts = parts
+    const core = parts.emulator.v86
+    const { cpu } = core
+    repairAcpi(cpu)
+    watchPowerOff(cpu, () => void this.#stop('guest-poweroff'))
+    repairReset(cpu, parts.spec.boot.kind === 'kernel', () => this.#rebooted())
+    if (parts.spec.nics[0]) setUpNic(cpu, parts.spec.nics[0].mac)
+    const ours = new Set<unknown>(parts.disks)
+    patchDisks(cpu, (disk) => (ours.has(disk) ? (disk as FlushableDisk) : null))
+    this.serial = Array.from({ length: parts.spec.serialPorts }, (_, index) => new EmbeddedSerial(cpu, index, parts.counters))
+    this.#instructions = new InstructionCounter(cpu)
+    this.#health = new HealthMonitor(parts.emulator, parts.counters)
+    patchMainLoop(core, {
+      before: () => this.#beforeTurn(),
+      after: (halted) => this.#afterTurn(halted),
+      fault: (error) => this.trap(error),
+    })
+  }
+
+  get stopped(): boolean {
+    return this.#state === 'stopped' || this.#state === 'stopping'
+  }
+
+  start(): Promise<void> {
+    this.#expect(['built'], 'started')
+    this.#run()
+    return Promise.resolve()
+  }
+
+  async pause(): Promise<void> {
+    this.#expect(['running'], 'paused')
+    this.#state = 'paused'
+    await this.#halt()
+    this.#onEvent.fire({ kind: 'paused' })
+  }
+
+  resume(): Promise<void> {
+    this.#expect(['paused'], 'resumed')
+    this.#run()
+    return Promise.resolve()
+  }
+
+  powerButton(): Promise<void> {
+    this.#expect(['running'], 'asked to shut down')
+    pressPowerButton(this.#parts.emulator.v86.cpu)
+    return Promise.resolve()
+  }
+
+  reset(): Promise<void> {
+    this.#expect(['running', 'paused'], 'reset')
+    this.#parts.emulator.v86.restart()
+    return Promise.resolve()
+  }
+
+  async powerOff(): Promise<void> {
+    this.#expect(['built', 'running', 'paused'], 'switched off')
+    await this.#stop('powered-off')
+  }
+
+  async saveMemory(path: string): Promise<MemoryHeader> {
+    this.#expect(['paused'], 'suspended')
+    const { spec, disks, emulator, clock } = this.#parts
+    for (const disk of disks) await disk.idle()
+    await this.#flushDisks()
+    const owner = { engineVersion: V86_VERSION, machine: spec.id, memoryMiB: spec.memoryMiB }
+    return writeMemory(path, owner, emulator.v86.save_state(), clock())
+  }
+
+  /** v86 failed: the machine ends here, with the cause kept. */
+  trap(error: unknown): void {
+    if (!this.stopped) void this.#stop('trap', trapped(error))
+  }
+
+  dispose(): void {
+    this.#state = 'stopped'
+    this.#parts.emulator.v86.stop()
+    for (const port of this.serial) port.close()
+    this.#onEvent.dispose()
+  }
+
+  #run(): void {
+    this.#state = 'running'
+    this.#cpuBefore = process.threadCpuUsage()
+    this.#haltedSince = null
+    this.#nextPublish = 0
+    this.#health.begin()
+    this.#parts.emulator.v86.run()
+    for (const port of this.serial) port.feed()
+    this.#onEvent.fire({ kind: 'running' })
+  }
+
+  /** Resolves when v86 executes nothing any more. */
+  #halt(): Promise<void> {
+    const { emulator } = this.#parts
+    const core = emulator.v86
+    if (!core.running) return Promise.resolve()
+    return new Promise((resolve) => {
+      const stopped = (): void => {
+        emulator.remove_listener('emulator-stopped', stopped)
+        this.#publish(performance.now())
+        resolve()
+      }
+      emulator.add_listener('emulator-stopped', stopped)
+      core.stop()
+      // A halted guest may sleep for long: come round now.
+      core.next_tick(0)
+    })
+  }
+
+  async #stop(reason: StopReason, cause?: AppError): Promise<void> {
+    this.#state = 'stopping'
+    let error = cause
+    // After a trap the main loop does not come round again.
+    if (reason !== 'trap') await this.#halt()
+    for (const port of this.serial) port.close()
+    try {
+      await this.#flushDisks()
+    } catch (failed) {
+      error ??= asAppError(failed, 'Writing the last data of the machine’s disks')
+    }
+    this.#state = 'stopped'
+    this.#onEvent.fire({ kind: 'stopped', reason, ...(error ? { error: error.toWire() } : {}) })
+  }
+
+  async #flushDisks(): Promise<void> {
+    await Promise.all(this.#parts.disks.map((disk) => disk.flushed()))
+  }
+
+  #rebooted(): void {
+    this.#health.rebooted()
+    this.#onEvent.fire({ kind: 'rebooted' })
+  }
+
+  #beforeTurn(): void {
+    this.#turns++
+    if (this.#haltedSince === null) return
+    this.#haltedMs += performance.now() - this.#haltedSince
+    this.#haltedSince = null
+  }
+
+  #afterTurn(halted: boolean): void {
+    for (const port of this.serial) port.flush()
+    if (this.#state !== 'running') return
+    const now = performance.now()
+    if (halted) this.#haltedSince = now
+    else this.#health.sample(now)
+    if (now >= this.#nextPublish) this.#publish(now)
+  }
+
+  #publish(now: number): void {
+    this.#nextPublish = now + PUBLISH_MS
+    const { counters, emulator } = this.#parts
+    const cpu = process.threadCpuUsage(this.#cpuBefore)
+    this.#cpuBefore = process.threadCpuUsage()
+    counters.add('cpuMicros', cpu.user + cpu.system)
+    counters.set('instructions', this.#instructions.read())
+    counters.add('heartbeats', this.#turns)
+    this.#turns = 0
+    counters.add('haltedMicros', Math.round(this.#haltedMs * 1000))
+    this.#haltedMs = 0
+    counters.set('memoryBytes', emulator.v86.cpu.wasm_memory.buffer.byteLength)
+    const verdict = this.#health.judge(now)
+    if (verdict && this.#state === 'running') this.#onEvent.fire({ kind: 'health', ...verdict })
+  }
+
+  #expect(states: readonly State[], what: string): void {
+    if (states.includes(this.#state)) return
+    const now = { built: 'not started yet', running: 'running', paused: 'paused', stopping: 'switching off', stopped: 'off' }[this.#state]
+    throw new AppError('wrong-state', `The machine cannot be ${what} now: it is ${now}.`)
+  }
+}

@@ -1,0 +1,194 @@
+/**
+ * The part of v86 that we use, typed by ourselves: its own typings leave out everything inside `emulator.v86`, and that is where the patches
+ * work. Pinned to one exact version (package.json); `tests/unit/engines/embedded/patches.test.ts` fails when a new one changes a name here.
+ */
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { V86 } from 'v86'
+
+const require = createRequire(import.meta.url)
+
+/** "v86 0.5.462": also what a memory state must have been written by. */
+export const V86_VERSION = `v86 ${(require('v86/package.json') as { version: string }).version.replace(/\+.*/, '')}`
+
+/** Where v86's WebAssembly is: beside its JavaScript, from sources as from a bundle (v86 stays an external dependency). */
+const wasmPath = require.resolve('v86/build/v86.wasm')
+
+/** What v86 wants of a disk, CD or floppy. Offsets and lengths are in bytes. */
+export interface V86Disk {
+  readonly byteLength: number
+  /** Called by v86 once; must call `onload`. */
+  load(): void
+  onload?: (event: object) => void
+  get(offset: number, length: number, done: (bytes: Uint8Array) => void): void
+  set(offset: number, bytes: Uint8Array, done: () => void): void
+  get_and_cache(offset: number, length: number, done: (bytes: Uint8Array) => void): void
+  get_from_cache(offset: number, length: number): Uint8Array | undefined
+  get_state(): unknown[]
+  set_state(state: unknown[]): void
+}
+
+export interface IoPort {
+  read8(this: unknown): number
+  write8(this: unknown, value: number): void
+  write16(this: unknown, value: number): void
+  device: object
+}
+
+export interface Io {
+  ports: IoPort[]
+  register_read(port: number, device: object, read8: () => number, read16?: () => number, read32?: () => number): void
+}
+
+export interface Acpi {
+  status: number
+  pm1_status: number
+  pm1_enable: number
+  gpe: Uint8Array
+}
+
+export interface Uart {
+  input: number[]
+  line_control: number
+  baud_rate: number
+  modem_control: number
+  lsr: number
+  data_received(byte: number): void
+  write_data(byte: number): void
+  ThrowInterrupt(line: number): void
+  ClearInterrupt(line: number): void
+}
+
+export interface IdeChannel {
+  master: IdeInterface
+  slave: IdeInterface
+  dma_status: number
+}
+
+export interface IdeInterface {
+  readonly buffer: V86Disk | null
+  readonly channel: IdeChannel
+  readonly is_atapi: boolean
+  readonly data: Uint8Array
+  status_reg: number
+  error_reg: number
+  current_command: number
+  push_irq(): void
+  ata_command(command: number): void
+  create_identify_packet(): void
+  read_buffer(start: number, length: number, done: (bytes: Uint8Array) => void): void
+  cancel_io_operations(): void
+  atapi_check_condition_response(senseKey: number, additionalSense: number): void
+}
+
+export interface Cpu {
+  io: Io
+  devices: {
+    acpi?: Acpi
+    ide: { primary?: IdeChannel; secondary?: IdeChannel }
+    fdc: { drives: { read_only: boolean }[] }
+    virtio_net?: { mac: Uint8Array; status: number }
+    net?: { mac: Uint8Array; memory: Uint8Array }
+    uart0: Uart
+    uart1?: Uart
+    uart2?: Uart
+    uart3?: Uart
+  }
+  wasm_memory: WebAssembly.Memory
+  mem8: Uint8Array
+  memory_size: Uint32Array
+  /** Wraps at 2^32. */
+  instruction_counter: Uint32Array
+  in_hlt: Uint8Array
+  cpl: Uint8Array
+  /** Physical address of the instruction at which the processor stands. */
+  instruction_pointer: Int32Array
+  flags: Int32Array
+  cr: Int32Array
+  main_loop(): number
+  device_raise_irq(irq: number): void
+  reboot_internal(): void
+  pack_memory(): { bitmap: object; packed_memory: Uint8Array }
+  unpack_memory(bitmap: object, packed: Uint8Array): void
+  jit_clear_cache(): void
+}
+
+/** v86's main loop. */
+export interface Core {
+  readonly cpu: Cpu
+  running: boolean
+  stopping: boolean
+  idle: boolean
+  do_tick(): void
+  next_tick(ms: number): void
+  yield(ms: number, tick: number): void
+  yield_callback(tick: number): void
+  run(): void
+  stop(): void
+  restart(): void
+  save_state(): ArrayBuffer
+  restore_state(state: ArrayBuffer): void
+}
+
+export interface Emulator {
+  readonly v86: Core
+  readonly screen_adapter: { get_text_screen(): string[] }
+  add_listener(event: string, listener: (value: never) => void): void
+  remove_listener(event: string, listener: (value: never) => void): void
+}
+
+export interface V86Options {
+  memory_size: number
+  vga_memory_size: number
+  bios: { buffer: ArrayBuffer }
+  vga_bios: { buffer: ArrayBuffer }
+  bzimage?: { buffer: ArrayBuffer }
+  initrd?: { buffer: ArrayBuffer }
+  cmdline?: string
+  boot_order?: number
+  hda?: V86Disk
+  hdb?: V86Disk
+  cdrom?: V86Disk
+  fda?: V86Disk
+  fdb?: V86Disk
+  uart1?: boolean
+  uart2?: boolean
+  uart3?: boolean
+  acpi: boolean
+  net_device: { type: 'virtio' | 'ne2k' | 'none' }
+}
+
+/** Replaces v86's clock (milliseconds that only grow). */
+export type Clock = () => number
+
+/**
+ * Builds a machine up to, not including, its first instruction. v86 reports nothing that goes wrong while it builds: such a fault appears
+ * as an unhandled rejection of the thread.
+ */
+export async function createEmulator(options: V86Options, clock: Clock): Promise<Emulator> {
+  const wasm = await readFile(wasmPath)
+  return new Promise((resolve, reject) => {
+    const emulator = new V86({
+      ...(options as object),
+      wasm_fn: async (imports: { env: Record<string, unknown> }) => {
+        try {
+          imports.env['microtick'] = clock
+          const { instance } = await WebAssembly.instantiate(wasm, imports as WebAssembly.Imports)
+          return instance.exports
+        } catch (error) {
+          reject(error as Error)
+          throw error
+        }
+      },
+      autostart: false,
+      disable_keyboard: true,
+      disable_mouse: true,
+      disable_speaker: true,
+    } as unknown as ConstructorParameters<typeof V86>[0]) as unknown as Emulator
+    emulator.add_listener('emulator-loaded', () => {
+      // Devices read the clock from the main loop's class.
+      ;(emulator.v86.constructor as unknown as { microtick: Clock }).microtick = clock
+      resolve(emulator)
+    })
+  })
+}

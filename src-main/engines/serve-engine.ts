@@ -1,0 +1,84 @@
+/**
+ * Serves any Engine to the host over a thread's wire. What all engines have in common is here: machines by id, their consoles, the first
+ * prompt, and block ports.
+ */
+import type { MessagePort } from 'node:worker_threads'
+import { DisposableStore } from '../../src-shared/base/disposable.ts'
+import { Emitter } from '../../src-shared/base/event.ts'
+import { AppError } from '../../src-shared/errors/app-error.ts'
+import { RpcClient } from '../../src-shared/rpc/client.ts'
+import type { RpcServer } from '../../src-shared/rpc/server.ts'
+import { nodePort, portWire } from '../../src-shared/rpc/wires/message-port-wire.ts'
+import { blockPort } from '../../src-shared/threads/block-port.ts'
+import { Counters } from '../../src-shared/threads/counters.ts'
+import { engineThread, type EngineEvent } from '../../src-shared/threads/engine-thread.ts'
+import { ConsoleHub } from './console-hub.ts'
+import type { BlockClient, Engine, EngineMachine } from './engine.ts'
+
+interface Served {
+  machine: EngineMachine
+  consoles: ConsoleHub
+  store: DisposableStore
+  /** Goes on from a memory state: what booted then is still booted. */
+  resumed: boolean
+}
+
+export function serveEngine(server: RpcServer, engine: Engine): void {
+  const machines = new Map<string, Served>()
+  const events = new Emitter<EngineEvent>()
+  const find = (id: string): Served => {
+    const served = machines.get(id)
+    if (!served) throw new AppError('not-found', 'The engine does not know this machine. It was not started here, or it has ended.')
+    return served
+  }
+  const tell = (id: string, event: DistributiveOmit<EngineEvent, 'machine'>): void => events.fire({ machine: id, ...event })
+
+  server.register(engineThread, {
+    describe: () => engine.describe(),
+    create: async ({ spec, blocks, counters, memory }) => {
+      machines.get(spec.id)?.store.dispose()
+      machines.delete(spec.id)
+      const store = new DisposableStore()
+      try {
+        const clients = new Map(Object.entries(blocks).map(([drive, port]) => [drive, blockClient(port as MessagePort, store)]))
+        const machine = await engine.create(spec, { blocks: clients, counters: new Counters(counters), memory })
+        const consoles = store.add(new ConsoleHub(machine.serial, spec.logFolder))
+        store.add(machine)
+        consoles.onBooted((ms) => tell(spec.id, { kind: 'booted', ms }))
+        machine.onEvent((event) => {
+          if (event.kind === 'rebooted') consoles.watchBoot()
+          if (event.kind !== 'stopped') return tell(spec.id, event)
+          // The last output is on its way to readers and logs before anyone hears that the machine is off.
+          void consoles.end().then(() => {
+            tell(spec.id, event)
+            store.dispose()
+          })
+        })
+        machines.set(spec.id, { machine, consoles, store, resumed: memory !== null })
+      } catch (error) {
+        store.dispose()
+        throw error
+      }
+    },
+    start: async ({ machine }) => {
+      const served = find(machine)
+      if (!served.resumed) served.consoles.watchBoot()
+      await served.machine.start()
+      if (served.resumed) tell(machine, { kind: 'booted', ms: 0 })
+    },
+    pause: ({ machine }) => find(machine).machine.pause(),
+    resume: ({ machine }) => find(machine).machine.resume(),
+    powerButton: ({ machine }) => find(machine).machine.powerButton(),
+    reset: ({ machine }) => find(machine).machine.reset(),
+    powerOff: ({ machine }) => find(machine).machine.powerOff(),
+    saveMemory: ({ machine, path }) => find(machine).machine.saveMemory(path),
+    serial: ({ machine, port, from }, stream) => find(machine).consoles.attach(port, from, stream),
+    events: events.event,
+  })
+}
+
+type DistributiveOmit<T, K extends keyof T> = T extends unknown ? Omit<T, K> : never
+
+function blockClient(port: MessagePort, store: DisposableStore): BlockClient {
+  return store.add(new RpcClient(portWire(nodePort(port, 'close', () => port.close())))).service(blockPort)
+}
