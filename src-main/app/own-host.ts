@@ -1,0 +1,34 @@
+/** A host of this process: the library is claimed first, so that no second host opens it; then the host starts; then others can reach it. */
+import type { HostInfo } from '../../src-shared/api/system.ts'
+import { startHost, type CoppiceHost } from '../host/host.ts'
+import { claimLibrary } from './local/claim.ts'
+import { listenLocal } from './local/listen.ts'
+import { cacheFolder, logFolder, resourcesFolder, version } from './paths.ts'
+
+export interface OwnHost {
+  readonly host: CoppiceHost
+  /** Ends the host and gives the library free. Deal with running machines before. */
+  close(): Promise<void>
+}
+
+/** @throws AppError `already-exists` where a host has the library */
+export async function startOwnHost(options: { library: string; shell: HostInfo['shell']; allowTerminal: boolean }): Promise<OwnHost> {
+  const claim = await claimLibrary(options.library)
+  let host: CoppiceHost | null = null
+  try {
+    host = await startHost({ ...options, cacheFolder: cacheFolder(), resources: resourcesFolder(), logFolder: logFolder(), version })
+    await listenLocal(host, options.library, claim)
+  } catch (error) {
+    await host?.close()
+    await claim.close()
+    throw error
+  }
+  const running = host
+  return {
+    host: running,
+    close: async () => {
+      await running.close()
+      await claim.close()
+    },
+  }
+}
