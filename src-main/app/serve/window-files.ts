@@ -3,6 +3,7 @@
  * path in a request can lead anywhere else.
  */
 import { createHash } from 'node:crypto'
+import type { Dirent } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
@@ -63,7 +64,7 @@ export async function readWindowFiles(folder: string): Promise<WindowFiles> {
   return files
 }
 
-async function list(folder: string): Promise<import('node:fs').Dirent[]> {
+async function list(folder: string): Promise<Dirent[]> {
   try {
     return await readdir(folder, { recursive: true, withFileTypes: true })
   } catch (error) {
