@@ -1,12 +1,15 @@
 /** A host of this process: the library is claimed first, so that no second host opens it; then the host starts; then others can reach it. */
+import { join } from 'node:path'
 import type { HostInfo } from '../../src-shared/api/system.ts'
 import { startHost, type CoppiceHost } from '../host/host.ts'
-import { claimLibrary } from './local/claim.ts'
+import { claimLibrary, type Claim } from './local/claim.ts'
 import { listenLocal } from './local/listen.ts'
+import { libraryId, realLibraryPath } from './local/runtime-folder.ts'
 import { cacheFolder, logFolder, resourcesFolder, version } from './paths.ts'
 
 export interface OwnHost {
   readonly host: CoppiceHost
+  readonly claim: Claim
   /** Ends the host and gives the library free. Deal with running machines before. */
   close(): Promise<void>
 }
@@ -16,7 +19,9 @@ export async function startOwnHost(options: { library: string; shell: HostInfo['
   const claim = await claimLibrary(options.library)
   let host: CoppiceHost | null = null
   try {
-    host = await startHost({ ...options, cacheFolder: cacheFolder(), resources: resourcesFolder(), logFolder: logFolder(), version })
+    // A folder for each library: two hosts never write one log.
+    const logs = join(logFolder(), libraryId(await realLibraryPath(options.library)))
+    host = await startHost({ ...options, cacheFolder: cacheFolder(), resources: resourcesFolder(), logFolder: logs, version })
     await listenLocal(host, options.library, claim)
   } catch (error) {
     await host?.close()
@@ -26,6 +31,7 @@ export async function startOwnHost(options: { library: string; shell: HostInfo['
   const running = host
   return {
     host: running,
+    claim,
     close: async () => {
       await running.close()
       await claim.close()

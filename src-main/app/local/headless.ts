@@ -7,39 +7,27 @@ import { isActive } from '../../../src-shared/model/machine-state.ts'
 import { RpcClient } from '../../../src-shared/rpc/client.ts'
 import type { RpcServer } from '../../../src-shared/rpc/server.ts'
 import { memoryWirePair } from '../../../src-shared/rpc/wires/memory-wire.ts'
-import { startHost, type CoppiceHost } from '../../host/host.ts'
-import { hostOptions } from '../host-options.ts'
-import { claimLibrary, type Claim } from './claim.ts'
+import { startOwnHost, type OwnHost } from '../own-host.ts'
+import type { Claim } from './claim.ts'
 import type { HeadlessReport } from './headless-report.ts'
-import { listenLocal } from './listen.ts'
 
 /** How long a headless host stays with no machine running, no task and no client. COPPICE_IDLE_MS changes it, for tests. */
 export const IDLE_MS = 5 * 60 * 1000
 
 /** Runs until it is told to quit, idle, or cut off; then everything is closed. Reports to the process that started it. */
 export async function runHeadless(library: string): Promise<void> {
-  let claim: Claim
-  let host: CoppiceHost
+  let own: OwnHost
   try {
-    claim = await claimLibrary(library)
+    own = await startOwnHost({ library, shell: 'headless', allowTerminal: false })
   } catch (error) {
-    const known = asAppError(error)
+    const known = asAppError(error, 'Starting the host')
     // Another one was quicker: whoever waits for us finds that one.
     report(known.code === 'already-exists' ? { kind: 'serving' } : { kind: 'failed', error: known.toWire() })
     return
   }
-  try {
-    host = await startHost(await hostOptions(library, { shell: 'headless', allowTerminal: false }))
-    await listenLocal(host, library, claim)
-  } catch (error) {
-    await claim.close()
-    report({ kind: 'failed', error: asAppError(error, 'Starting the host').toWire() })
-    return
-  }
   report({ kind: 'serving' })
-  await untilEnded(host, claim)
-  await host.close()
-  await claim.close()
+  await untilEnded(own)
+  await own.close()
 }
 
 function report(message: HeadlessReport): void {
@@ -49,7 +37,7 @@ function report(message: HeadlessReport): void {
 }
 
 /** Resolves when the host has nothing left to do or was told to end; its machines are dealt with then. */
-async function untilEnded(host: CoppiceHost, claim: Claim): Promise<void> {
+async function untilEnded({ host, claim }: OwnHost): Promise<void> {
   const store = new DisposableStore()
   try {
     await new Promise<void>((resolve) => {

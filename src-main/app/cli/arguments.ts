@@ -1,0 +1,47 @@
+/** Values of options and arguments, from text. Each throws commander's InvalidArgumentError (exit code 2) with a sentence. */
+import { InvalidArgumentError } from 'commander'
+import { MiB, parseBytes } from '../../../src-shared/base/units.ts'
+
+/** "256M", "1G", "512 MiB"; a bare number is MiB, as QEMU reads -m. @returns MiB */
+export function memoryArgument(text: string): number {
+  const bytes = /^\s*\d+\s*$/.test(text) ? Number(text) * MiB : parseBytes(text)
+  if (bytes === null || !Number.isSafeInteger(bytes))
+    throw new InvalidArgumentError(`“${text}” is not an amount of memory. Write it as in 256M or 1G.`)
+  return bytes / MiB
+}
+
+/** "2G", "512M". @returns bytes */
+export function sizeArgument(text: string): number {
+  const bytes = parseBytes(text)
+  if (bytes === null) throw new InvalidArgumentError(`“${text}” is not a size. Write it as in 2G or 512M.`)
+  return bytes
+}
+
+/** A whole number in `min … max`. */
+export function wholeNumber(what: string, min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,10}$/.test(text) ? Number(text) : NaN
+    if (!(value >= min && value <= max))
+      throw new InvalidArgumentError(`“${text}” is not ${what}: give a whole number from ${min} to ${max}.`)
+    return value
+  }
+}
+
+/** Longest time that a timer of Node's can wait, s. */
+const MAX_SECONDS = 2_000_000
+
+/** Seconds, fractions allowed. @returns ms */
+export function secondsArgument(text: string): number {
+  const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN
+  if (!(seconds > 0 && seconds <= MAX_SECONDS)) throw new InvalidArgumentError(`“${text}” is not a number of seconds above 0.`)
+  return seconds * 1000
+}
+
+/** A JavaScript regular expression; `^` and `$` stand for a line's beginning and end. */
+export function patternArgument(text: string): RegExp {
+  try {
+    return new RegExp(text, 'gm')
+  } catch (error) {
+    throw new InvalidArgumentError(`“${text}” is not a regular expression: ${(error as Error).message}`)
+  }
+}

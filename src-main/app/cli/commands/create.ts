@@ -1,0 +1,78 @@
+import { Option } from 'commander'
+import { resolve } from 'node:path'
+import type { NewMachine } from '../../../../src-shared/api/machines.ts'
+import { memoryArgument, sizeArgument, wholeNumber } from '../arguments.ts'
+import { inWordsOf, UsageError } from '../errors.ts'
+import type { Define } from './index.ts'
+
+interface CreateOptions {
+  sample?: boolean
+  iso?: string
+  disk?: string
+  floppy?: string
+  kernel?: string
+  initrd?: string
+  cmdline?: string
+  engine: 'auto' | 'embedded'
+  memory?: number
+  newDisk?: number
+  serialPorts?: number
+}
+
+const WORDS = new Map([
+  ['memoryMiB', '--memory'],
+  ['newDiskBytes', '--new-disk'],
+  ['serialPorts', '--serial-ports'],
+  ['source.initrd', '--initrd'],
+  ['source.cmdline', '--cmdline'],
+])
+
+export const defineCreate: Define = (program, run) => {
+  program
+    .command('create')
+    .description('make a machine')
+    .argument('<name>', 'its name')
+    .option('--sample', 'Coppice Linux, a small Linux made from Debian’s packages')
+    .option('--iso <file>', 'boot from a CD or DVD image')
+    .option('--disk <file>', 'boot from a copy of a raw disk image')
+    .option('--floppy <file>', 'boot from a floppy image')
+    .option('--kernel <file>', 'boot a Linux kernel directly')
+    .option('--initrd <file>', 'its initial RAM disk')
+    .option('--cmdline <text>', 'its command line')
+    .addOption(new Option('--engine <engine>', 'what runs it').choices(['auto', 'embedded']).default('auto'))
+    .option('--memory <size>', 'memory, as in 256M', memoryArgument)
+    .option('--new-disk <size>', 'add an empty disk, as in 2G', sizeArgument)
+    .option('--serial-ports <count>', 'serial ports, 1 to 4', wholeNumber('a number of serial ports', 1, 4))
+    .action((name: string, options: CreateOptions) =>
+      run(async (cli) => {
+        const machine: NewMachine = {
+          name,
+          source: sourceOf(options),
+          engine: options.engine,
+          memoryMiB: options.memory,
+          newDiskBytes: options.newDisk,
+          serialPorts: options.serialPorts,
+        }
+        const host = await cli.host()
+        const task = await cli.follow(host, () => host.machines.create(machine)).catch(inWordsOf(WORDS))
+        const made = await host.machines.get({ id: task.result!.id! })
+        cli.output.result(made, () => cli.output.line(`${made.name}: created in ${made.bundle}`))
+      }),
+    )
+}
+
+/** @throws UsageError unless exactly one source is given */
+function sourceOf(options: CreateOptions): NewMachine['source'] {
+  const { sample, iso, disk, floppy, kernel, initrd, cmdline } = options
+  const given = [sample && '--sample', iso && '--iso', disk && '--disk', floppy && '--floppy', kernel && '--kernel'].filter(Boolean)
+  if (given.length === 0) throw new UsageError('Say what it boots: --sample, --iso FILE, --disk FILE, --floppy FILE or --kernel FILE.')
+  if (given.length > 1) throw new UsageError(`A machine is made from one thing, not from ${given.join(' and ')}.`)
+  if (kernel === undefined && (initrd !== undefined || cmdline !== undefined))
+    throw new UsageError('--initrd and --cmdline belong to a kernel: give --kernel FILE too.')
+  if (iso !== undefined) return { kind: 'iso', path: resolve(iso) }
+  if (disk !== undefined) return { kind: 'disk', path: resolve(disk) }
+  if (floppy !== undefined) return { kind: 'floppy', path: resolve(floppy) }
+  if (kernel !== undefined)
+    return { kind: 'kernel', kernel: resolve(kernel), initrd: initrd === undefined ? null : resolve(initrd), cmdline }
+  return { kind: 'sample' }
+}

@@ -1,0 +1,28 @@
+/** Every command and where its code is. In the order of the help. */
+import type { Command } from 'commander'
+import type { Run } from '../cli.ts'
+
+/** What each file here exports: adds one command to the program. */
+export type Define = (program: Command, run: Run) => void
+
+export const COMMANDS = {
+  doctor: async () => (await import('./doctor.ts')).defineDoctor,
+  create: async () => (await import('./create.ts')).defineCreate,
+  list: async () => (await import('./list.ts')).defineList,
+  show: async () => (await import('./show.ts')).defineShow,
+  set: async () => (await import('./set.ts')).defineSet,
+  start: async () => (await import('./start.ts')).defineStart,
+  stop: async () => (await import('./stop.ts')).defineStop,
+  pause: async () => (await import('./pause.ts')).definePause,
+  resume: async () => (await import('./resume.ts')).defineResume,
+  suspend: async () => (await import('./suspend.ts')).defineSuspend,
+  reset: async () => (await import('./reset.ts')).defineReset,
+  delete: async () => (await import('./delete.ts')).defineDelete,
+  console: async () => (await import('./console.ts')).defineConsole,
+  type: async () => (await import('./type.ts')).defineType,
+  metrics: async () => (await import('./metrics.ts')).defineMetrics,
+  serve: async () => (await import('./serve.ts')).defineServe,
+  quit: async () => (await import('./quit.ts')).defineQuit,
+} satisfies Record<string, () => Promise<Define>>
+
+export type CommandName = keyof typeof COMMANDS

@@ -1,0 +1,25 @@
+import { AppError } from '../../../../src-shared/errors/app-error.ts'
+import { inWordsOf } from '../errors.ts'
+import { KEY_OF_FIELD, KEYS, patchOf } from '../settable.ts'
+import type { Define } from './index.ts'
+
+export const defineSet: Define = (program, run) => {
+  const keys = Object.entries(KEYS).map(([key, { value }]) => `  ${key.padEnd(14)} ${value}`)
+  program
+    .command('set')
+    .description('change a machine: hardware while it is off, the rest any time')
+    .argument('<name>', 'a machine’s name or id')
+    .argument('<key=value...>', 'what to change')
+    .addHelpText('after', `\nKeys:\n${keys.join('\n')}`)
+    .action((name: string, assignments: string[]) =>
+      run(async (cli) => {
+        const host = await cli.host()
+        const machine = await cli.machine(host, name)
+        if (!machine.config)
+          throw new AppError('corrupt', `“${machine.name}” cannot be changed: ${machine.problem?.message ?? 'its bundle cannot be read.'}`)
+        const patch = patchOf(assignments, machine.config)
+        const changed = await host.machines.update({ id: machine.id, patch }).catch(inWordsOf(KEY_OF_FIELD))
+        cli.output.result(changed, () => cli.output.line(`${changed.name}: changed`))
+      }),
+    )
+}

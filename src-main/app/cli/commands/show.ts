@@ -1,0 +1,66 @@
+import type { MachineView } from '../../../../src-shared/api/machines.ts'
+import { formatBytes, MiB } from '../../../../src-shared/base/units.ts'
+import type { Boot, MachineConfig } from '../../../../src-shared/model/machine.ts'
+import { STATE_WORDS } from '../../../../src-shared/model/machine-state.ts'
+import type { Define } from './index.ts'
+
+export const defineShow: Define = (program, run) => {
+  program
+    .command('show')
+    .description('show everything about a machine')
+    .argument('<name>', 'a machine’s name or id')
+    .action((name: string) =>
+      run(async (cli) => {
+        const host = await cli.host()
+        const machine = await cli.machine(host, name)
+        cli.output.result(machine, () => {
+          const facts = factsOf(machine)
+          const width = Math.max(...facts.map(([key]) => key.length))
+          for (const [key, value] of facts) cli.output.line(`${key.padEnd(width)}  ${value.replaceAll('\n', `\n${' '.repeat(width + 2)}`)}`)
+        })
+      }),
+    )
+}
+
+/** Keys that `set` takes are named as there. */
+export function factsOf(machine: MachineView): [string, string][] {
+  const facts: [string, string][] = [
+    ['name', machine.name],
+    ['id', machine.id],
+    ['state', [STATE_WORDS[machine.state], machine.health, machine.healthDetail].filter((part) => part !== null).join(', ')],
+    ['bundle', machine.bundle],
+    ['engine', machine.why === '' ? machine.engine : `${machine.engine} (${machine.why})`],
+  ]
+  const when = (key: string, time: string | null): void => {
+    if (time !== null) facts.push([key, new Date(time).toLocaleString()])
+  }
+  when('started', machine.startedAt)
+  when('booted', machine.bootedAt)
+  when('suspended', machine.suspendedAt)
+  if (machine.problem) facts.push(['problem', machine.problem.message])
+  if (machine.lastError) facts.push(['last error', machine.lastError.message])
+  if (machine.config) facts.push(...configFacts(machine.config))
+  return facts
+}
+
+function configFacts(config: MachineConfig): [string, string][] {
+  const facts: [string, string][] = [['memory', formatBytes(config.memoryMiB * MiB)], ...bootFacts(config.boot)]
+  for (const drive of config.drives)
+    facts.push([drive.id, `${drive.kind}, ${drive.path ?? 'empty'}${drive.readOnly && drive.kind === 'disk' ? ', read-only' : ''}`])
+  for (const nic of config.nics) facts.push([nic.id, `network card, ${nic.model}, ${nic.mac}`])
+  facts.push(['serial-ports', String(config.serialPorts)])
+  if (config.folder.length > 0) facts.push(['folder', config.folder.join('/')])
+  if (config.tags.length > 0) facts.push(['tags', config.tags.join(', ')])
+  if (config.notes !== '') facts.push(['notes', config.notes])
+  facts.push(['created', new Date(config.created).toLocaleString()])
+  return facts
+}
+
+function bootFacts(boot: Boot): [string, string][] {
+  if (boot.kind === 'firmware') return [['boot', boot.order.join(', ')]]
+  return [
+    ['kernel', boot.kernel],
+    ['initrd', boot.initrd ?? 'none'],
+    ['cmdline', boot.cmdline],
+  ]
+}

@@ -1,0 +1,36 @@
+/** How failures become exit codes and sentences. */
+import { AppError } from '../../../src-shared/errors/app-error.ts'
+
+/** 0: done. 1: failed, with one sentence on standard error. 2: the command was written wrongly. */
+export const EXIT = { done: 0, failed: 1, usage: 2 } as const
+
+/** The command line itself is wrong: exit code 2. The message is a sentence. */
+export class UsageError extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'UsageError'
+  }
+}
+
+/**
+ * One sentence (or one for each wrong field) for people.
+ * @param keys what a field of the API is called on the command line: "memoryMiB" is "--memory" or "memory"
+ */
+export function errorSentence(error: AppError, keys: ReadonlyMap<string, string> = new Map()): string {
+  const fields = error.details.fields ?? []
+  if (fields.length === 0) return error.message
+  return fields
+    .map(({ path, message }) => {
+      const known = [...keys].find(([field]) => path === field || path.startsWith(`${field}.`) || path.endsWith(`.${field}`))
+      return known ? `${known[1]}: ${message}` : message
+    })
+    .join(' ')
+}
+
+/** The same error with its sentence in the command line's words. */
+export function inWordsOf(keys: ReadonlyMap<string, string>): (error: unknown) => never {
+  return (error) => {
+    if (!(error instanceof AppError)) throw error
+    throw new AppError(error.code, errorSentence(error, keys), { ...error.details, fields: undefined }, error)
+  }
+}

@@ -1,0 +1,23 @@
+/** The host as the command line sees it. */
+import { machines, metrics, system, tasks } from '../../../src-shared/api/index.ts'
+import { app } from '../../../src-shared/api/app.ts'
+import type { RpcClient } from '../../../src-shared/rpc/client.ts'
+import type { Client } from '../../../src-shared/rpc/service.ts'
+
+export interface Services {
+  app: Client<typeof app>
+  machines: Client<typeof machines>
+  metrics: Client<typeof metrics>
+  system: Client<typeof system>
+  tasks: Client<typeof tasks>
+}
+
+export function servicesOf(client: RpcClient): Services {
+  return {
+    app: client.service(app),
+    machines: client.service(machines),
+    metrics: client.service(metrics),
+    system: client.service(system),
+    tasks: client.service(tasks),
+  }
+}
