@@ -30,7 +30,15 @@ const cacheFolder = z.string().min(1)
 
 export const applianceThread = defineService('appliance', {
   /** The appliance from the cache, or built. Cancel through the call's signal; a cancelled build leaves nothing half done. */
-  coppiceLinux: call(z.strictObject({ job: z.string(), arch: z.enum(['i386', 'x86_64']), cacheFolder })).returns<Appliance>(),
+  coppiceLinux: call(
+    z.strictObject({
+      job: z.string(),
+      arch: z.enum(['i386', 'x86_64']),
+      cacheFolder,
+      /** The resources folder, which holds the guest's own files; by default the one of the checkout or build that the thread is part of. */
+      resources: z.string().min(1).optional(),
+    }),
+  ).returns<Appliance>(),
   /** The BIOS files from the cache, or fetched from the seabios package. */
   firmware: call(z.strictObject({ job: z.string(), cacheFolder })).returns<Firmware>(),
   progress: event<ApplianceProgress>(),

@@ -1,0 +1,52 @@
+/** The appliance service, as its thread serves it. */
+import { fileURLToPath } from 'node:url'
+import { Emitter } from '../../src-shared/base/event.ts'
+import type { RpcServer } from '../../src-shared/rpc/server.ts'
+import { applianceThread, type ApplianceProgress } from '../../src-shared/threads/appliance-thread.ts'
+import { coppiceLinux } from './coppice-linux.ts'
+import { obtainFirmware } from './firmware.ts'
+
+/** Two levels up both from here and from where the built threads are (out/main). */
+const DEFAULT_RESOURCES = fileURLToPath(new URL('../../resources', import.meta.url))
+
+export function serveAppliance(server: RpcServer): void {
+  const progress = new Emitter<ApplianceProgress>()
+  const turns = new Turns()
+  const reporter = (job: string): ((step: string, done: number, total: number) => void) => {
+    let last = ''
+    return (step, done, total) => {
+      const key = `${step}\0${done}`
+      if (key === last) return
+      last = key
+      progress.fire({ job, step, done, total })
+    }
+  }
+  server.register(applianceThread, {
+    // One after the other for the same result, so that two callers at once do not build it twice.
+    coppiceLinux: ({ job, arch, cacheFolder, resources = DEFAULT_RESOURCES }, { signal }) =>
+      turns.run(`${arch}:${cacheFolder}`, signal, () => coppiceLinux({ arch, cacheFolder, resources, onProgress: reporter(job), signal })),
+    firmware: ({ job, cacheFolder }, { signal }) =>
+      turns.run(`firmware:${cacheFolder}`, signal, () => obtainFirmware({ cacheFolder, onProgress: reporter(job), signal })),
+    progress: progress.event,
+  })
+}
+
+/** Runs works of the same key one after another. */
+class Turns {
+  #last = new Map<string, Promise<unknown>>()
+
+  async run<T>(key: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    const before = this.#last.get(key)
+    const mine = (async (): Promise<T> => {
+      await before?.catch(() => {})
+      signal.throwIfAborted()
+      return work()
+    })()
+    this.#last.set(key, mine)
+    try {
+      return await mine
+    } finally {
+      if (this.#last.get(key) === mine) this.#last.delete(key)
+    }
+  }
+}
