@@ -291,7 +291,7 @@ describe('the wire', () => {
 })
 
 describe('listening', () => {
-  const tryServe = (options: { port?: number; listen?: string; rendererFolder?: string }): Promise<Served> =>
+  const tryServe = (options: { port?: number; listen?: string; rendererFolder?: string; token?: string }): Promise<Served> =>
     serve({ server: probeServer() }, { port: 0, listen: '127.0.0.1', rendererFolder: path.join(folder, 'renderer'), ...options })
 
   test('on a port in use fails with a sentence that names it', async () => {
@@ -318,6 +318,13 @@ describe('listening', () => {
       code: 'unavailable',
       message: expect.stringContaining('index.html'),
     })
+  })
+
+  test('a given token has to be long', async () => {
+    await expect(tryServe({ token: 'short' })).rejects.toMatchObject({ code: 'invalid-input' })
+    const again = await tryServe({ token: token() })
+    expect(new URL(again.url).searchParams.get('token')).toBe(token())
+    await again.close()
   })
 
   test('beyond loopback warns; on loopback does not', async () => {

@@ -117,7 +117,8 @@ async function show(library: string, options: LaunchOptions): Promise<Shown> {
 async function showOwn(library: string, options: LaunchOptions): Promise<Shown> {
   const own = await startOwnHost({ library, shell: 'served', allowTerminal: options.allowTerminal })
   try {
-    const served = await serve(own.host, { port: options.port, listen: '127.0.0.1', rendererFolder })
+    const token = process.env['COPPICE_TOKEN']
+    const served = await serve(own.host, { port: options.port, listen: '127.0.0.1', rendererFolder, ...(token ? { token } : {}) })
     return {
       url: served.url,
       own,

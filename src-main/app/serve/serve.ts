@@ -28,7 +28,7 @@ export interface ServeOptions {
   /** The address to listen on; anything but loopback lets others try their luck with the token, over plain HTTP. */
   listen: string
   rendererFolder: string
-  /** For restarts under the same address (`npm run dev`); absent: a new one. At least 32 characters. */
+  /** For restarts under the same address (`npm run dev`); absent: a new one. At least SHORTEST_TOKEN characters. */
   token?: string
   socketLimits?: WindowSocketLimits
 }
@@ -46,11 +46,13 @@ export interface Served {
 
 /** Windows (with their tabs) at a time. */
 const MAX_WINDOWS = 64
+const SHORTEST_TOKEN = 32
 const ONE_YEAR_S = 31_536_000
 
 /** @throws AppError `unavailable` for a port or address that cannot be had, or a window that was not built */
 export async function serve(host: { readonly server: RpcServer }, options: ServeOptions): Promise<Served> {
   const token = options.token ?? newToken()
+  if (token.length < SHORTEST_TOKEN) throw new AppError('invalid-input', `The token is too short: it needs ${SHORTEST_TOKEN} characters.`)
   const files = await readWindowFiles(options.rendererFolder)
   const server = http.createServer()
   await listen(server, options)

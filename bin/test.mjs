@@ -1,0 +1,169 @@
+#!/usr/bin/env node
+/**
+ * `npm test`: sets up what is missing, then runs every check there is, cheap ones first, and sums them up in one line.
+ *   npm test -- NAME …    only these sections: static, build, unit, contract, integration, component, guest, e2e, electron
+ * Each static check and the build count as one; the suites count their tests. A suite that cannot run here is counted as one skipped, with its reason.
+ */
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import { build } from './setup/build.mjs'
+import { ensureChromium } from './setup/chromium.mjs'
+import { electronBinary } from './setup/electron.mjs'
+import { drive, root, setUp } from './setup/index.mjs'
+import { run, say } from './setup/say.mjs'
+
+const OUTPUT = path.join(root, 'tests/.output')
+const bin = (name) => path.join(root, 'node_modules', name)
+
+/** Run by Node: what each check is called, and its program with arguments. */
+const STATIC_CHECKS = {
+  'type check': [bin('typescript/bin/tsc'), '-p', 'tsconfig.json'],
+  'type check, shared': [bin('typescript/bin/tsc'), '-p', 'tsconfig.shared.json'],
+  'type check, window': [
+    bin('svelte-check/bin/svelte-check'),
+    '--tsconfig',
+    'tsconfig.renderer.json',
+    '--fail-on-warnings',
+    '--output',
+    'human',
+  ],
+  layers: [
+    bin('dependency-cruiser/bin/dependency-cruise.mjs'),
+    '--config',
+    '.dependency-cruiser.cjs',
+    'src-shared',
+    'src-main',
+    'src-renderer',
+  ],
+  formatting: [bin('prettier/bin/prettier.cjs'), '--check', '--log-level', 'warn', '.'],
+  lint: [bin('eslint/bin/eslint.js'), '--config', 'tests/lint/eslint.config.js', '--max-warnings', '0', '.'],
+}
+/** Checks that run at the same time. */
+const AT_ONCE = 2
+
+/** @typedef {{ passed: number, failed: number, skipped: number }} Count */
+
+function heading(title) {
+  process.stdout.write(`\n── ${title} ${'─'.repeat(Math.max(0, 90 - title.length))}\n`)
+}
+
+const seconds = (since) => `${((Date.now() - since) / 1000).toFixed(1)} s`
+
+/** @returns {Promise<Count>} */
+async function staticChecks(node, env) {
+  const waiting = Object.entries(STATIC_CHECKS)
+  const count = { passed: 0, failed: 0, skipped: 0 }
+  const worker = async () => {
+    for (let next = waiting.shift(); next; next = waiting.shift()) {
+      const [name, args] = next
+      const started = Date.now()
+      const result = await run(node, args, { cwd: root, env })
+      count[result.ok ? 'passed' : 'failed'] += 1
+      process.stdout.write(`${result.ok ? '✓' : '✗'} ${name} (${seconds(started)})\n${result.ok ? '' : `${result.output.trimEnd()}\n`}`)
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, worker))
+  return count
+}
+
+/** @returns {Promise<Count>} */
+async function buildCheck() {
+  try {
+    await build(root)
+    return { passed: 1, failed: 0, skipped: 0 }
+  } catch (error) {
+    process.stdout.write(`${error.message}\n`)
+    return { passed: 0, failed: 1, skipped: 0 }
+  }
+}
+
+function readReport(file) {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'))
+  } catch {
+    return null
+  }
+}
+
+/** A run that failed without a failed test (a file that cannot be loaded, an unhandled error) is one failure. */
+function settle(count, ok) {
+  return !ok && count.failed === 0 ? { ...count, failed: 1 } : count
+}
+
+/** @returns {Promise<Count>} */
+async function vitest(project, node, env) {
+  const report = path.join(OUTPUT, `${project}.json`)
+  rmSync(report, { force: true })
+  const args = [
+    bin('vitest/vitest.mjs'),
+    'run',
+    '--config',
+    'tests/vitest.config.ts',
+    '--root',
+    '.',
+    '--project',
+    project,
+    '--passWithNoTests',
+  ]
+  const result = await run(node, [...args, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`], {
+    cwd: root,
+    env,
+    show: true,
+  })
+  const { numPassedTests = 0, numFailedTests = 0, numPendingTests = 0, numTodoTests = 0 } = readReport(report) ?? {}
+  return settle({ passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests + numTodoTests }, result.ok)
+}
+
+/** @returns {Promise<Count>} */
+async function playwright(name, node, env) {
+  const report = path.join(OUTPUT, `${name}.json`)
+  rmSync(report, { force: true })
+  const args = [bin('@playwright/test/cli.js'), 'test', '--config', `tests/${name}/playwright.config.ts`, '--reporter=list,json']
+  const result = await run(node, args, { cwd: root, env: { ...env, PLAYWRIGHT_JSON_OUTPUT_FILE: report }, show: true })
+  const { expected = 0, unexpected = 0, flaky = 0, skipped = 0 } = readReport(report)?.stats ?? {}
+  return settle({ passed: expected + flaky, failed: unexpected, skipped }, result.ok)
+}
+
+/** @returns {Count} */
+function skip(reason) {
+  process.stdout.write(`skipped: ${reason}\n`)
+  return { passed: 0, failed: 0, skipped: 1 }
+}
+
+drive(async () => {
+  const { node, env } = await setUp({ built: false })
+  mkdirSync(OUTPUT, { recursive: true })
+  const chromium = await ensureChromium('for the tests of the window')
+  const inBrowser = (suite) => () => (chromium ? suite() : skip('no Chromium, Chrome or Edge is installed here'))
+  const sections = {
+    static: () => staticChecks(node, env),
+    build: buildCheck,
+    unit: () => vitest('unit', node, env),
+    contract: () => vitest('contract', node, env),
+    integration: () => vitest('integration', node, env),
+    component: inBrowser(() => vitest('component', node, env)),
+    guest: () => vitest('guest', node, env),
+    e2e: inBrowser(() => playwright('e2e', node, env)),
+    electron: () =>
+      electronBinary(root) ? playwright('electron', node, env) : skip('Electron’s binary is not here; to fetch it: npx install-electron'),
+  }
+  const asked = process.argv.slice(2)
+  const unknown = asked.find((name) => !(name in sections))
+  if (unknown !== undefined) {
+    say(`There is no section “${unknown}”. There are: ${Object.keys(sections).join(', ')}.`)
+    return 2
+  }
+  const total = { passed: 0, failed: 0, skipped: 0 }
+  const started = Date.now()
+  for (const [name, section] of Object.entries(sections)) {
+    if (asked.length > 0 && !asked.includes(name)) continue
+    heading(name)
+    const began = Date.now()
+    const count = await section()
+    process.stdout.write(`${name}: ${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped (${seconds(began)})\n`)
+    for (const key of Object.keys(total)) total[key] += count[key]
+  }
+  heading(`all, in ${seconds(started)}`)
+  process.stdout.write(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`)
+  return total.failed === 0 ? 0 : 1
+})
