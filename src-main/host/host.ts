@@ -8,13 +8,18 @@ import type { HostInfo } from '../../src-shared/api/system.ts'
 import { DisposableStore } from '../../src-shared/base/disposable.ts'
 import { Emitter, type Event } from '../../src-shared/base/event.ts'
 import { asAppError } from '../../src-shared/errors/app-error.ts'
-import { isActive } from '../../src-shared/model/machine-state.ts'
 import { RpcServer } from '../../src-shared/rpc/server.ts'
 import { Library } from './library/library.ts'
 import { createLog } from './log/log.ts'
+import { FirmwareFinder } from './machines/firmware.ts'
 import { MachineService } from './machines/machine-service.ts'
+import { quiesceMachines } from './machines/quiesce.ts'
+import { cleanStaging } from './machines/staging.ts'
+import { MetricsService } from './metrics/metrics-service.ts'
 import { SettingsService } from './settings/settings-service.ts'
 import { TaskService } from './tasks/task-service.ts'
+import { TerminalService } from './terminals/terminal-service.ts'
+import { SharedThread } from './threads/shared-thread.ts'
 
 export interface HostOptions {
   /** The library folder; made when missing. */
@@ -43,52 +48,92 @@ export interface CoppiceHost {
   close(): Promise<void>
 }
 
+/** Parts that tests replace; the product uses the defaults. */
+export interface HostDoubles {
+  /** Entries of threads. */
+  embedded?: URL
+  storage?: URL
+  appliance?: URL
+}
+
 /** @throws AppError where the library folder cannot be made */
-export async function startHost(options: HostOptions): Promise<CoppiceHost> {
-  const folder = resolve(options.library)
-  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
+export async function startHost(given: HostOptions, doubles: HostDoubles = {}): Promise<CoppiceHost> {
+  const options = { ...given, library: resolve(given.library) }
+  await mkdir(options.library, { recursive: true }).catch((error: unknown) => {
     throw asAppError(error, 'Making the library folder')
   })
   const store = new DisposableStore()
   const log = store.add(createLog(options.logFolder))
-  const settings = store.add(await SettingsService.open(join(folder, 'settings.json'), log))
-  const library = store.add(new Library(folder, log))
+
+  // What everybody uses.
   const tasks = store.add(new TaskService())
-  const machines = store.add(new MachineService(library))
+  const settings = store.add(await SettingsService.open(join(options.library, 'settings.json'), log))
+  const library = store.add(new Library(options.library, log))
+  const cleaning = cleanStaging(options.library, log)
+
+  // Threads for all machines: none runs before it is needed.
+  const storage = new SharedThread('storage', log, doubles.storage)
+  const appliance = new SharedThread('appliance', log, doubles.appliance)
+
+  // The machines.
+  const firmware = new FirmwareFinder(options.resources, options.cacheFolder, appliance)
+  const machines = new MachineService({
+    ...{ library, tasks, storage, appliance, firmware, log },
+    cacheFolder: options.cacheFolder,
+    defaultMemoryMiB: () => settings.current.defaultMemoryMiB,
+    ...(doubles.embedded ? { engineEntry: doubles.embedded } : {}),
+  })
+  const metrics = store.add(new MetricsService({ machines: () => machines.counters(), onActiveChanged: machines.onActiveChanged }))
+  const terminals = store.add(new TerminalService({ allowed: options.allowTerminal }))
+
+  // The end.
   const quit = store.add(new Emitter<{ reason: string }>())
   const quitting = store.add(new Emitter<{ reason: string }>())
+  const quiesce = (running: 'suspend' | 'powerOff' | 'refuse'): Promise<void> => quiesceMachines(machines, tasks, running)
+  const endHost = async (running: 'suspend' | 'powerOff' | 'refuse'): Promise<void> => {
+    await quiesce(running)
+    const reason = 'Coppice was asked to quit.'
+    quitting.fire({ reason })
+    // The caller's answer goes out first.
+    setImmediate(() => quit.fire({ reason }))
+  }
+  const close = async (): Promise<void> => {
+    // Together: a suspend that waits for an engine ends with that engine.
+    await Promise.all([tasks.close(), machines.close()])
+    await Promise.all([storage.close(), appliance.close(), library.close(), cleaning])
+    store.dispose()
+  }
 
   const server = new RpcServer((error, where) => log.error('api', where, { error }))
-  server.register(api.settings, settings.handlers)
-  server.register(api.tasks, tasks.handlers)
   server.register(api.machines, machines.handlers)
+  server.register(api.tasks, tasks.handlers)
+  server.register(api.settings, settings.handlers)
+  server.register(api.metrics, metrics.handlers)
+  server.register(api.terminals, terminals.handlers)
   server.register(api.system, {
     info: () => ({
       version: options.version,
       platform: process.platform as HostInfo['platform'],
       arch: process.arch,
       shell: options.shell,
-      library: folder,
+      library: options.library,
       home: homedir(),
       features: { terminal: options.allowTerminal },
       versions: { node: process.versions.node },
     }),
     doctor: () => ({ at: new Date().toISOString(), summary: '', checks: [] }),
     listFolder: ({ path }) => ({ path, parent: null, entries: [], truncated: false }),
-    quit: () => {
-      quitting.fire({ reason: 'asked to quit' })
-      quit.fire({ reason: 'asked to quit' })
-    },
+    quit: ({ running }) => endHost(running),
     quitting: quitting.event,
   })
-  const activeMachines = (): MachineView[] => machines.views().filter((machine) => isActive(machine.state))
+
   let closing: Promise<void> | null = null
   return {
     server,
     options,
     onQuit: quit.event,
-    activeMachines,
-    quiesce: async () => {},
-    close: () => (closing ??= Promise.resolve().then(() => store.dispose())),
+    activeMachines: () => machines.active().map((machine) => machine.view()),
+    quiesce,
+    close: () => (closing ??= close()),
   }
 }

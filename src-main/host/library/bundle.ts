@@ -94,6 +94,26 @@ export async function resolveInBundle(bundle: string, path: string): Promise<str
   return target
 }
 
+/** The logs folder and what the engine writes into it. */
+export function logFiles(bundle: string): string[] {
+  const { logs } = bundlePaths(bundle)
+  return [logs, ...[0, 1, 2, 3].flatMap((port) => [join(logs, `serial${port}.log`), join(logs, `serial${port}.log.1`)])]
+}
+
+/**
+ * A bundle from elsewhere must not direct our reading and writing to other files.
+ * @throws AppError `denied` where one of the paths is a symbolic link
+ */
+export async function refuseLinks(paths: readonly string[]): Promise<void> {
+  for (const path of paths) {
+    const stats = await lstat(path).catch(() => null)
+    if (stats?.isSymbolicLink())
+      throw new AppError('denied', `“${path}” is a link. A machine’s own files must stand in its bundle: remove the link.`, {
+        subject: path,
+      })
+  }
+}
+
 /** True where `path` is below `folder`; both absolute and normal. */
 export function isInside(folder: string, path: string): boolean {
   return isAbsolute(path) && path.startsWith(folder.endsWith(sep) ? folder : folder + sep)

@@ -39,6 +39,7 @@ export class Library implements Disposable {
   /** Counts our own writes of each bundle, so that a reading that began before one is not taken for news. */
   #writes = new Map<string, number>()
   #turn: Promise<void> = Promise.resolve()
+  #readings = new Set<Promise<void>>()
   #changed = new Emitter<LibraryChange>()
 
   readonly onChanged: Event<LibraryChange> = this.#changed.event
@@ -68,6 +69,12 @@ export class Library implements Disposable {
     return this.#byFolder.get(folder)
   }
 
+  /** Stops watching; resolves when nothing is read or written any more. */
+  async close(): Promise<void> {
+    this.dispose()
+    await Promise.all([this.#turn, ...this.#readings])
+  }
+
   dispose(): void {
     this.#watcher.dispose()
     this.#changed.dispose()
@@ -89,7 +96,13 @@ export class Library implements Disposable {
   }
 
   /** Reads one bundle again. */
-  async refresh(folder: string): Promise<void> {
+  refresh(folder: string): Promise<void> {
+    const reading = this.#refresh(folder).finally(() => this.#readings.delete(reading))
+    this.#readings.add(reading)
+    return reading
+  }
+
+  async #refresh(folder: string): Promise<void> {
     const inLibrary = dirname(folder) === this.folder
     if (!inLibrary && !this.#opened.includes(folder)) return
     const writes = this.#writes.get(folder)
@@ -197,14 +210,14 @@ export class Library implements Disposable {
     } else await this.refresh(to)
   }
 
-  /** A path in the library that nothing has, for a machine of this name: "web.coppice", "web 2.coppice" … */
-  async freeFolder(name: string): Promise<string> {
-    const taken = new Set((await readdir(this.folder)).map(nameKey))
+  /** A path that nothing has, for a bundle of this name: "web.coppice", "web 2.coppice" … */
+  async freeFolder(name: string, parent = this.folder): Promise<string> {
+    const taken = new Set((await readdir(parent)).map(nameKey))
     for (let n = 1; ; n++) {
       const candidate = bundleFolderName(n === 1 ? name : `${name} ${n}`)
       const unique =
         n > 1 && candidate === bundleFolderName(name) ? `${candidate.slice(0, -BUNDLE_SUFFIX.length)} ${n}${BUNDLE_SUFFIX}` : candidate
-      if (!taken.has(nameKey(unique))) return join(this.folder, unique)
+      if (!taken.has(nameKey(unique))) return join(parent, unique)
     }
   }
 

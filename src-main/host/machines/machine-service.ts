@@ -1,69 +1,242 @@
 /** The `machines` service: the library's bundles, each with what runs of it. */
+import { resolve } from 'node:path'
 import type { MachineChange, machines, MachineView } from '../../../src-shared/api/machines.ts'
+import type { TaskStarted } from '../../../src-shared/api/tasks.ts'
 import { DisposableStore, type Disposable } from '../../../src-shared/base/disposable.ts'
-import { Emitter } from '../../../src-shared/base/event.ts'
+import { Emitter, nextValue, type Event } from '../../../src-shared/base/event.ts'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
-import type { Handlers } from '../../../src-shared/rpc/service.ts'
-import type { Library } from '../library/library.ts'
-import { AT_REST, machineView } from './machine-view.ts'
+import { isActive, isEditable } from '../../../src-shared/model/machine-state.ts'
+import type { CallContext, Handlers } from '../../../src-shared/rpc/service.ts'
+import type { Counters } from '../../../src-shared/threads/counters.ts'
+import type { Bundle } from '../library/identity.ts'
+import type { LibraryChange } from '../library/library.ts'
+import { createMachine, type MakerParts } from './create-machine.ts'
+import { duplicateMachine } from './duplicate-machine.ts'
+import { restoreMachine, trashMachine, updateMachine } from './edit-machine.ts'
+import { HeartbeatMonitor } from './heartbeat.ts'
+import { openConsole, typeText } from './machine-console.ts'
+import { Machine, type MachineParts } from './machine.ts'
+import { wrongState } from './wrong-state.ts'
+
+export type MachineServiceParts = MachineParts & MakerParts
 
 export class MachineService implements Disposable {
-  #library: Library
+  #parts: MachineServiceParts
+  #machines = new Map<string, Machine>()
   #store = new DisposableStore()
   #changed = new Emitter<MachineChange>()
+  #activeChanged = new Emitter<void>()
+  #active = new Set<string>()
+  #monitor: HeartbeatMonitor
 
+  /** Fires when the set of active machines changes. */
+  readonly onActiveChanged: Event<void> = this.#activeChanged.event
   readonly handlers: Handlers<typeof machines>
 
-  constructor(library: Library) {
-    this.#library = library
-    this.#store.add(
-      library.onChanged((change) =>
-        this.#changed.fire(change.kind === 'removed' ? change : { kind: 'put', machine: machineView(change.bundle, AT_REST) }),
+  constructor(parts: MachineServiceParts) {
+    this.#parts = parts
+    const { library } = parts
+    this.#monitor = this.#store.add(
+      new HeartbeatMonitor(
+        () => this.#beating(),
+        (id, ms) => this.#onPulse(id, ms),
       ),
     )
-    const later = (): never => {
-      throw new AppError('unsupported', 'Not built yet.')
-    }
+    this.#store.add(library.onChanged((change) => this.#onLibrary(change)))
     this.handlers = {
       list: async () => {
         await library.ready
         return this.views()
       },
-      get: async ({ id }) => {
-        await library.ready
-        const bundle = library.get(id)
-        if (!bundle) throw new AppError('not-found', 'There is no such machine.', { subject: id })
-        return machineView(bundle, AT_REST)
-      },
+      get: async ({ id }) => (await this.#find(id)).view(),
       changed: this.#changed.event,
-      suggestName: ({ wish }) => ({ name: library.suggestName(wish) }),
-      create: later,
-      duplicate: later,
-      update: later,
-      trash: later,
-      restore: later,
-      open: later,
-      forget: later,
-      start: later,
-      pause: later,
-      resume: later,
-      powerButton: later,
-      powerOff: later,
-      reset: later,
-      suspend: later,
-      discardSuspend: later,
-      waitBooted: later,
-      console: later,
-      type: later,
+      suggestName: async ({ wish }) => {
+        await library.ready
+        return { name: library.suggestName(wish) }
+      },
+      create: async (request) => {
+        await library.ready
+        return createMachine(request, parts)
+      },
+      duplicate: async ({ id, name }) => this.#duplicate(await this.#find(id), name),
+      update: async ({ id, patch }) => {
+        const machine = await this.#find(id)
+        const { folder } = machine.bundle
+        await updateMachine(machine, patch, library)
+        // A copy that was given a name has another id now.
+        return (this.#machines.get(id) ?? this.#at(folder, patch.name)).view()
+      },
+      trash: async ({ id }) => ({ trashedTo: await trashMachine(await this.#find(id), library) }),
+      restore: async ({ trashedTo }) => this.#of(await restoreMachine(trashedTo, library)).view(),
+      open: async ({ bundle }) => this.#of(await library.open(resolve(bundle))).view(),
+      forget: async ({ id }) => this.#forget(await this.#find(id)),
+      start: async ({ id }) => (await this.#find(id)).start(),
+      pause: async ({ id }) => (await this.#find(id)).pause(),
+      resume: async ({ id }) => (await this.#find(id)).resume(),
+      powerButton: async ({ id }) => (await this.#find(id)).powerButton(),
+      powerOff: async ({ id }) => (await this.#find(id)).powerOff(),
+      reset: async ({ id }) => (await this.#find(id)).reset(),
+      suspend: async ({ id }) => (await this.#find(id)).suspend(),
+      discardSuspend: async ({ id }) => (await this.#find(id)).discardSuspend(),
+      waitBooted: async ({ id }, context) => this.#waitBooted(await this.#find(id), context),
+      console: async ({ id, port, from }, stream) => openConsole(await this.#find(id), port, from, stream),
+      type: async ({ id, port, text }) => {
+        const machine = await this.#find(id)
+        if (!machine.session) throw new AppError('wrong-state', `“${machine.bundle.name}” is not running: nothing can be typed into it.`)
+        await typeText(machine.session, port, text)
+      },
     }
   }
 
   views(): MachineView[] {
-    return [...this.#library.bundles()].map((bundle) => machineView(bundle, AT_REST))
+    return [...this.#machines.values()].map((machine) => machine.view())
+  }
+
+  /** Those that an engine runs, with their counters. */
+  *counters(): IterableIterator<{ id: string; counters: Counters }> {
+    for (const id of this.#active) {
+      const session = this.#machines.get(id)?.session
+      if (session) yield { id, counters: session.counters }
+    }
+  }
+
+  active(): Machine[] {
+    return [...this.#machines.values()].filter((machine) => machine.session !== null || isActive(machine.state))
+  }
+
+  /** Resolves at the next change of this machine's view. */
+  async nextChange(machine: Machine): Promise<void> {
+    await nextValue(this.#changed.event, (change) => (change.kind === 'put' ? change.machine.id : change.id) === machine.id)
+  }
+
+  /** Ends every session; nothing is kept. Resolves when no thread of a machine is left. */
+  async close(): Promise<void> {
+    await Promise.all(this.active().map((machine) => machine.kill()))
+    this.dispose()
   }
 
   dispose(): void {
     this.#store.dispose()
     this.#changed.dispose()
+    this.#activeChanged.dispose()
+  }
+
+  async #find(id: string): Promise<Machine> {
+    const known = this.#machines.get(id)
+    if (known) return known
+    await this.#parts.library.ready
+    const machine = this.#machines.get(id)
+    if (!machine) throw new AppError('not-found', 'There is no such machine in the library (any more).', { subject: id })
+    return machine
+  }
+
+  #of(bundle: Bundle): Machine {
+    return this.#machines.get(bundle.id)!
+  }
+
+  #at(folder: string, name: string | undefined): Machine {
+    const found = [...this.#machines.values()].find(({ bundle }) => bundle.folder === folder || bundle.name === name)
+    if (!found) throw new AppError('not-found', 'The machine is gone.', { subject: folder })
+    return found
+  }
+
+  #onLibrary(change: LibraryChange): void {
+    if (change.kind === 'put') {
+      const { bundle } = change
+      const machine = this.#machines.get(bundle.id)
+      if (machine) return machine.setBundle(bundle)
+      const added = new Machine(bundle, this.#parts, () => this.#onMachine(added))
+      this.#machines.set(bundle.id, added)
+      this.#onMachine(added)
+    } else {
+      const machine = this.#machines.get(change.id)
+      // What runs stays in sight until it is off.
+      if (!machine || machine.session) return
+      this.#machines.delete(change.id)
+      this.#changed.fire({ kind: 'removed', id: change.id })
+    }
+  }
+
+  #onMachine(machine: Machine): void {
+    const { id } = machine
+    if (!machine.session && !this.#parts.library.get(id) && !isActive(machine.state)) {
+      this.#machines.delete(id)
+      this.#changed.fire({ kind: 'removed', id })
+    } else this.#changed.fire({ kind: 'put', machine: machine.view() })
+    const active = machine.session !== null
+    if (active !== this.#active.has(id)) {
+      if (active) this.#active.add(id)
+      else this.#active.delete(id)
+      this.#activeChanged.fire()
+    }
+    if (active || this.#monitor.on) this.#monitor.update()
+  }
+
+  *#beating(): IterableIterator<{ id: string; heartbeats: number }> {
+    for (const { id, counters } of this.counters()) {
+      const state = this.#machines.get(id)!.state
+      if (state === 'running' || state === 'stopping') yield { id, heartbeats: counters.read().heartbeats }
+    }
+  }
+
+  #onPulse(id: string, stuckForMs: number | null): void {
+    const machine = this.#machines.get(id)!
+    const wasStuck = machine.status.health === 'stuck'
+    if (stuckForMs !== null && !wasStuck) {
+      const seconds = Math.round(stuckForMs / 1000)
+      machine.setStatus({
+        health: 'stuck',
+        healthDetail: `Its engine has not answered for ${seconds} s. Power it off if it does not come back.`,
+      })
+    } else if (stuckForMs === null && wasStuck) machine.setStatus({ health: 'working', healthDetail: null })
+  }
+
+  async #duplicate(machine: Machine, name: string): Promise<TaskStarted> {
+    let begun = (_: TaskStarted): void => {}
+    const started = new Promise<TaskStarted>((resolveStarted) => (begun = resolveStarted))
+    const held = machine.hold('being duplicated', () => {
+      const { bundle, state } = machine
+      const config = bundle.config ?? bundle.copy
+      if (!config) throw bundle.problem ?? wrongState('duplicate', bundle.name, state)
+      if (!bundle.copy && !isEditable(state)) throw wrongState('duplicate', bundle.name, state)
+      return new Promise<void>((done) => {
+        const task = duplicateMachine({ id: bundle.id, folder: bundle.folder, config }, name, this.#parts, () => {
+          machine.setStatus({ task: null })
+          done()
+        })
+        machine.setStatus(task)
+        begun(task)
+      })
+    })
+    return Promise.race([started, held.then(() => started)])
+  }
+
+  async #forget(machine: Machine): Promise<void> {
+    await machine.hold('being forgotten', async () => {
+      const { bundle, state } = machine
+      if (machine.session) throw wrongState('forget', bundle.name, state)
+      if (bundle.inLibrary)
+        throw new AppError(
+          'unsupported',
+          `“${bundle.name}” stands in the library folder and cannot be forgotten. Move it to the trash instead.`,
+        )
+      await this.#parts.library.forget(bundle.folder)
+    })
+  }
+
+  async #waitBooted(machine: Machine, { signal }: CallContext): Promise<MachineView> {
+    const decided = (view: MachineView): boolean => view.bootedAt !== null || !isActive(view.state)
+    let view = machine.view()
+    if (!decided(view)) {
+      const change = await nextValue(
+        this.#changed.event,
+        (next) => (next.kind === 'removed' ? next.id === machine.id : next.machine.id === machine.id && decided(next.machine)),
+        signal,
+      )
+      view = change.kind === 'put' ? change.machine : machine.view()
+    }
+    if (view.bootedAt !== null && isActive(view.state)) return view
+    if (view.lastError) throw AppError.fromWire(view.lastError)
+    throw new AppError('wrong-state', `“${view.name}” is not running: it will not boot.`, { subject: view.name })
   }
 }

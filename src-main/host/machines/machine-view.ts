@@ -26,8 +26,8 @@ export const AT_REST: Readonly<MachineStatus> = {
   task: null,
 }
 
-/** The state of a machine that nothing runs. */
-export function stateAtRest(bundle: Bundle): MachineState {
+export function stateOf(bundle: Bundle, status: Readonly<MachineStatus>): MachineState {
+  if (status.state !== null && (status.state !== 'crashed' || !bundle.problem)) return status.state
   return bundle.problem ? 'broken' : bundle.suspended ? 'suspended' : 'off'
 }
 
@@ -38,7 +38,7 @@ export function machineView(bundle: Bundle, status: Readonly<MachineStatus>): Ma
     name: bundle.name,
     bundle: bundle.folder,
     inLibrary: bundle.inLibrary,
-    state: status.state ?? stateAtRest(bundle),
+    state: stateOf(bundle, status),
     health: status.health,
     healthDetail: status.healthDetail,
     engine: 'embedded',

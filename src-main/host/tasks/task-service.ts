@@ -83,6 +83,13 @@ export class TaskService implements Disposable {
     for (const task of this.#running.values()) task.abort()
   }
 
+  /** Cancels what runs, and resolves when all of it has ended. */
+  async close(): Promise<void> {
+    const running = [...this.#running.keys()]
+    this.dispose()
+    await Promise.all(running.map((id) => this.#whenEnded(id)))
+  }
+
   async #whenEnded(id: string, signal?: AbortSignal): Promise<Task> {
     const task = this.#existing(id)
     return task.state === 'running' ? nextValue(this.onChanged, (next) => next.id === id && next.state !== 'running', signal) : task

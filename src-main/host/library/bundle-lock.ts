@@ -1,0 +1,140 @@
+/**
+ * Who runs a bundle: a file in it that names a process. Two hosts never run one machine, even where both see the same folder. Theory of operation:
+ * the file is created exclusively (O_EXCL), so one creator wins. It is stale when its process is gone: another start of the computer (boot
+ * id), no such process, or a process that started at another time (the number was used again). A stale file is first renamed away, which
+ * one of several comers can do, and what was renamed is checked to be what was judged. A lock of another computer (a shared folder) cannot be
+ * judged from here and is respected.
+ */
+import { readFileSync } from 'node:fs'
+import { open, readFile, rename, stat, unlink } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { newId } from '../../../src-shared/base/ids.ts'
+import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+
+/** ms after which a lock file without readable content is taken for one whose writer died. */
+const WRITING_TIME = 5000
+
+interface LockOwner {
+  pid: number
+  /** When the process started, as the system counts it; null where the system does not say. */
+  started: string | null
+  /** Which start of the computer; null where the system does not say. */
+  boot: string | null
+  host: string
+  /** Tells one locking from another. */
+  token: string
+}
+
+export interface BundleLock {
+  /** Idempotent. @param path where the lock file is now: the bundle may have been moved meanwhile */
+  release(path: string): Promise<void>
+}
+
+/**
+ * @param path of the lock file
+ * @param what for the sentence: "“web-1”"
+ * @throws AppError `busy` where a living process, or another computer, has it
+ */
+export async function lockBundle(path: string, what: string): Promise<BundleLock> {
+  const me: LockOwner = { pid: process.pid, started: processStart(process.pid), boot: bootId(), host: hostname(), token: newId() }
+  const text = JSON.stringify(me)
+  for (let attempt = 0; attempt < 5; attempt++) {
+    if (await create(path, text)) return { release: (where) => release(where, me.token) }
+    const found = await readFile(path, 'utf8').catch(() => null)
+    if (found === null) continue
+    const owner = parseOwner(found)
+    if (!(await isStale(path, owner))) throw heldBy(owner, path, what)
+    await takeAway(path, found)
+  }
+  throw new AppError('busy', `${what} is being opened by another Coppice. Try again.`, { subject: path })
+}
+
+async function create(path: string, text: string): Promise<boolean> {
+  try {
+    const file = await open(path, 'wx', 0o600)
+    try {
+      await file.writeFile(text)
+    } finally {
+      await file.close()
+    }
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    await unlink(path).catch(() => {})
+    throw asAppError(error, 'Locking the machine’s bundle')
+  }
+}
+
+/** Another host may have taken the lock over by mistake of ours; then it is not ours to remove. */
+async function release(path: string, token: string): Promise<void> {
+  const found = await readFile(path, 'utf8').catch(() => null)
+  if (found !== null && parseOwner(found)?.token === token) await unlink(path).catch(() => {})
+}
+
+async function takeAway(path: string, judged: string): Promise<void> {
+  const aside = `${path}.stale-${newId()}`
+  try {
+    await rename(path, aside)
+  } catch {
+    return // Somebody else was first.
+  }
+  const taken = await readFile(aside, 'utf8').catch(() => judged)
+  // Not the one that was judged: a new owner came in between. Put it back, unless yet another is there.
+  if (taken !== judged) await create(path, taken).catch(() => false)
+  await unlink(aside).catch(() => {})
+}
+
+async function isStale(path: string, owner: LockOwner | null): Promise<boolean> {
+  if (!owner) {
+    const stats = await stat(path).catch(() => null)
+    return stats === null || Date.now() - stats.mtimeMs > WRITING_TIME
+  }
+  if (owner.host !== hostname()) return false
+  if (owner.boot !== null && bootId() !== null && owner.boot !== bootId()) return true
+  return !isAlive(owner.pid) || (owner.started !== null && processStart(owner.pid) !== owner.started)
+}
+
+function heldBy(owner: LockOwner | null, path: string, what: string): AppError {
+  const where = owner && owner.host !== hostname() ? ` on the computer “${owner.host}”` : ''
+  const who = owner ? ` (process ${owner.pid}${where})` : ''
+  const advice = where === '' ? 'End it there first.' : `End it there first; if that computer is gone, delete the file “${path}”.`
+  return new AppError('busy', `${what} is in use by another Coppice${who}. ${advice}`, { subject: path })
+}
+
+function parseOwner(text: string): LockOwner | null {
+  try {
+    const value = JSON.parse(text) as Partial<LockOwner> | null
+    if (!value || !Number.isSafeInteger(value.pid) || (value.pid ?? 0) <= 0 || typeof value.host !== 'string') return null
+    const word = (field: unknown): string | null => (typeof field === 'string' ? field : null)
+    return { pid: value.pid!, host: value.host, started: word(value.started), boot: word(value.boot), token: word(value.token) ?? '' }
+  } catch {
+    return null
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+/** Field 22 of /proc/<pid>/stat (proc(5)): clock ticks after the system's start. The command name before it may contain anything. */
+function processStart(pid: number): string | null {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? null
+  } catch {
+    return null
+  }
+}
+
+function bootId(): string | null {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,233 @@
+/** New machines: from Coppice Linux, an ISO, a disk or floppy image, or a kernel. */
+import { open, mkdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { z } from 'zod'
+import type { newMachineSchema } from '../../../src-shared/api/machines.ts'
+import type { TaskStarted } from '../../../src-shared/api/tasks.ts'
+import { newId } from '../../../src-shared/base/ids.ts'
+import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import {
+  isAbsolutePath,
+  MACHINE_SCHEMA,
+  parseMachineConfig,
+  randomMac,
+  type Boot,
+  type Drive,
+  type MachineConfig,
+} from '../../../src-shared/model/machine.ts'
+import { applianceThread } from '../../../src-shared/threads/appliance-thread.ts'
+import { storageThread } from '../../../src-shared/threads/storage-thread.ts'
+import type { Library } from '../library/library.ts'
+import { EMBEDDED_LIMITS, pathsOf, planMachine } from '../planner/plan-machine.ts'
+import { fileFacts } from '../planner/probe-files.ts'
+import type { TaskContext, TaskService } from '../tasks/task-service.ts'
+import type { SharedThread } from '../threads/shared-thread.ts'
+import { placeCopy, placeShared } from './boot-files.ts'
+import { stageBundle } from './staging.ts'
+
+export type NewMachineRequest = z.output<typeof newMachineSchema>
+
+export interface MakerParts {
+  library: Library
+  tasks: TaskService
+  storage: SharedThread
+  appliance: SharedThread
+  cacheFolder: string
+  /** MiB for machines that ask for none. */
+  defaultMemoryMiB: () => number
+}
+
+/** Where the parts of a source stand in its bundle. */
+const KERNEL = 'boot/kernel'
+const INITRD = 'boot/initrd'
+const DISK = 'disks/disk0.img'
+
+/**
+ * Checks what can be checked at once, and begins.
+ * @throws AppError `already-exists` (name), `invalid-input` with the fields of the request
+ */
+export async function createMachine(request: NewMachineRequest, parts: MakerParts): Promise<TaskStarted> {
+  const releaseName = parts.library.claimName(request.name)
+  try {
+    await checkSource(request)
+    return parts.tasks.start({ kind: 'create-machine', title: `Creating “${request.name}”` }, async (context) => {
+      try {
+        const folder = await stageBundle(parts.library, request.name, (staging) => fill(staging, request, parts, context))
+        return { id: parts.library.at(folder)!.id }
+      } finally {
+        releaseName()
+      }
+    })
+  } catch (error) {
+    releaseName()
+    throw error
+  }
+}
+
+async function fill(folder: string, request: NewMachineRequest, parts: MakerParts, context: TaskContext): Promise<MachineConfig> {
+  const { source } = request
+  const made = await place(folder, request, parts, context)
+  context.step('Writing the machine')
+  if (context.signal.aborted) throw AppError.cancelled()
+  return parseMachineConfig({
+    schema: MACHINE_SCHEMA,
+    id: newId(),
+    created: new Date().toISOString(),
+    guest: source.kind === 'sample' ? 'coppice-linux' : null,
+    name: request.name,
+    engine: request.engine,
+    arch: 'i386',
+    memoryMiB: request.memoryMiB ?? parts.defaultMemoryMiB(),
+    ...made,
+    // Systems that come on a floppy know no virtio.
+    nics: [{ id: 'nic0', model: source.kind === 'floppy' ? 'ne2k' : 'virtio', mac: randomMac() }],
+    serialPorts: request.serialPorts,
+    folder: request.folder,
+  } satisfies MachineConfig | object)
+}
+
+/** Puts the source's files into the bundle. */
+async function place(
+  folder: string,
+  request: NewMachineRequest,
+  parts: MakerParts,
+  context: TaskContext,
+): Promise<{ boot: Boot; drives: Drive[] }> {
+  const { source } = request
+  const newDisk = request.newDiskBytes === undefined ? [] : [await makeDisk(folder, request.newDiskBytes)]
+  switch (source.kind) {
+    case 'sample':
+      return { boot: await placeSample(folder, request.name, parts, context), drives: newDisk }
+    case 'kernel': {
+      context.step('Copying the kernel')
+      await placeCopy(source.kernel, join(folder, KERNEL))
+      if (source.initrd !== null) await placeCopy(source.initrd, join(folder, INITRD))
+      const initrd = source.initrd === null ? null : INITRD
+      return { boot: { kind: 'kernel', kernel: KERNEL, initrd, cmdline: source.cmdline }, drives: newDisk }
+    }
+    case 'iso':
+      return { boot: firmware('disk', 'cdrom', 'floppy'), drives: [...newDisk, drive('cdrom0', 'cdrom', source.path, true)] }
+    case 'floppy':
+      return { boot: firmware('floppy', 'disk', 'cdrom'), drives: [...newDisk, drive('floppy0', 'floppy', source.path)] }
+    case 'disk': {
+      if (source.copy) await copyImage(source.path, join(folder, DISK), parts.storage, context)
+      return { boot: firmware('disk', 'cdrom', 'floppy'), drives: [drive('disk0', 'disk', source.copy ? DISK : source.path)] }
+    }
+  }
+}
+
+function firmware(...order: ('disk' | 'cdrom' | 'floppy')[]): Boot {
+  return { kind: 'firmware', order }
+}
+
+function drive(id: string, kind: Drive['kind'], path: string, readOnly = false): Drive {
+  return { id, kind, path, format: 'raw', readOnly }
+}
+
+/** A new, empty, sparse disk. */
+async function makeDisk(folder: string, bytes: number): Promise<Drive> {
+  const path = join(folder, DISK)
+  try {
+    await mkdir(dirname(path), { recursive: true })
+    const file = await open(path, 'wx', 0o600)
+    try {
+      await file.truncate(bytes)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+  } catch (error) {
+    throw asAppError(error, 'Making the disk')
+  }
+  return drive('disk0', 'disk', DISK)
+}
+
+async function placeSample(folder: string, name: string, parts: MakerParts, context: TaskContext): Promise<Boot> {
+  context.step('Preparing Coppice Linux')
+  const appliance = await parts.appliance.use(async (thread) => {
+    const service = thread.rpc.service(applianceThread)
+    const job = newId()
+    const progress = service.progress((now) => {
+      if (now.job !== job) return
+      context.step(now.step)
+      context.progress(now.done, now.total, 'steps')
+    })
+    try {
+      return await service.coppiceLinux({ job, arch: 'i386', cacheFolder: parts.cacheFolder }, { signal: context.signal })
+    } finally {
+      progress.dispose()
+    }
+  })
+  await placeShared(appliance.kernel, join(folder, KERNEL))
+  await placeShared(appliance.initrd, join(folder, INITRD))
+  return { kind: 'kernel', kernel: KERNEL, initrd: INITRD, cmdline: `${appliance.cmdline} coppice.hostname=${hostName(name)}` }
+}
+
+/** Copies an image in the storage thread, with the task's progress and cancel. */
+export async function copyImage(from: string, to: string, storage: SharedThread, context: TaskContext): Promise<void> {
+  context.step('Copying the disk image')
+  await mkdir(dirname(to), { recursive: true })
+  await storage.use(async (thread) => {
+    const service = thread.rpc.service(storageThread)
+    const job = newId()
+    const progress = service.progress((now) => {
+      if (now.job === job) context.progress(now.done, now.total, 'bytes')
+    })
+    try {
+      await service.copy({ job, from, to }, { signal: context.signal })
+    } finally {
+      progress.dispose()
+    }
+  })
+}
+
+/** A host name (RFC 1123 section 2.1) like the machine's name. */
+export function hostName(name: string): string {
+  const words = name
+    .normalize('NFKD')
+    .toLowerCase()
+    .replace(/\p{M}/gu, '')
+    .replace(/[^a-z0-9]+/g, '-')
+  return words.slice(0, 63).replace(/^-+|-+$/g, '') || 'coppice'
+}
+
+/**
+ * The planner's word on the files of a request, before any of them is copied: what could not start is not made.
+ * @throws AppError `invalid-input`; field paths are those of the request
+ */
+async function checkSource(request: NewMachineRequest): Promise<void> {
+  const { source } = request
+  if (source.kind === 'sample') return
+  const relative = Object.entries(source).filter(
+    ([key, value]) => ['path', 'kernel', 'initrd'].includes(key) && typeof value === 'string' && !isAbsolutePath(value),
+  )
+  if (relative.length > 0)
+    throw AppError.invalid(relative.map(([key, value]) => ({ path: `source.${key}`, message: `“${String(value)}” is not a full path.` })))
+  const sketch = sketchOf(request)
+  const files = await fileFacts('/', pathsOf(sketch))
+  const plan = planMachine(sketch, { engine: EMBEDDED_LIMITS, firmware: { bios: '', vgaBios: '' }, logFolder: '', files })
+  if (plan.problems) throw AppError.invalid(plan.problems.map(({ path, message }) => ({ path: FIELDS[path] ?? path, message })))
+}
+
+const FIELDS: Record<string, string> = { 'boot.kernel': 'source.kernel', 'boot.initrd': 'source.initrd', 'drives.0.path': 'source.path' }
+
+/** The machine as it would be if it used the source's files where they are. */
+function sketchOf({ source, name, memoryMiB, serialPorts, engine }: NewMachineRequest): MachineConfig {
+  const boot: Boot =
+    source.kind === 'kernel'
+      ? { kind: 'kernel', kernel: source.kernel, initrd: source.initrd, cmdline: source.cmdline }
+      : firmware('disk', 'cdrom', 'floppy')
+  const kind = source.kind === 'iso' ? 'cdrom' : source.kind === 'floppy' ? 'floppy' : 'disk'
+  const readOnly = source.kind === 'iso' || (source.kind === 'disk' && source.copy)
+  return parseMachineConfig({
+    schema: MACHINE_SCHEMA,
+    id: newId(),
+    created: new Date().toISOString(),
+    name,
+    engine,
+    boot,
+    drives: 'path' in source ? [drive('drive0', kind, source.path, readOnly)] : [],
+    serialPorts,
+    ...(memoryMiB === undefined ? {} : { memoryMiB }),
+  })
+}

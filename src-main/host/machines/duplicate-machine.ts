@@ -1,0 +1,71 @@
+/** A machine like another one: its own identity, its own copy of the disks, no memory state and no logs. */
+import { join } from 'node:path'
+import type { TaskStarted } from '../../../src-shared/api/tasks.ts'
+import { newId } from '../../../src-shared/base/ids.ts'
+import { AppError } from '../../../src-shared/errors/app-error.ts'
+import { isAbsolutePath, parseMachineConfig, randomMac, type MachineConfig } from '../../../src-shared/model/machine.ts'
+import { pathsOf } from '../planner/plan-machine.ts'
+import { fileFact } from '../planner/probe-files.ts'
+import type { TaskContext } from '../tasks/task-service.ts'
+import { placeCopy } from './boot-files.ts'
+import { copyImage, hostName, type MakerParts } from './create-machine.ts'
+import { stageBundle } from './staging.ts'
+
+export interface Original {
+  id: string
+  folder: string
+  config: MachineConfig
+}
+
+/**
+ * @param done called when the task has ended, however
+ * @throws AppError `already-exists` (name)
+ */
+export function duplicateMachine(original: Original, name: string, parts: MakerParts, done: () => void): TaskStarted {
+  const releaseName = parts.library.claimName(name)
+  const title = `Duplicating “${original.config.name}” as “${name}”`
+  return parts.tasks.start({ kind: 'duplicate-machine', title, machine: original.id }, async (context) => {
+    try {
+      const folder = await stageBundle(parts.library, name, (staging) => fill(staging, original, name, parts, context))
+      return { id: parts.library.at(folder)!.id }
+    } finally {
+      releaseName()
+      done()
+    }
+  })
+}
+
+async function fill(staging: string, original: Original, name: string, parts: MakerParts, context: TaskContext): Promise<MachineConfig> {
+  const { folder, config } = original
+  const disks = new Set(config.drives.map((drive) => drive.path))
+  for (const path of new Set(pathsOf(config))) {
+    if (isAbsolutePath(path)) continue
+    if (context.signal.aborted) throw AppError.cancelled()
+    const fact = await fileFact(folder, path)
+    if (fact.kind !== 'file')
+      throw new AppError('not-found', `“${path}” of “${config.name}” is not there, or not a file.`, { subject: fact.path })
+    const target = join(staging, path)
+    if (disks.has(path)) await copyImage(fact.path, target, parts.storage, context)
+    else await placeCopy(fact.path, target)
+  }
+  return withNewIdentity(config, name)
+}
+
+/**
+ * Everything that tells a machine from its copy is new: id, name, MAC addresses, the host name that Coppice Linux is told.
+ * Disks and CDs elsewhere (absolute paths) stay shared; the storage lock keeps two machines from writing one disk at once.
+ */
+export function withNewIdentity(config: MachineConfig, name: string): MachineConfig {
+  const { boot } = config
+  return parseMachineConfig({
+    ...config,
+    id: newId(),
+    created: new Date().toISOString(),
+    name,
+    nics: config.nics.map((nic) => ({ ...nic, mac: randomMac() })),
+    boot:
+      boot.kind === 'kernel'
+        ? { ...boot, cmdline: boot.cmdline.replace(/(^|\s)coppice\.hostname=\S*/, `$1coppice.hostname=${hostName(name)}`) }
+        : boot,
+  })
+}

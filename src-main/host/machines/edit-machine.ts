@@ -1,0 +1,109 @@
+/** Changing a machine's configuration, throwing machines away, and getting them back. */
+import { mkdir, rename } from 'node:fs/promises'
+import { basename, dirname, resolve } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import { fieldErrors } from '../../../src-shared/errors/field-errors.ts'
+import { machineConfigSchema, type MachineConfig, type MachinePatch } from '../../../src-shared/model/machine.ts'
+import { isEditable } from '../../../src-shared/model/machine-state.ts'
+import { bundlePaths, nameFromFolder } from '../library/bundle.ts'
+import { lockBundle } from '../library/bundle-lock.ts'
+import type { Bundle } from '../library/identity.ts'
+import type { Library } from '../library/library.ts'
+import { forgetTrashed, moveToTrash, trashedFrom, trashFolders } from '../library/trash.ts'
+import { withNewIdentity } from './duplicate-machine.ts'
+import type { Machine } from './machine.ts'
+import { removeSuspended } from './suspended-state.ts'
+import { wrongState } from './wrong-state.ts'
+
+/** What the guest sees: it can change only while nothing of it is kept anywhere. */
+const HARDWARE = ['engine', 'arch', 'memoryMiB', 'boot', 'drives', 'nics', 'serialPorts'] as const satisfies (keyof MachineConfig)[]
+
+/**
+ * The configuration with a patch applied. Pure.
+ * @throws AppError `invalid-input` with every wrong field
+ */
+export function applyPatch(config: MachineConfig, patch: MachinePatch): MachineConfig {
+  const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined))
+  const parsed = machineConfigSchema.safeParse({ ...config, ...given })
+  if (parsed.success) return parsed.data
+  throw AppError.invalid(fieldErrors(parsed.error))
+}
+
+/**
+ * Applies a patch, renaming the bundle's folder with the machine where nothing uses it.
+ * @throws AppError `invalid-input` (every wrong field), `wrong-state` (hardware of a machine that is not off), `already-exists` (name)
+ */
+export function updateMachine(machine: Machine, patch: MachinePatch, library: Library): Promise<void> {
+  return machine.hold('being changed', async () => {
+    const { bundle } = machine
+    if (bundle.copy) return adoptCopy(bundle, bundle.copy, patch, library)
+    if (!bundle.config) throw bundle.problem ?? wrongState('edit', bundle.name, 'broken')
+    const next = applyPatch(bundle.config, patch)
+    const changed = HARDWARE.filter((field) => !isDeepStrictEqual(next[field], bundle.config![field]))
+    if (changed.length > 0) {
+      if (!isEditable(machine.state)) throw wrongState('edit', bundle.name, machine.state)
+      const { problems } = await machine.plan(next)
+      const mine = problems?.filter(({ path }) => changed.some((field) => path === field || path.startsWith(`${field}.`))) ?? []
+      if (mine.length > 0) throw AppError.invalid(mine)
+    }
+    await withName(bundle, next.name, library, async () => {
+      if (!isDeepStrictEqual(next, bundle.config)) await library.writeConfig(bundle.folder, next)
+      if (next.name !== bundle.name && isEditable(machine.state)) await library.renameFolder(bundle.folder, next.name)
+    })
+  })
+}
+
+/** A folder that was copied by hand becomes a machine of its own, by its new name. The memory state stays the original's. */
+async function adoptCopy(bundle: Bundle, config: MachineConfig, patch: MachinePatch, library: Library): Promise<void> {
+  if (patch.name === undefined) throw bundle.problem!
+  const next = withNewIdentity(applyPatch(config, patch), patch.name)
+  await withName(bundle, next.name, library, async () => {
+    await removeSuspended(bundle.folder)
+    await library.writeConfig(bundle.folder, next)
+    await library.renameFolder(bundle.folder, next.name)
+  })
+}
+
+async function withName(bundle: Bundle, name: string, library: Library, work: () => Promise<void>): Promise<void> {
+  const release = name === bundle.name && !bundle.copy ? null : library.claimName(name, bundle.id)
+  try {
+    await work()
+  } finally {
+    release?.()
+  }
+}
+
+/** Moves the bundle to the trash. @returns where it is then */
+export function trashMachine(machine: Machine, library: Library): Promise<string> {
+  return machine.hold('being moved to the trash', async () => {
+    const { bundle, state } = machine
+    if (machine.session) throw wrongState('trash', bundle.name, state)
+    const path = bundlePaths(bundle.folder).lock
+    // Another host may run it.
+    const lock = await lockBundle(path, `“${bundle.name}”`)
+    await lock.release(path)
+    const trashedTo = await moveToTrash(bundle.folder, trashFolders(library.folder))
+    await library.forget(bundle.folder)
+    return trashedTo
+  })
+}
+
+/** Puts a bundle from the trash back to where it was, or beside what is there now. */
+export async function restoreMachine(trashedTo: string, library: Library): Promise<Bundle> {
+  const from = await trashedFrom(resolve(trashedTo), trashFolders(library.folder))
+  const inLibrary = dirname(from) === library.folder
+  try {
+    await mkdir(dirname(from), { recursive: true })
+    const target = await library.freeFolder(nameFromFolder(from), dirname(from))
+    await rename(trashedTo, target)
+    await forgetTrashed(trashedTo)
+    if (!inLibrary) return await library.open(target)
+    await library.rescan()
+    const bundle = library.at(target)
+    if (!bundle) throw new AppError('not-found', `“${target}” is gone again.`, { subject: target })
+    return bundle
+  } catch (error) {
+    throw asAppError(error, `Restoring “${basename(from)}”`)
+  }
+}

@@ -1,0 +1,323 @@
+/**
+ * One machine: what is legal when, and the way through it. Theory of operation: operations take turns, so that each sees the machine as the
+ * one before left it. Whether an operation is legal is judged when its turn comes. Pulling the plug does not wait: it ends the session first,
+ * which makes the operation under way fail, and then takes its turn. When a session is over by itself (the guest switched
+ * itself off, a thread died), cleaning up takes a turn like any operation.
+ */
+import { stat } from 'node:fs/promises'
+import type { MachineView } from '../../../src-shared/api/machines.ts'
+import type { TaskStarted } from '../../../src-shared/api/tasks.ts'
+import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import { isLegal, type MachineState, type PowerAction } from '../../../src-shared/model/machine-state.ts'
+import type { EngineEvent } from '../../../src-shared/threads/engine-thread.ts'
+import { bundlePaths, logFiles, refuseLinks } from '../library/bundle.ts'
+import { lockBundle } from '../library/bundle-lock.ts'
+import type { Bundle } from '../library/identity.ts'
+import type { Library } from '../library/library.ts'
+import { EMBEDDED_LIMITS, pathsOf, planMachine, type Plan } from '../planner/plan-machine.ts'
+import { fileFacts } from '../planner/probe-files.ts'
+import type { TaskService } from '../tasks/task-service.ts'
+import type { FirmwareFinder } from './firmware.ts'
+import { AT_REST, machineView, stateOf, type MachineStatus } from './machine-view.ts'
+import { Session, type SessionEnd, type SessionParts } from './session.ts'
+import { suspendTask } from './suspend-task.ts'
+import { putBackSuspended, removeSuspended, suspendedProblem, takeSuspended } from './suspended-state.ts'
+import { Turns } from './turns.ts'
+import { busyError, wrongState } from './wrong-state.ts'
+
+/** ms that a guest has to react to its power button, before the machine counts as running again. */
+export const POWER_BUTTON_PATIENCE = 60_000
+
+export interface MachineParts extends SessionParts {
+  library: Library
+  tasks: TaskService
+  firmware: FirmwareFinder
+}
+
+export class Machine {
+  #bundle: Bundle
+  #parts: MachineParts
+  #tell: () => void
+  #status: MachineStatus = { ...AT_REST }
+  #session: Session | null = null
+  #turns = new Turns()
+  #heldFor: string | null = null
+  #patience: NodeJS.Timeout | null = null
+
+  /** @param tell called after each change of the view */
+  constructor(bundle: Bundle, parts: MachineParts, tell: () => void) {
+    this.#bundle = bundle
+    this.#parts = parts
+    this.#tell = tell
+  }
+
+  get id(): string {
+    return this.#bundle.id
+  }
+  get bundle(): Bundle {
+    return this.#bundle
+  }
+  get state(): MachineState {
+    return stateOf(this.#bundle, this.#status)
+  }
+  get status(): Readonly<MachineStatus> {
+    return this.#status
+  }
+  /** What runs; null at rest. */
+  get session(): Session | null {
+    return this.#session
+  }
+
+  view(): MachineView {
+    return machineView(this.#bundle, this.#status)
+  }
+
+  /** The bundle was changed or moved. */
+  setBundle(bundle: Bundle): void {
+    this.#bundle = bundle
+    this.#tell()
+  }
+
+  setStatus(change: Partial<MachineStatus>): void {
+    Object.assign(this.#status, change)
+    this.#tell()
+  }
+
+  start(): Promise<MachineView> {
+    return this.#operate('start', () => this.#boot())
+  }
+
+  pause(): Promise<MachineView> {
+    return this.#operate('pause', async (session) => {
+      await session!.race(session!.engine.pause({ machine: this.id }))
+      this.setStatus({ state: 'paused', health: null, healthDetail: null })
+    })
+  }
+
+  resume(): Promise<MachineView> {
+    return this.#operate('resume', async (session) => {
+      if (!session) return this.#boot()
+      await session.race(session.engine.resume({ machine: this.id }))
+      this.setStatus({ state: 'running' })
+    })
+  }
+
+  reset(): Promise<MachineView> {
+    return this.#operate('reset', async (session) => {
+      await session!.race(session!.engine.reset({ machine: this.id }))
+      this.setStatus({ state: 'running', bootedAt: null })
+    })
+  }
+
+  /** The guest decides: it is off when it says so, and running again where it does not within POWER_BUTTON_PATIENCE. */
+  powerButton(): Promise<MachineView> {
+    return this.#operate('powerButton', async (session) => {
+      await session!.race(session!.engine.powerButton({ machine: this.id }))
+      this.setStatus({ state: 'stopping', lastError: null })
+      this.#patience = setTimeout(() => {
+        if (this.state !== 'stopping' || this.#session !== session || session?.end) return
+        const text = `“${this.#bundle.name}” did not react to its power button within ${POWER_BUTTON_PATIENCE / 1000} s. Shut it down from inside, or power it off.`
+        this.setStatus({ state: 'running', lastError: new AppError('timeout', text) })
+      }, POWER_BUTTON_PATIENCE)
+      this.#patience.unref()
+    })
+  }
+
+  async powerOff(): Promise<MachineView> {
+    if (!isLegal('powerOff', this.state)) throw wrongState('powerOff', this.#bundle.name, this.state)
+    await this.kill()
+    return this.view()
+  }
+
+  /** Ends whatever runs, from any state. Resolves when nothing of it is left. */
+  async kill(): Promise<void> {
+    // Somebody has the turn and may wait for an engine that does not answer.
+    if (this.#turns.busy) this.#session?.finish({ error: null })
+    const done = await this.#turns.take()
+    try {
+      const session = this.#session
+      if (!session) return
+      this.setStatus({ state: 'stopping', health: null, healthDetail: null })
+      await session.powerOff(this.#lockPath)
+      await this.#closed({ error: null })
+    } finally {
+      done()
+    }
+  }
+
+  /** A task; it answers when the task has begun. */
+  async suspend(): Promise<TaskStarted> {
+    if (this.#heldFor !== null) throw busyError(this.#bundle.name, this.#heldFor)
+    const done = await this.#turns.take()
+    try {
+      const session = this.#legalSession('suspend')!
+      const machine = { bundle: this.#bundle, status: this.#status, setStatus: (change: Partial<MachineStatus>) => this.setStatus(change) }
+      return suspendTask(this.#parts.tasks, machine, session, {
+        suspended: async () => {
+          await session.powerOff(this.#lockPath)
+          await this.#closed({ error: null })
+        },
+        ended: done,
+      })
+    } catch (error) {
+      done()
+      throw error
+    }
+  }
+
+  discardSuspend(): Promise<MachineView> {
+    return this.#operate('discardSuspend', async () => {
+      await removeSuspended(this.#bundle.folder)
+      await this.#parts.library.refresh(this.#bundle.folder)
+      this.setStatus({ ...AT_REST })
+    })
+  }
+
+  /** Resolves when the operations that are under way now have ended. */
+  async settled(): Promise<void> {
+    const done = await this.#turns.take()
+    done()
+  }
+
+  /** Runs `work` while no operation can begin or is under way; `what` says what is being done, for the sentence of those refused. */
+  async hold<T>(what: string, work: () => Promise<T>): Promise<T> {
+    if (this.#heldFor !== null) throw busyError(this.#bundle.name, this.#heldFor)
+    const done = await this.#turns.take()
+    this.#heldFor = what
+    try {
+      return await work()
+    } finally {
+      this.#heldFor = null
+      done()
+    }
+  }
+
+  /** What the planner says of this machine on this computer now. */
+  async plan(config = this.#bundle.config): Promise<Plan> {
+    if (!config) throw this.#bundle.problem ?? wrongState('start', this.#bundle.name, 'broken')
+    const { folder } = this.#bundle
+    const [firmware, files] = await Promise.all([this.#parts.firmware.find(), fileFacts(folder, pathsOf(config))])
+    return planMachine(config, { engine: EMBEDDED_LIMITS, firmware, files, logFolder: bundlePaths(folder).logs })
+  }
+
+  get #lockPath(): string {
+    return bundlePaths(this.#bundle.folder).lock
+  }
+
+  async #operate(action: PowerAction, work: (session: Session | null) => Promise<void>): Promise<MachineView> {
+    if (this.#heldFor !== null) throw busyError(this.#bundle.name, this.#heldFor)
+    const done = await this.#turns.take()
+    try {
+      await work(this.#legalSession(action))
+      return this.view()
+    } finally {
+      done()
+    }
+  }
+
+  #legalSession(action: PowerAction): Session | null {
+    const session = this.#session
+    if (session?.end) throw session.end.error ?? wrongState(action, this.#bundle.name, 'off')
+    if (!isLegal(action, this.state)) throw this.#bundle.problem ?? wrongState(action, this.#bundle.name, this.state)
+    return session
+  }
+
+  /** Boots, or goes on from the suspended state. */
+  async #boot(): Promise<void> {
+    const bundle = this.#bundle
+    const from = bundle.suspended
+    this.setStatus({ ...AT_REST, state: from ? 'resuming' : 'starting' })
+    let session: Session | null = null
+    let taken = false
+    try {
+      if (from?.problem) throw from.problem
+      await refuseLinks(logFiles(bundle.folder))
+      const lock = await lockBundle(this.#lockPath, `“${bundle.name}”`)
+      session = this.#session = new Session(bundle.id, bundle.name, lock, this.#parts)
+      session.onEvent((event) => this.#onEngineEvent(event))
+      session.onOver((end) => void this.#onOver(session!, end))
+      const plan = await session.race(this.plan())
+      if (!plan.spec) throw AppError.invalid(plan.problems)
+      for (const warning of plan.warnings) this.#parts.log.warn('machines', warning.message, { machine: bundle.name, field: warning.path })
+      if (from) await this.#checkSuspended(bundle)
+      await session.build(plan.spec, plan.images, from ? bundlePaths(bundle.folder).memory : null)
+      if (from) await takeSuspended(bundle.folder)
+      taken = from !== null
+      await session.race(session.engine.start({ machine: this.id }))
+      taken = false
+      // Old memory, of this resume or of one that a crash interrupted: disks have moved on.
+      await removeSuspended(bundle.folder).catch((error: unknown) => this.#parts.log.warn('machines', 'Old memory stays.', { error }))
+      await this.#parts.library.refresh(bundle.folder)
+      const now = new Date().toISOString()
+      this.setStatus({ state: 'running', startedAt: now, bootedAt: from?.record?.bootedAt ?? this.#status.bootedAt })
+    } catch (error) {
+      const end = session?.end ?? null
+      if (taken) await putBackSuspended(bundle.folder).catch(() => {})
+      await session?.close(this.#lockPath)
+      await this.#parts.library.refresh(bundle.folder)
+      this.#session = null
+      throw this.#startFailed(error, end, from !== null)
+    }
+  }
+
+  /** Shows why it did not start; suspended machines still are. Gives the error to fail with. */
+  #startFailed(error: unknown, end: SessionEnd | null, suspended: boolean): AppError {
+    const { name } = this.#bundle
+    if (end && !end.error) {
+      this.setStatus({ ...AT_REST })
+      return new AppError('cancelled', `“${name}” was powered off before it ran.`)
+    }
+    const death = end?.error ?? null
+    const failure = asAppError(death ?? error, `Starting “${name}”`)
+    this.#parts.log.warn('machines', failure.message, { machine: name, error: failure })
+    this.setStatus({ ...AT_REST, state: death && !suspended ? 'crashed' : null, lastError: failure })
+    return failure
+  }
+
+  async #checkSuspended(bundle: Bundle): Promise<void> {
+    const { config, suspended } = bundle
+    const memory = await stat(bundlePaths(bundle.folder).memory).catch(() => null)
+    const files = await fileFacts(bundle.folder, pathsOf(config!))
+    const problem = suspendedProblem(suspended!.record!, config!, files, memory?.size ?? null)
+    if (problem) throw problem
+  }
+
+  /** The session ended by itself. An operation under way cleans up itself; who comes after finds nothing left to do. */
+  async #onOver(session: Session, end: SessionEnd): Promise<void> {
+    const done = await this.#turns.take()
+    try {
+      if (this.#session !== session) return
+      this.setStatus({ state: 'stopping', health: null, healthDetail: null })
+      await session.close(this.#lockPath)
+      await this.#closed(end)
+    } finally {
+      done()
+    }
+  }
+
+  async #closed(end: SessionEnd): Promise<void> {
+    const { name, folder } = this.#bundle
+    if (this.#patience) clearTimeout(this.#patience)
+    this.#patience = null
+    this.#session = null
+    if (end.error) this.#parts.log.error('machines', end.error.message, { machine: name, error: end.error })
+    await this.#parts.library.refresh(folder)
+    this.setStatus({ ...AT_REST, state: end.error ? 'crashed' : null, lastError: end.error })
+  }
+
+  #onEngineEvent(event: EngineEvent): void {
+    switch (event.kind) {
+      case 'booted':
+        // A resumed guest booted in an earlier life.
+        if (this.#status.bootedAt === null) this.setStatus({ bootedAt: new Date().toISOString() })
+        break
+      case 'rebooted':
+        this.setStatus({ bootedAt: null, ...(this.state === 'stopping' ? { state: 'running' } : {}) })
+        break
+      case 'health':
+        if (this.state === 'running' || this.state === 'stopping') this.setStatus({ health: event.health, healthDetail: event.detail })
+        break
+      default: // 'running' and 'paused' answer our own calls
+    }
+  }
+}

@@ -1,0 +1,195 @@
+/**
+ * One life of a machine: from its engine's thread being made until everything that it used is given back. It owns the thread, the open
+ * images, and the bundle's lock. It is over once: by the guest, by request, by a trap, or by the death of a thread; whatever
+ * waits for the engine then fails at once with the cause, because an engine that is gone answers nothing.
+ */
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import { DisposableStore, type Disposable } from '../../../src-shared/base/disposable.ts'
+import { Emitter, type Event } from '../../../src-shared/base/event.ts'
+import { newId } from '../../../src-shared/base/ids.ts'
+import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
+import type { Client } from '../../../src-shared/rpc/service.ts'
+import { Counters } from '../../../src-shared/threads/counters.ts'
+import { engineThread, type EngineEvent } from '../../../src-shared/threads/engine-thread.ts'
+import { storageThread } from '../../../src-shared/threads/storage-thread.ts'
+import type { BundleLock } from '../library/bundle-lock.ts'
+import type { Log } from '../log/log.ts'
+import type { PlannedImage } from '../planner/plan-machine.ts'
+import type { Lease, SharedThread } from '../threads/shared-thread.ts'
+import { HostThread } from '../threads/thread.ts'
+
+/** ms that an engine gets to end by itself before its thread is ended. */
+const POLITE_END = 2000
+
+/** How a life ended; `error` null: the machine is off. */
+export interface SessionEnd {
+  error: AppError | null
+}
+
+export interface SessionParts {
+  storage: SharedThread
+  log: Log
+  /** Another engine thread than the product's, for tests. */
+  engineEntry?: URL
+}
+
+export class Session implements Disposable {
+  readonly machine: string
+  /** Tells this life from the others. */
+  readonly life = newId()
+  readonly counters = new Counters()
+  readonly engine: Client<typeof engineThread>
+  /** Resolves when the engine has built the machine: its serial ports exist. Never rejects; `race` it. */
+  readonly built: Promise<void>
+  #onBuilt: () => void = () => {}
+  #parts: SessionParts
+  #name: string
+  #thread: HostThread
+  #lock: BundleLock
+  #storage: Lease | null = null
+  #handles: string[] = []
+  #end: SessionEnd | null = null
+  #over = new Emitter<SessionEnd>()
+  #events = new Emitter<EngineEvent>()
+  #store = new DisposableStore()
+
+  readonly onEvent: Event<EngineEvent> = this.#events.event
+  readonly onOver: Event<SessionEnd> = this.#over.event
+
+  /** Starts the engine's thread; `lock` is released when the session closes. */
+  constructor(machine: string, name: string, lock: BundleLock, parts: SessionParts) {
+    this.machine = machine
+    this.#name = name
+    this.#lock = lock
+    this.#parts = parts
+    this.built = new Promise((resolve) => (this.#onBuilt = resolve))
+    this.#thread = new HostThread('embedded', {
+      log: parts.log,
+      label: `the engine of “${name}”`,
+      ...(parts.engineEntry ? { entry: parts.engineEntry } : {}),
+    })
+    this.engine = this.#thread.rpc.service(engineThread)
+    this.#store.add(this.#thread.onDeath(({ error }) => this.finish({ error })))
+    this.#store.add(this.engine.events((event) => this.#onEngineEvent(event)))
+  }
+
+  get end(): SessionEnd | null {
+    return this.#end
+  }
+
+  /** Opens the images and builds the machine; it does not run yet. */
+  async build(spec: MachineSpec, images: readonly PlannedImage[], memory: string | null): Promise<void> {
+    const blocks: Record<string, MessagePort> = {}
+    try {
+      for (const image of images) blocks[image.drive] = await this.#openImage(image)
+      const transfer = Object.values(blocks)
+      await this.race(this.engine.create({ spec, blocks, counters: this.counters.buffer, memory }, { transfer }))
+      this.#onBuilt()
+    } catch (error) {
+      for (const port of Object.values(blocks)) port.close()
+      throw error
+    }
+  }
+
+  async #openImage({ drive, path, format, readOnly }: PlannedImage): Promise<MessagePort> {
+    this.#storage ??= this.#leaseStorage()
+    const storage = this.#storage.thread.rpc.service(storageThread)
+    const handle = `${this.life}/${drive}`
+    const { port1, port2 } = new MessageChannel()
+    this.#handles.push(handle)
+    try {
+      await this.race(storage.open({ handle, path, format, readOnly, port: port1 }, { transfer: [port1] }))
+      return port2
+    } catch (error) {
+      port2.close()
+      throw this.#storage.thread.deathError ?? error
+    }
+  }
+
+  #leaseStorage(): Lease {
+    const lease = this.#parts.storage.lease()
+    this.#store.add(
+      lease.thread.onDeath(({ error }) =>
+        this.finish({ error: new AppError('crashed', `The disks of “${this.#name}” are gone: ${error.message}`, {}, error) }),
+      ),
+    )
+    return lease
+  }
+
+  /**
+   * The engine's answer, or the failure that this life is over.
+   * @throws AppError the cause; `wrong-state` where the machine switched itself off
+   */
+  race<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const fail = ({ error }: SessionEnd): void =>
+        reject(error ?? new AppError('wrong-state', `“${this.#name}” was switched off.`, { subject: this.#name }))
+      if (this.#end) fail(this.#end)
+      const subscription = this.#over.event(fail)
+      work.then(resolve, reject).finally(() => subscription.dispose())
+    })
+  }
+
+  /** The life is over; the first cause counts. The owner closes the session then. */
+  finish(end: SessionEnd): void {
+    if (this.#end) return
+    this.#end = end
+    this.#over.fire(end)
+  }
+
+  /** Asks the engine to end the machine, and ends its thread when it does not answer in time. Then closes. */
+  async powerOff(lockPath: string): Promise<void> {
+    if (!this.#end) {
+      let timer: NodeJS.Timeout | undefined
+      const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, POLITE_END)))
+      await Promise.race([this.engine.powerOff({ machine: this.machine }).catch(() => {}), patience])
+      clearTimeout(timer)
+    }
+    this.finish({ error: null })
+    await this.close(lockPath)
+  }
+
+  /**
+   * Gives everything back: the thread first, so that nothing writes any more, then the images, the lock last.
+   * @param lockPath where the lock is now: a bundle may have been moved while it ran
+   */
+  async close(lockPath: string): Promise<void> {
+    this.finish({ error: null })
+    await this.#thread.terminate()
+    await this.#closeImages()
+    this.dispose()
+    await this.#lock.release(lockPath)
+  }
+
+  async #closeImages(): Promise<void> {
+    const lease = this.#storage
+    if (!lease) return
+    const storage = lease.thread.rpc.service(storageThread)
+    for (const handle of this.#handles.splice(0)) {
+      try {
+        await storage.close({ handle })
+      } catch (error) {
+        this.#parts.log.error('machines', `Closing a disk of “${this.#name}” failed.`, { error: asAppError(error) })
+      }
+    }
+    lease.release()
+  }
+
+  dispose(): void {
+    this.#thread.dispose()
+    this.#storage?.release()
+    this.#store.dispose()
+    this.#events.dispose()
+    this.#over.dispose()
+  }
+
+  #onEngineEvent(event: EngineEvent): void {
+    if (event.machine !== this.machine) return
+    if (event.kind === 'stopped') {
+      const error = event.error ? AppError.fromWire(event.error) : null
+      const trap = new AppError('crashed', `The engine of “${this.#name}” failed.`)
+      this.finish({ error: event.reason === 'trap' ? (error ?? trap) : null })
+    } else if (!this.#end) this.#events.fire(event)
+  }
+}

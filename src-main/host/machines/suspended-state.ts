@@ -1,0 +1,125 @@
+/**
+ * A suspended machine's files. Theory of operation: everything is written into `suspend.new/`, forced to disk, and switched in by one
+ * rename to `suspend/`; before that rename the machine is not suspended, after it it is, also over a power cut. Resuming takes the state
+ * away by renaming its record *before* the guest executes, because from then on its disks move on and the memory state is poison; where
+ * the start fails after all, the record is renamed back.
+ */
+import { mkdir, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import type { MachineConfig } from '../../../src-shared/model/machine.ts'
+import type { MemoryHeader } from '../../../src-shared/threads/engine-thread.ts'
+import { syncFolder, writeFileAtomic } from '../files/write-file-atomic.ts'
+import { bundlePaths } from '../library/bundle.ts'
+import type { DriveStamp, SuspendRecord } from '../library/suspend-record.ts'
+import type { FileFact } from '../planner/file-fact.ts'
+import { fileFact } from '../planner/probe-files.ts'
+
+const RECORD = 'suspend.json'
+const TAKEN = 'resumed.json'
+
+/**
+ * Writes the state of a paused machine, up to but not including the commit.
+ * @param save writes the memory to the given path, durably
+ * @throws what `save` or the file system says; what was written is removed
+ */
+export async function prepareSuspended(
+  bundle: string,
+  config: MachineConfig,
+  bootedAt: string | null,
+  save: (path: string) => Promise<MemoryHeader>,
+): Promise<void> {
+  const folder = bundlePaths(bundle).suspendNew
+  try {
+    await rm(folder, { recursive: true, force: true })
+    await mkdir(folder)
+    const header = await save(join(folder, 'memory'))
+    const record: SuspendRecord = { schema: 1, header, bootedAt, drives: await driveStamps(bundle, config) }
+    await writeFileAtomic(join(folder, RECORD), `${JSON.stringify(record, null, 2)}\n`)
+  } catch (error) {
+    await abandonSuspended(bundle)
+    throw asAppError(error, 'Writing the suspended state')
+  }
+}
+
+/** From here on the machine is suspended. */
+export async function commitSuspended(bundle: string): Promise<void> {
+  const { suspend, suspendNew } = bundlePaths(bundle)
+  try {
+    await rm(suspend, { recursive: true, force: true })
+    await rename(suspendNew, suspend)
+  } catch (error) {
+    await abandonSuspended(bundle)
+    throw asAppError(error, 'Writing the suspended state')
+  }
+  await syncFolder(bundle)
+}
+
+export async function abandonSuspended(bundle: string): Promise<void> {
+  await rm(bundlePaths(bundle).suspendNew, { recursive: true, force: true }).catch(() => {})
+}
+
+/** The guest is about to execute: the state must not be used again. */
+export async function takeSuspended(bundle: string): Promise<void> {
+  const { suspend } = bundlePaths(bundle)
+  await rename(join(suspend, RECORD), join(suspend, TAKEN))
+  await syncFolder(suspend)
+}
+
+/** The guest did not execute after all. */
+export async function putBackSuspended(bundle: string): Promise<void> {
+  const { suspend } = bundlePaths(bundle)
+  await rename(join(suspend, TAKEN), join(suspend, RECORD))
+}
+
+/** Removes a state, used or thrown away: first the record, by which it counts. */
+export async function removeSuspended(bundle: string): Promise<void> {
+  const { suspend, suspendRecord, suspendNew } = bundlePaths(bundle)
+  try {
+    await rm(suspendRecord, { force: true })
+    await rm(suspend, { recursive: true, force: true })
+    await rm(suspendNew, { recursive: true, force: true })
+  } catch (error) {
+    throw asAppError(error, 'Removing the suspended state')
+  }
+}
+
+async function driveStamps(bundle: string, config: MachineConfig): Promise<DriveStamp[]> {
+  const stamps = config.drives.map(async (drive) => {
+    if (drive.path === null) return []
+    const { bytes, modified, inode } = await fileFact(bundle, drive.path)
+    return [{ id: drive.id, bytes, modified, inode }]
+  })
+  return (await Promise.all(stamps)).flat()
+}
+
+/**
+ * Why a state must not be resumed with this hardware and these files; null where it may be. Pure.
+ * @param memoryBytes size of the memory file, null where it is missing
+ */
+export function suspendedProblem(
+  record: SuspendRecord,
+  config: MachineConfig,
+  files: ReadonlyMap<string, FileFact>,
+  memoryBytes: number | null,
+): AppError | null {
+  const refuse = (reason: string): AppError =>
+    new AppError('corrupt', `“${config.name}” cannot be resumed: ${reason} Mend that, or discard the suspended state to start it afresh.`)
+  if (memoryBytes === null) return refuse('its memory file is missing.')
+  if (memoryBytes !== record.header.bytes)
+    return refuse(`its memory file has ${memoryBytes} bytes, and should have ${record.header.bytes}.`)
+  if (record.header.machine !== config.id) return refuse('its suspended state belongs to another machine.')
+  if (record.header.memoryMiB !== config.memoryMiB)
+    return refuse(`it was suspended with ${record.header.memoryMiB} MiB of memory, and now has ${config.memoryMiB} MiB.`)
+  const stamps = new Map(record.drives.map((stamp) => [stamp.id, stamp]))
+  for (const drive of config.drives) {
+    const file = drive.path === null ? undefined : files.get(drive.path)
+    const stamp = stamps.get(drive.id)
+    if ((file !== undefined) !== (stamp !== undefined)) return refuse(`the drive “${drive.id}” was changed since.`)
+    if (!file || !stamp) continue
+    const changedInPlace = file.inode === stamp.inode && file.modified !== stamp.modified && !drive.readOnly && drive.kind !== 'cdrom'
+    if (file.bytes !== stamp.bytes || changedInPlace)
+      return refuse(`the file “${file.path}” was changed since, and the guest would overwrite what was changed.`)
+  }
+  return null
+}

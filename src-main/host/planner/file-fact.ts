@@ -1,0 +1,42 @@
+/** What the planner must know of a file, and how a file’s first bytes tell what it is. Pure. */
+/** Bytes of a CD's logical sector (ECMA-119 section 6.1.2). */
+export const CD_SECTOR = 2048
+
+export interface FileFact {
+  /** `escapes`: a relative path that leaves the bundle. */
+  kind: 'file' | 'missing' | 'folder' | 'special' | 'denied' | 'escapes'
+  /** Absolute. */
+  path: string
+  bytes: number
+  /** Unix ms. */
+  modified: number
+  inode: number
+  writable: boolean
+  /** Bytes that an ISO 9660 file system in it says it has; null where there is none. */
+  volumeBytes: number | null
+  /** Whether it is a Linux kernel image for PCs (bzImage). */
+  linuxKernel: boolean
+}
+
+/** ECMA-119 section 8.4: the primary volume descriptor in sector 16; volume space size at 80, logical block size at 128, both little-endian first. */
+export function isoVolumeBytes(sector16: Uint8Array): number | null {
+  const id = String.fromCharCode(...sector16.subarray(1, 6))
+  if (sector16.length < 132 || sector16[0] !== 1 || id !== 'CD001') return null
+  const view = new DataView(sector16.buffer, sector16.byteOffset)
+  return view.getUint32(80, true) * view.getUint16(128, true)
+}
+
+/** Bytes that writers may leave away at a volume's end: 150 sectors of run-out (ECMA-119 says nothing of them; mkisofs's `-pad`). */
+const RUN_OUT = 150 * CD_SECTOR
+
+/** Bytes by which the file is too short for its file system; 0 where it is whole, null where it has none. */
+export function volumeShortfall(file: Pick<FileFact, 'bytes' | 'volumeBytes'>): number | null {
+  if (file.volumeBytes === null) return null
+  const missing = file.volumeBytes - file.bytes
+  return missing > RUN_OUT ? missing : 0
+}
+
+/** The Linux/x86 boot protocol: magic "HdrS" at 0x202. */
+export function isLinuxKernel(head: Uint8Array): boolean {
+  return String.fromCharCode(...head.subarray(0x202, 0x206)) === 'HdrS'
+}

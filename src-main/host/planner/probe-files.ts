@@ -1,0 +1,55 @@
+/** The planner's thin edge: finds out the facts of files. Reads a few bytes of each, never a whole file. */
+import { constants } from 'node:fs'
+import { access, open, type FileHandle } from 'node:fs/promises'
+import { AppError } from '../../../src-shared/errors/app-error.ts'
+import { resolveInBundle } from '../library/bundle.ts'
+import { CD_SECTOR, isLinuxKernel, isoVolumeBytes, type FileFact } from './file-fact.ts'
+
+const NOTHING: Omit<FileFact, 'kind' | 'path'> = { bytes: 0, modified: 0, inode: 0, writable: false, volumeBytes: null, linuxKernel: false }
+
+/** Never rejects: what is wrong is the fact. */
+export async function fileFact(bundle: string, path: string): Promise<FileFact> {
+  let absolute = path
+  let file: FileHandle | null = null
+  try {
+    absolute = await resolveInBundle(bundle, path)
+    // Without O_NONBLOCK, opening a named pipe would wait for a writer for ever.
+    file = await open(absolute, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
+    const stats = await file.stat()
+    if (!stats.isFile()) return { ...NOTHING, kind: stats.isDirectory() ? 'folder' : 'special', path: absolute }
+    return {
+      kind: 'file',
+      path: absolute,
+      bytes: stats.size,
+      modified: stats.mtimeMs,
+      inode: stats.ino,
+      writable: await access(absolute, constants.W_OK).then(
+        () => true,
+        () => false,
+      ),
+      volumeBytes: isoVolumeBytes(await readAt(file, 16 * CD_SECTOR, CD_SECTOR)),
+      linuxKernel: isLinuxKernel(await readAt(file, 0, 0x206)),
+    }
+  } catch (error) {
+    return { ...NOTHING, kind: kindOfFailure(error), path: absolute }
+  } finally {
+    await file?.close()
+  }
+}
+
+export async function fileFacts(bundle: string, paths: readonly string[]): Promise<Map<string, FileFact>> {
+  const unique = [...new Set(paths)]
+  return new Map(await Promise.all(unique.map(async (path) => [path, await fileFact(bundle, path)] as const)))
+}
+
+function kindOfFailure(error: unknown): FileFact['kind'] {
+  if (error instanceof AppError) return 'escapes'
+  const code = (error as NodeJS.ErrnoException).code
+  return code === 'EACCES' || code === 'EPERM' ? 'denied' : code === 'EISDIR' ? 'folder' : 'missing'
+}
+
+async function readAt(file: FileHandle, position: number, length: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length)
+  const { bytesRead } = await file.read(bytes, 0, length, position)
+  return bytes.subarray(0, bytesRead)
+}
