@@ -1,0 +1,124 @@
+/** Everything that can be done to one machine. */
+import Copy from '@lucide/svelte/icons/copy'
+import CopyPlus from '@lucide/svelte/icons/copy-plus'
+import Eraser from '@lucide/svelte/icons/eraser'
+import FolderInput from '@lucide/svelte/icons/folder-input'
+import ListX from '@lucide/svelte/icons/list-x'
+import Moon from '@lucide/svelte/icons/moon'
+import Pause from '@lucide/svelte/icons/pause'
+import Pencil from '@lucide/svelte/icons/pencil'
+import Play from '@lucide/svelte/icons/play'
+import Power from '@lucide/svelte/icons/power'
+import RotateCcw from '@lucide/svelte/icons/rotate-ccw'
+import Tag from '@lucide/svelte/icons/tag'
+import Trash2 from '@lucide/svelte/icons/trash-2'
+import Unplug from '@lucide/svelte/icons/unplug'
+import type { MachineView } from '../../src-shared/api/machines.ts'
+import { isActive, isLegal, type PowerAction } from '../../src-shared/model/machine-state.ts'
+import type { WindowState } from '../state/window-state.svelte.ts'
+import type { Icon } from '../ui/icon.ts'
+import { toast } from '../ui/toasts.svelte.ts'
+import type { Action } from './action.ts'
+import { onMachine, power } from './machine-power.ts'
+
+export interface MachineActions {
+  /** Starts, or goes on, whichever the state asks for. */
+  start: Action
+  pause: Action
+  suspend: Action
+  shutDown: Action
+  powerOff: Action
+  reset: Action
+  discard: Action
+  rename: Action
+  duplicate: Action
+  folder: Action
+  tags: Action
+  copyPath: Action
+  /** The bundle to the trash; for one that was opened from elsewhere, off the list. */
+  remove: Action
+}
+
+export function machineActions(state: WindowState, machine: MachineView): MachineActions {
+  const readable = machine.config !== null
+  const make = (id: string, label: string, icon: Icon, run: () => void, more: Partial<Action> = {}): Action => ({
+    id: `machine.${id}`,
+    label,
+    icon,
+    context: machine.name,
+    run,
+    ...more,
+  })
+  const onPower = (action: PowerAction, label: string, icon: Icon, more: Partial<Action> = {}): Action =>
+    make(action, label, icon, () => void power(state, machine, action), { disabled: !isLegal(action, machine.state), ...more })
+
+  const goesOn = machine.state === 'paused' || machine.state === 'suspended'
+  return {
+    start: onPower(goesOn ? 'resume' : 'start', goesOn ? 'Resume' : 'Start', Play, {
+      shortcut: 'Mod+Shift+Enter',
+      keywords: 'boot run power on',
+    }),
+    pause: onPower('pause', 'Pause', Pause, { keywords: 'freeze stop' }),
+    suspend: onPower('suspend', 'Suspend', Moon, { shortcut: 'Mod+Shift+U', keywords: 'save state hibernate sleep' }),
+    shutDown: onPower('powerButton', 'Shut down', Power, { shortcut: 'Mod+Shift+D', keywords: 'stop acpi power button halt' }),
+    powerOff: onPower('powerOff', 'Power off…', Unplug, { danger: true, keywords: 'kill force stop plug' }),
+    reset: onPower('reset', 'Reset…', RotateCcw, { danger: true, keywords: 'reboot restart' }),
+    discard: onPower('discardSuspend', 'Discard suspended state…', Eraser, { danger: true, keywords: 'forget throw away' }),
+    rename: make('rename', 'Rename…', Pencil, () => state.dialogs.show({ kind: 'rename', machine }), {
+      shortcut: 'F2',
+      disabled: !readable,
+    }),
+    duplicate: make('duplicate', 'Duplicate…', CopyPlus, () => state.dialogs.show({ kind: 'duplicate', machine }), {
+      keywords: 'clone copy',
+      disabled: !readable || isActive(machine.state),
+    }),
+    folder: make('folder', 'Move to folder…', FolderInput, () => state.dialogs.show({ kind: 'folder', machine }), { disabled: !readable }),
+    tags: make('tags', 'Tags…', Tag, () => state.dialogs.show({ kind: 'tags', machine }), { keywords: 'label', disabled: !readable }),
+    copyPath: make('copy-path', 'Copy bundle path', Copy, () => void copyPath(machine), { keywords: 'show folder location' }),
+    remove: machine.inLibrary
+      ? make('trash', 'Move to trash', Trash2, () => void trash(state, machine), {
+          danger: true,
+          shortcut: 'Delete',
+          keywords: 'delete remove',
+          disabled: isActive(machine.state),
+        })
+      : make('forget', 'Remove from the list', ListX, () => void forget(state, machine), {
+          shortcut: 'Delete',
+          keywords: 'forget close bundle',
+          disabled: isActive(machine.state),
+        }),
+  }
+}
+
+async function copyPath(machine: MachineView): Promise<void> {
+  await navigator.clipboard.writeText(machine.bundle)
+  toast({ text: `Copied ${machine.bundle}`, tone: 'ok' })
+}
+
+/** No question before: the toast's "Undo" is the way back, and the trash after it. */
+async function trash(state: WindowState, machine: MachineView): Promise<void> {
+  await onMachine(state, machine, async () => {
+    const { trashedTo } = await state.host.machines.trash({ id: machine.id })
+    toast({
+      text: `Moved “${machine.name}” to the trash.`,
+      action: { label: 'Undo', run: () => void restore(state, machine, trashedTo) },
+    })
+  })
+}
+
+async function restore(state: WindowState, machine: MachineView, trashedTo: string): Promise<void> {
+  await onMachine(state, machine, async () => {
+    const back = await state.host.machines.restore({ trashedTo })
+    state.route.machine(back.id)
+  })
+}
+
+async function forget(state: WindowState, machine: MachineView): Promise<void> {
+  await onMachine(state, machine, async () => {
+    await state.host.machines.forget({ id: machine.id })
+    toast({
+      text: `“${machine.name}” is off the list. Its files stay in ${machine.bundle}.`,
+      action: { label: 'Undo', run: () => void onMachine(state, machine, () => state.host.machines.open({ bundle: machine.bundle })) },
+    })
+  })
+}

@@ -1,0 +1,11 @@
+/** The window begins here. */
+import './no-eval.ts'
+import { mount } from 'svelte'
+import App from './App.svelte'
+import { dialPorts, dialWebSocket, inElectron } from './client/dial.ts'
+import { HostLink } from './client/host-link.ts'
+import { WindowState } from './state/window-state.svelte.ts'
+
+const win = new WindowState(new HostLink(inElectron() ? dialPorts() : dialWebSocket()))
+mount(App, { target: document.getElementById('app')!, props: { win } })
+win.start()

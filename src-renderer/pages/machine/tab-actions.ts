@@ -1,0 +1,37 @@
+/** Going between the tabs of a machine's page. */
+import ChartLine from '@lucide/svelte/icons/chart-line'
+import Cpu from '@lucide/svelte/icons/cpu'
+import NotebookPen from '@lucide/svelte/icons/notebook-pen'
+import ArrowLeft from '@lucide/svelte/icons/arrow-left'
+import ArrowRight from '@lucide/svelte/icons/arrow-right'
+import SquareTerminal from '@lucide/svelte/icons/square-terminal'
+import type { Action } from '../../actions/action.ts'
+import { MACHINE_TABS, type MachineTab, type Route } from '../../state/route.svelte.ts'
+import type { Icon } from '../../ui/icon.ts'
+
+export const TAB_LOOKS: Record<MachineTab, { label: string; icon: Icon }> = {
+  console: { label: 'Console', icon: SquareTerminal },
+  metrics: { label: 'Metrics', icon: ChartLine },
+  hardware: { label: 'Hardware', icon: Cpu },
+  notes: { label: 'Notes', icon: NotebookPen },
+}
+
+export function goToTabActions(route: Route): Action[] {
+  const { place } = route
+  if (place.page !== 'machine') return []
+  const step = (by: number): void => {
+    const at = (MACHINE_TABS.indexOf(place.tab) + by + MACHINE_TABS.length) % MACHINE_TABS.length
+    route.machine(place.id, MACHINE_TABS[at])
+  }
+  return [
+    ...MACHINE_TABS.map((tab) => ({
+      id: `tab.${tab}`,
+      label: TAB_LOOKS[tab].label,
+      icon: TAB_LOOKS[tab].icon,
+      context: 'Tab',
+      run: () => route.machine(place.id, tab),
+    })),
+    { id: 'tab.next', label: 'Next tab', icon: ArrowRight, context: 'Tab', shortcut: 'Mod+Shift+]', run: () => step(1) },
+    { id: 'tab.previous', label: 'Previous tab', icon: ArrowLeft, context: 'Tab', shortcut: 'Mod+Shift+[', run: () => step(-1) },
+  ]
+}

@@ -1,0 +1,393 @@
+/**
+ * A host without machines that run: the real services' types and the real RPC over an in-memory wire, answered from memory. For
+ * tests of the window's parts. Real boots are the guest suite's.
+ */
+import { AppError, type WireError } from '../../../src-shared/errors/app-error.ts'
+import { Emitter } from '../../../src-shared/base/event.ts'
+import { newId } from '../../../src-shared/base/ids.ts'
+import { utf8 } from '../../../src-shared/base/bytes.ts'
+import { machines, metrics, settings, system, tasks, terminals } from '../../../src-shared/api/index.ts'
+import type { MachineChange, MachineView } from '../../../src-shared/api/machines.ts'
+import type { MachineSample, MetricsSample } from '../../../src-shared/api/metrics.ts'
+import { settingsSchema, type Settings } from '../../../src-shared/api/settings.ts'
+import type { DirectoryEntry, DoctorReport, HostInfo } from '../../../src-shared/api/system.ts'
+import type { Task } from '../../../src-shared/api/tasks.ts'
+import { MACHINE_SCHEMA, randomMac, type MachineConfig } from '../../../src-shared/model/machine.ts'
+import { isActive, isLegal, type MachineState, type PowerAction } from '../../../src-shared/model/machine-state.ts'
+import { RpcServer } from '../../../src-shared/rpc/server.ts'
+import { memoryWirePair } from '../../../src-shared/rpc/wires/memory-wire.ts'
+import type { Wire } from '../../../src-shared/rpc/wire.ts'
+
+const LIBRARY = '/home/ada/Coppice'
+const MINUTE = 60_000
+
+/** A readable machine that is off, with whatever is given put over it. */
+export function fakeMachine(name: string, over: Partial<MachineView> = {}, config: Partial<MachineConfig> = {}): MachineView {
+  const id = over.id ?? newId()
+  const state: MachineState = over.state ?? 'off'
+  return {
+    id,
+    name,
+    bundle: `${LIBRARY}/${name}.coppice`,
+    inLibrary: true,
+    state,
+    health: state === 'running' ? 'working' : null,
+    healthDetail: null,
+    engine: 'embedded',
+    why: 'The embedded engine runs everywhere; no other engine was found on this computer.',
+    config: {
+      schema: MACHINE_SCHEMA,
+      id,
+      created: new Date(Date.now() - 24 * 60 * MINUTE).toISOString(),
+      guest: 'coppice-linux',
+      name,
+      engine: 'auto',
+      arch: 'i386',
+      memoryMiB: 256,
+      boot: { kind: 'kernel', kernel: 'boot/vmlinuz', initrd: 'boot/initrd', cmdline: 'console=ttyS0' },
+      drives: [],
+      nics: [{ id: 'nic0', model: 'virtio', mac: randomMac() }],
+      serialPorts: 1,
+      folder: [],
+      tags: [],
+      notes: '',
+      ...config,
+    },
+    problem: null,
+    lastError: null,
+    startedAt: isActive(state) ? new Date(Date.now() - 12 * MINUTE).toISOString() : null,
+    bootedAt: state === 'running' || state === 'paused' ? new Date(Date.now() - 12 * MINUTE + 3400).toISOString() : null,
+    suspendedAt: state === 'suspended' ? new Date(Date.now() - 90 * MINUTE).toISOString() : null,
+    task: null,
+    ...over,
+  }
+}
+
+export function fakeTask(over: Partial<Task> = {}): Task {
+  return {
+    id: newId(),
+    kind: 'create-machine',
+    title: 'Creating “Coppice Linux”',
+    machine: null,
+    state: 'running',
+    step: '',
+    progress: null,
+    cancellable: true,
+    startedAt: new Date().toISOString(),
+    endedAt: null,
+    error: null,
+    result: null,
+    ...over,
+  }
+}
+
+/** A file or folder of the fake computer. */
+export function fakeEntry(path: string, over: Partial<DirectoryEntry> = {}): DirectoryEntry {
+  return { name: path.split('/').at(-1)!, path, kind: 'file', bytes: 0, modified: new Date().toISOString(), ...over }
+}
+
+export interface FakeHostOptions {
+  machines?: MachineView[]
+  tasks?: Task[]
+  info?: Partial<HostInfo>
+  doctor?: DoctorReport
+  settings?: Partial<Settings>
+  /** Entries by folder. */
+  files?: Record<string, DirectoryEntry[]>
+  console?: string
+}
+
+export class FakeHost {
+  readonly server = new RpcServer()
+  readonly machines = new Map<string, MachineView>()
+  readonly tasks = new Map<string, Task>()
+  /** What was called, in order: "machines.start". */
+  readonly calls: string[] = []
+  /** What a call shall fail with, by its name; stays until it is taken out. */
+  readonly failures = new Map<string, WireError>()
+  /** Steps that a creation goes through before it is done; a test may end it by hand. */
+  autoFinishTasks = true
+  settings: Settings
+
+  readonly machineChanged = new Emitter<MachineChange>()
+  readonly taskChanged = new Emitter<Task>()
+  readonly tasksCleared = new Emitter<{ ids: string[] }>()
+  readonly settingsChanged = new Emitter<Settings>()
+  readonly sampled = new Emitter<MetricsSample>()
+  readonly quitting = new Emitter<{ reason: string }>()
+
+  #options: FakeHostOptions
+  #trash = new Map<string, MachineView>()
+
+  constructor(options: FakeHostOptions = {}) {
+    this.#options = options
+    this.settings = { ...settingsSchema.parse({}), ...options.settings }
+    for (const machine of options.machines ?? []) this.machines.set(machine.id, machine)
+    for (const task of options.tasks ?? []) this.tasks.set(task.id, task)
+    this.#register()
+  }
+
+  /** A new connection, as `Dial` wants it. */
+  connect(): Wire {
+    const [ours, theirs] = memoryWirePair()
+    this.server.attach(ours, { kind: 'window' })
+    return theirs
+  }
+
+  put(machine: MachineView): MachineView {
+    this.machines.set(machine.id, machine)
+    this.machineChanged.fire({ kind: 'put', machine })
+    return machine
+  }
+
+  putTask(task: Task): void {
+    this.tasks.set(task.id, task)
+    this.taskChanged.fire(task)
+  }
+
+  /** One second's figures for every machine that runs. */
+  sample(): MetricsSample {
+    const sample: MetricsSample = {
+      at: Date.now(),
+      host: {
+        cpu: 0.2,
+        hostCpu: 0.1,
+        memoryTotalBytes: 16 * 1024 ** 3,
+        memoryFreeBytes: 8 * 1024 ** 3,
+        hostMemoryBytes: 200 * 1024 ** 2,
+      },
+      machines: {},
+    }
+    for (const machine of this.machines.values())
+      if (machine.state === 'running' || machine.state === 'paused') sample.machines[machine.id] = machineSample(machine)
+    this.sampled.fire(sample)
+    return sample
+  }
+
+  #machine(id: string): MachineView {
+    const machine = this.machines.get(id)
+    if (!machine) throw new AppError('not-found', 'There is no such machine in the library.')
+    return machine
+  }
+
+  /** Records the call and fails it where a test asked for it. */
+  #called(name: string): void {
+    this.calls.push(name)
+    const failure = this.failures.get(name)
+    if (failure) throw AppError.fromWire(failure)
+  }
+
+  #power(action: PowerAction, to: MachineState): (input: { id: string }) => MachineView {
+    return ({ id }) => {
+      this.#called(`machines.${action}`)
+      const machine = this.#machine(id)
+      if (!isLegal(action, machine.state)) throw new AppError('wrong-state', `“${machine.name}” is ${machine.state}.`)
+      const at = new Date().toISOString()
+      return this.put({
+        ...machine,
+        state: to,
+        health: to === 'running' ? 'working' : null,
+        lastError: null,
+        startedAt: isActive(to) ? (machine.startedAt ?? at) : null,
+        bootedAt: isActive(to) ? (machine.bootedAt ?? at) : null,
+        suspendedAt: null,
+      })
+    }
+  }
+
+  #startTask(task: Task, finish: () => { id?: string }): { task: string } {
+    this.putTask(task)
+    if (this.autoFinishTasks)
+      setTimeout(() => {
+        const now = this.tasks.get(task.id)
+        if (now?.state !== 'running') return
+        const result = finish()
+        this.putTask({ ...now, state: 'done', result, endedAt: new Date().toISOString() })
+      })
+    return { task: task.id }
+  }
+
+  #register(): void {
+    this.server.register(machines, {
+      list: () => (this.#called('machines.list'), [...this.machines.values()]),
+      get: ({ id }) => this.#machine(id),
+      changed: this.machineChanged.event,
+      suggestName: ({ wish }) => {
+        const taken = new Set([...this.machines.values()].map((machine) => machine.name))
+        let name = wish
+        for (let n = 2; taken.has(name); n++) name = `${wish} ${n}`
+        return { name }
+      },
+      create: (input) => {
+        this.#called('machines.create')
+        const task = fakeTask({ title: `Creating “${input.name}”`, step: 'Assembling the initial RAM disk' })
+        return this.#startTask(task, () => {
+          const machine = this.put(fakeMachine(input.name, {}, { memoryMiB: input.memoryMiB ?? 256, serialPorts: input.serialPorts }))
+          return { id: machine.id }
+        })
+      },
+      duplicate: ({ id, name }) => {
+        this.#called('machines.duplicate')
+        const { config } = this.#machine(id)
+        const task = fakeTask({ kind: 'duplicate-machine', title: `Duplicating “${name}”`, machine: id })
+        return this.#startTask(task, () => ({ id: this.put(fakeMachine(name, {}, { ...config, id: newId(), name })).id }))
+      },
+      update: ({ id, patch }) => {
+        this.#called('machines.update')
+        const machine = this.#machine(id)
+        const config = { ...machine.config!, ...patch } as MachineConfig
+        return this.put({ ...machine, config, name: config.name })
+      },
+      trash: ({ id }) => {
+        this.#called('machines.trash')
+        const machine = this.#machine(id)
+        this.#trash.set(machine.bundle, machine)
+        this.machines.delete(id)
+        this.machineChanged.fire({ kind: 'removed', id })
+        return { trashedTo: machine.bundle }
+      },
+      restore: ({ trashedTo }) => (this.#called('machines.restore'), this.put(this.#trash.get(trashedTo)!)),
+      open: ({ bundle }) => {
+        this.#called('machines.open')
+        const name = bundle
+          .split('/')
+          .at(-1)!
+          .replace(/\.coppice$/, '')
+        return this.put(fakeMachine(name, { bundle, inLibrary: false }))
+      },
+      forget: ({ id }) => {
+        this.#called('machines.forget')
+        this.machines.delete(id)
+        this.machineChanged.fire({ kind: 'removed', id })
+      },
+      start: this.#power('start', 'running'),
+      pause: this.#power('pause', 'paused'),
+      resume: this.#power('resume', 'running'),
+      powerButton: this.#power('powerButton', 'off'),
+      powerOff: this.#power('powerOff', 'off'),
+      reset: this.#power('reset', 'running'),
+      suspend: ({ id }) => {
+        this.#called('machines.suspend')
+        const machine = this.#machine(id)
+        const task = fakeTask({ kind: 'suspend-machine', title: `Suspending “${machine.name}”`, machine: id, cancellable: false })
+        this.put({ ...machine, state: 'suspending', task: task.id })
+        return this.#startTask(task, () => {
+          this.put({ ...machine, state: 'suspended', startedAt: null, bootedAt: null, suspendedAt: new Date().toISOString() })
+          return {}
+        })
+      },
+      discardSuspend: this.#power('discardSuspend', 'off'),
+      waitBooted: ({ id }) => this.#machine(id),
+      console: ({ id, from }, stream) => {
+        const bytes = utf8(this.#options.console ?? '')
+        const machine = this.#machine(id)
+        void stream.write(bytes.slice(from ?? 0)).then(() => {
+          if (!isActive(machine.state)) stream.end()
+        })
+        return { start: from ?? 0, end: bytes.length, live: isActive(machine.state), life: machine.startedAt ?? 'off' }
+      },
+      type: () => this.#called('machines.type'),
+    })
+    this.server.register(metrics, {
+      sample: this.sampled.event,
+      latest: () => this.sample(),
+      machineHistory: () => ({
+        at: [],
+        series: {
+          cpu: [],
+          instructionsPerSecond: [],
+          halted: [],
+          memoryBytes: [],
+          diskReadPerSecond: [],
+          diskWrittenPerSecond: [],
+          netReceivedPerSecond: [],
+          netSentPerSecond: [],
+        },
+      }),
+      hostHistory: () => ({
+        at: [],
+        series: { cpu: [], hostCpu: [], memoryTotalBytes: [], memoryFreeBytes: [], hostMemoryBytes: [] },
+      }),
+    })
+    this.server.register(settings, {
+      get: () => this.settings,
+      set: (patch) => {
+        this.#called('settings.set')
+        this.settings = { ...this.settings, ...patch } as Settings
+        this.settingsChanged.fire(this.settings)
+        return this.settings
+      },
+      changed: this.settingsChanged.event,
+    })
+    this.server.register(tasks, {
+      list: () => [...this.tasks.values()],
+      changed: this.taskChanged.event,
+      cancel: ({ id }) => {
+        this.#called('tasks.cancel')
+        const task = this.tasks.get(id)
+        if (task) this.putTask({ ...task, state: 'cancelled', endedAt: new Date().toISOString() })
+      },
+      wait: ({ id }) =>
+        new Promise((resolve) => {
+          const now = this.tasks.get(id)
+          if (now && now.state !== 'running') return resolve(now)
+          const waiting = this.taskChanged.event((task) => {
+            if (task.id !== id || task.state === 'running') return
+            waiting.dispose()
+            resolve(task)
+          })
+        }),
+      clear: () => {
+        const ids = [...this.tasks.values()].filter((task) => task.state !== 'running').map((task) => task.id)
+        for (const id of ids) this.tasks.delete(id)
+        this.tasksCleared.fire({ ids })
+      },
+      cleared: this.tasksCleared.event,
+    })
+    this.server.register(system, {
+      info: () => ({
+        version: '0.1.0',
+        platform: 'linux',
+        arch: 'x64',
+        shell: 'served',
+        library: LIBRARY,
+        home: '/home/ada',
+        features: { terminal: false },
+        versions: { node: '24.21.0', v86: '0.5.462' },
+        ...this.#options.info,
+      }),
+      doctor: () => {
+        this.#called('system.doctor')
+        return this.#options.doctor ?? { at: new Date().toISOString(), summary: 'This computer can run machines.', checks: [] }
+      },
+      listFolder: ({ path }) => {
+        const entries = this.#options.files?.[path]
+        if (!entries) throw new AppError('not-found', `Reading the folder (${path}) failed: the file or folder does not exist.`)
+        const parent = path === '/' ? null : path.slice(0, path.lastIndexOf('/')) || '/'
+        return { path, parent, entries, truncated: false }
+      },
+      quit: () => this.#called('system.quit'),
+      quitting: this.quitting.event,
+    })
+    this.server.register(terminals, {
+      open: () => {
+        throw new AppError('denied', 'This Coppice was started without host terminals.')
+      },
+      resize: () => {},
+    })
+  }
+}
+
+function machineSample(machine: MachineView): MachineSample {
+  const share = machine.state === 'paused' ? 0 : (parseInt(machine.id.slice(-2), 16) % 40) / 100
+  return {
+    cpu: share,
+    instructionsPerSecond: share * 3e8,
+    halted: 1 - share,
+    memoryBytes: 120 * 1024 ** 2,
+    diskReadPerSecond: 0,
+    diskWrittenPerSecond: 0,
+    netReceivedPerSecond: 0,
+    netSentPerSecond: 0,
+  }
+}
