@@ -5,10 +5,10 @@ import type { WindowState } from '../../src-renderer/state/window-state.svelte.t
 import { ConsoleShelf } from '../../src-renderer/terminal/console-shelf.ts'
 import type { MachineView } from '../../src-shared/api/machines.ts'
 import { WINDOW } from '../../src-shared/rpc/byte-stream.ts'
-import { aMachine, FakeHost } from './support/fake-host.ts'
+import { aMachine, TabHost } from './support/tab-host.ts'
 import { show as showPart } from './support/show.ts'
 
-let host: FakeHost
+let host: TabHost
 let state: WindowState
 let machine: MachineView
 
@@ -27,7 +27,7 @@ function screen(port = 0): string {
 
 beforeEach(async () => {
   await page.viewport(1000, 600)
-  host = new FakeHost()
+  host = new TabHost()
   machine = host.put(aMachine())
   state = await host.window()
 })
