@@ -26,6 +26,7 @@ export async function endMachines(host: EndingHost, how: 'suspend' | 'shutdown',
     return host.activeMachines()
   }
   const client = inProcessClient(host.server)
+  let timer: ReturnType<typeof setTimeout> | undefined
   try {
     const service = client.service(machines)
     const ended = new Promise<void>((resolve) => {
@@ -33,7 +34,7 @@ export async function endMachines(host: EndingHost, how: 'suspend' | 'shutdown',
         if (host.activeMachines().length === 0) resolve()
       }
       service.changed(check)
-      setTimeout(resolve, limitMs).unref()
+      timer = setTimeout(resolve, limitMs)
     })
     for (const machine of host.activeMachines()) {
       if (machine.state === 'paused') await service.resume({ id: machine.id })
@@ -43,6 +44,7 @@ export async function endMachines(host: EndingHost, how: 'suspend' | 'shutdown',
     if (host.activeMachines().length > 0) await ended
     return host.activeMachines()
   } finally {
+    clearTimeout(timer)
     client.dispose()
   }
 }

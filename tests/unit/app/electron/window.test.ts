@@ -1,0 +1,55 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { BrowserWindowDouble, electron } from './electron-double.ts'
+
+vi.mock('electron', async () => (await import('./electron-double.ts')).electron)
+const { openWindow } = await import('../../../../src-main/app/electron/window.ts')
+const { webPreferences } = await import('../../../../src-main/app/electron/security.ts')
+
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'coppice-window-'))
+  BrowserWindowDouble.made = []
+})
+afterEach(() => rm(folder, { recursive: true, force: true }))
+
+const open = () => openWindow({ preload: '/preload.cjs', state: path.join(folder, 'window.json'), icon: '/icon.png' })
+
+test('a window is guarded, shows our page, and appears when it is painted', async () => {
+  await open()
+  const window = BrowserWindowDouble.made[0]!
+  expect(window.options).toMatchObject({
+    show: false,
+    width: 1280,
+    height: 800,
+    minWidth: 900,
+    title: 'Coppice',
+    backgroundColor: '#ffffff',
+  })
+  expect(window.options.webPreferences).toEqual(webPreferences('/preload.cjs'))
+  expect(window.loaded).toBe('coppice://app/')
+  expect(window.shown).toBe(false)
+  window.emit('ready-to-show')
+  expect(window.shown).toBe(true)
+})
+
+test('in the dark it does not flash white', async () => {
+  electron.nativeTheme.shouldUseDarkColors = true
+  await open()
+  expect(BrowserWindowDouble.made[0]!.options.backgroundColor).toBe('#161815')
+  electron.nativeTheme.shouldUseDarkColors = false
+})
+
+test('the next one opens where the last one was', async () => {
+  await open()
+  const first = BrowserWindowDouble.made[0]!
+  first.maximized = true
+  first.emit('close', { preventDefault: () => {} })
+  await expect.poll(() => readFile(path.join(folder, 'window.json'), 'utf8').catch(() => '')).toContain('1100')
+  await open()
+  const second = BrowserWindowDouble.made[1]!
+  expect(second.options).toMatchObject({ x: 40, y: 50, width: 1100, height: 700 })
+  expect(second.maximized).toBe(true)
+})
