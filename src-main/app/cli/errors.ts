@@ -21,7 +21,7 @@ export function errorSentence(error: AppError, keys: ReadonlyMap<string, string>
   if (fields.length === 0) return error.message
   return fields
     .map(({ path, message }) => {
-      const known = [...keys].find(([field]) => path === field || path.startsWith(`${field}.`) || path.endsWith(`.${field}`))
+      const known = [...keys].find(([field]) => `.${path}.`.includes(`.${field}.`))
       return known ? `${known[1]}: ${message}` : message
     })
     .join(' ')

@@ -24,7 +24,7 @@ export interface RuntimePlaces {
 /** Twelve hexadecimal digits that stand for a library's real path. */
 export function libraryId(realPath: string, platform: NodeJS.Platform = process.platform): string {
   // Paths of Windows and macOS do not tell case apart.
-  const key = platform === 'linux' ? realPath : realPath.toLowerCase()
+  const key = platform === 'win32' || platform === 'darwin' ? realPath.toLowerCase() : realPath
   return createHash('sha256').update(key).digest('hex').slice(0, 12)
 }
 

@@ -1,0 +1,46 @@
+import { describe, expect, it } from 'vitest'
+import { memoryArgument, patternArgument, secondsArgument, sizeArgument, wholeNumber } from '../../../../src-main/app/cli/arguments.ts'
+import { unescapeText } from '../../../../src-main/app/cli/escapes.ts'
+
+describe('arguments', () => {
+  it('reads memory in MiB, a bare number too', () => {
+    expect(memoryArgument('256M')).toBe(256)
+    expect(memoryArgument('1G')).toBe(1024)
+    expect(memoryArgument('512')).toBe(512)
+    expect(memoryArgument('9999999M')).toBe(9_999_999)
+    expect(memoryArgument('1000k')).toBeCloseTo(0.977, 3)
+    for (const wrong of ['', 'lots', '-1', '1e3', '256X']) expect(() => memoryArgument(wrong)).toThrow(/is not an amount of memory/)
+  })
+
+  it('reads sizes in bytes', () => {
+    expect(sizeArgument('2G')).toBe(2 * 1024 ** 3)
+    expect(() => sizeArgument('big')).toThrow('“big” is not a size.')
+  })
+
+  it('reads whole numbers within their limits', () => {
+    const port = wholeNumber('a port', 0, 65535)
+    expect(port('0')).toBe(0)
+    expect(port('65535')).toBe(65535)
+    for (const wrong of ['65536', '-1', '1.5', '', 'x'])
+      expect(() => port(wrong)).toThrow(`“${wrong}” is not a port: give a whole number from 0 to 65535.`)
+  })
+
+  it('reads seconds as ms', () => {
+    expect(secondsArgument('30')).toBe(30_000)
+    expect(secondsArgument('0.5')).toBe(500)
+    for (const wrong of ['0', '-1', 'soon', '99999999']) expect(() => secondsArgument(wrong)).toThrow(/is not a number of seconds/)
+  })
+
+  it('reads regular expressions line by line', () => {
+    expect(patternArgument('^42').flags).toBe('gm')
+    expect(() => patternArgument('(')).toThrow('“(” is not a regular expression')
+  })
+})
+
+describe('unescapeText', () => {
+  it('replaces what it knows and leaves the rest', () => {
+    expect(unescapeText('ls\\n')).toBe('ls\n')
+    expect(unescapeText('\\e[A\\t\\x03\\r')).toBe('\u001b[A\t\u0003\r')
+    expect(unescapeText('C:\\\\new \\d \\x4 end\\')).toBe('C:\\new \\d \\x4 end\\')
+  })
+})

@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest'
+import { KEY_OF_FIELD, patchOf } from '../../../../src-main/app/cli/settable.ts'
+import { errorSentence, UsageError } from '../../../../src-main/app/cli/errors.ts'
+import { AppError } from '../../../../src-shared/errors/app-error.ts'
+import { machinePatchSchema, parseMachineConfig } from '../../../../src-shared/model/machine.ts'
+
+const base = { schema: 1, id: '7f3c1f6e-93c1-4c5e-9d39-5a3a0d3b1a11', created: '2026-01-01T00:00:00Z', name: 'web' }
+const linux = parseMachineConfig({ ...base, boot: { kind: 'kernel', kernel: 'boot/vmlinuz', initrd: 'boot/initrd', cmdline: 'quiet' } })
+const disk = parseMachineConfig({ ...base, boot: { kind: 'firmware' } })
+
+describe('patchOf', () => {
+  it('reads every key, several at once', () => {
+    const patch = patchOf(['name=db 1', 'memory=512M', 'engine=auto', 'serial-ports=2', 'folder=lab/one', 'tags=a, b,', 'notes=a=b'], disk)
+    expect(machinePatchSchema.parse(patch)).toEqual({
+      name: 'db 1',
+      memoryMiB: 512,
+      engine: 'auto',
+      serialPorts: 2,
+      folder: ['lab', 'one'],
+      tags: ['a', 'b'],
+      notes: 'a=b',
+    })
+    expect(patchOf(['folder=', 'tags=', 'notes='], disk)).toEqual({ folder: [], tags: [], notes: '' })
+  })
+
+  it('changes parts of a kernel boot and keeps the rest', () => {
+    expect(patchOf(['cmdline=console=ttyS0', 'initrd='], linux)).toEqual({
+      boot: { kind: 'kernel', kernel: 'boot/vmlinuz', initrd: null, cmdline: 'console=ttyS0' },
+    })
+  })
+
+  it('names the key that is wrong', () => {
+    const wrong = (assignment: string): string => {
+      try {
+        patchOf([assignment], disk)
+      } catch (error) {
+        expect(error).toBeInstanceOf(UsageError)
+        return (error as Error).message
+      }
+      throw new Error(`${assignment} was taken`)
+    }
+    expect(wrong('colour=red')).toMatch(/^There is no key “colour”. What can be set: name, memory,/)
+    expect(wrong('toString=x')).toMatch(/^There is no key/)
+    expect(wrong('memory')).toBe('“memory” has no value. Write memory=VALUE (SIZE, as in 256M).')
+    expect(wrong('memory=lots')).toMatch(/^memory: “lots” is not an amount of memory/)
+    expect(wrong('cmdline=x')).toBe('cmdline: “web” does not boot a kernel of its own, but from its drives.')
+  })
+})
+
+describe('errorSentence', () => {
+  it('names the host’s fields as the command line does', () => {
+    const error = AppError.invalid([
+      { path: 'patch.memoryMiB', message: '7 MiB is too little.' },
+      { path: 'patch.folder.0', message: 'The name is empty.' },
+      { path: 'boot.cmdline', message: 'Too long.' },
+      { path: 'other', message: 'Wrong.' },
+    ])
+    expect(errorSentence(error, KEY_OF_FIELD)).toBe('memory: 7 MiB is too little. folder: The name is empty. cmdline: Too long. Wrong.')
+    expect(errorSentence(new AppError('busy', 'Busy.'))).toBe('Busy.')
+  })
+})
