@@ -11,14 +11,17 @@ import { asAppError } from '../../src-shared/errors/app-error.ts'
 import { RpcServer } from '../../src-shared/rpc/server.ts'
 import { Library } from './library/library.ts'
 import { createLog } from './log/log.ts'
+import { describeEngine } from './machines/describe-engine.ts'
 import { FirmwareFinder } from './machines/firmware.ts'
 import { MachineService } from './machines/machine-service.ts'
 import { quiesceMachines } from './machines/quiesce.ts'
 import { cleanStaging } from './machines/staging.ts'
 import { MetricsService } from './metrics/metrics-service.ts'
 import { SettingsService } from './settings/settings-service.ts'
+import { createDoctor } from './system/doctor.ts'
+import { SystemService } from './system/system-service.ts'
 import { TaskService } from './tasks/task-service.ts'
-import { TerminalService } from './terminals/terminal-service.ts'
+import { loadPty, TerminalService } from './terminals/terminal-service.ts'
 import { SharedThread } from './threads/shared-thread.ts'
 
 export interface HostOptions {
@@ -97,6 +100,10 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
     // The caller's answer goes out first.
     setImmediate(() => quit.fire({ reason }))
   }
+  const doctor = createDoctor({ ...options, describeEngine: () => describeEngine(log, doubles.embedded), loadTerminals: loadPty })
+  const info = (): HostInfo => hostInfo(options)
+  const system = new SystemService({ info, doctor, quit: endHost, onQuitting: quitting.event })
+
   const close = async (): Promise<void> => {
     // Together: a suspend that waits for an engine ends with that engine.
     await Promise.all([tasks.close(), machines.close()])
@@ -110,22 +117,7 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
   server.register(api.settings, settings.handlers)
   server.register(api.metrics, metrics.handlers)
   server.register(api.terminals, terminals.handlers)
-  server.register(api.system, {
-    info: () => ({
-      version: options.version,
-      platform: process.platform as HostInfo['platform'],
-      arch: process.arch,
-      shell: options.shell,
-      library: options.library,
-      home: homedir(),
-      features: { terminal: options.allowTerminal },
-      versions: { node: process.versions.node },
-    }),
-    doctor: () => ({ at: new Date().toISOString(), summary: '', checks: [] }),
-    listFolder: ({ path }) => ({ path, parent: null, entries: [], truncated: false }),
-    quit: ({ running }) => endHost(running),
-    quitting: quitting.event,
-  })
+  server.register(api.system, system.handlers)
 
   let closing: Promise<void> | null = null
   return {
@@ -135,5 +127,22 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
     activeMachines: () => machines.active().map((machine) => machine.view()),
     quiesce,
     close: () => (closing ??= close()),
+  }
+}
+
+function hostInfo({ version, shell, library, allowTerminal }: HostOptions): HostInfo {
+  const { node, v8, electron, chrome } = process.versions
+  return {
+    version,
+    platform: process.platform as HostInfo['platform'],
+    arch: process.arch,
+    shell,
+    library,
+    home: homedir(),
+    features: { terminal: allowTerminal },
+    versions: Object.fromEntries(Object.entries({ node, v8, electron, chrome }).filter(([, value]) => value !== undefined)) as Record<
+      string,
+      string
+    >,
   }
 }

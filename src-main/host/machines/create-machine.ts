@@ -52,8 +52,8 @@ export async function createMachine(request: NewMachineRequest, parts: MakerPart
     await checkSource(request)
     return parts.tasks.start({ kind: 'create-machine', title: `Creating “${request.name}”` }, async (context) => {
       try {
-        const folder = await stageBundle(parts.library, request.name, (staging) => fill(staging, request, parts, context))
-        return { id: parts.library.at(folder)!.id }
+        const bundle = await stageBundle(parts.library, request.name, (staging) => fill(staging, request, parts, context))
+        return { id: bundle.id }
       } finally {
         releaseName()
       }
@@ -94,7 +94,8 @@ async function place(
   context: TaskContext,
 ): Promise<{ boot: Boot; drives: Drive[] }> {
   const { source } = request
-  const newDisk = request.newDiskBytes === undefined ? [] : [await makeDisk(folder, request.newDiskBytes)]
+  const newDiskId = source.kind === 'disk' ? 'disk1' : 'disk0'
+  const newDisk = request.newDiskBytes === undefined ? [] : [await makeDisk(folder, newDiskId, request.newDiskBytes)]
   switch (source.kind) {
     case 'sample':
       return { boot: await placeSample(folder, request.name, parts, context), drives: newDisk }
@@ -111,7 +112,7 @@ async function place(
       return { boot: firmware('floppy', 'disk', 'cdrom'), drives: [...newDisk, drive('floppy0', 'floppy', source.path)] }
     case 'disk': {
       if (source.copy) await copyImage(source.path, join(folder, DISK), parts.storage, context)
-      return { boot: firmware('disk', 'cdrom', 'floppy'), drives: [drive('disk0', 'disk', source.copy ? DISK : source.path)] }
+      return { boot: firmware('disk', 'cdrom', 'floppy'), drives: [drive('disk0', 'disk', source.copy ? DISK : source.path), ...newDisk] }
     }
   }
 }
@@ -125,8 +126,8 @@ function drive(id: string, kind: Drive['kind'], path: string, readOnly = false):
 }
 
 /** A new, empty, sparse disk. */
-async function makeDisk(folder: string, bytes: number): Promise<Drive> {
-  const path = join(folder, DISK)
+async function makeDisk(folder: string, id: string, bytes: number): Promise<Drive> {
+  const path = join(folder, `disks/${id}.img`)
   try {
     await mkdir(dirname(path), { recursive: true })
     const file = await open(path, 'wx', 0o600)
@@ -139,7 +140,7 @@ async function makeDisk(folder: string, bytes: number): Promise<Drive> {
   } catch (error) {
     throw asAppError(error, 'Making the disk')
   }
-  return drive('disk0', 'disk', DISK)
+  return drive(id, 'disk', `disks/${id}.img`)
 }
 
 async function placeSample(folder: string, name: string, parts: MakerParts, context: TaskContext): Promise<Boot> {

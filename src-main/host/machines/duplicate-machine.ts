@@ -26,8 +26,8 @@ export function duplicateMachine(original: Original, name: string, parts: MakerP
   const title = `Duplicating “${original.config.name}” as “${name}”`
   return parts.tasks.start({ kind: 'duplicate-machine', title, machine: original.id }, async (context) => {
     try {
-      const folder = await stageBundle(parts.library, name, (staging) => fill(staging, original, name, parts, context))
-      return { id: parts.library.at(folder)!.id }
+      const bundle = await stageBundle(parts.library, name, (staging) => fill(staging, original, name, parts, context))
+      return { id: bundle.id }
     } finally {
       releaseName()
       done()

@@ -1,12 +1,12 @@
 /** Changing a machine's configuration, throwing machines away, and getting them back. */
-import { mkdir, rename } from 'node:fs/promises'
-import { basename, dirname, resolve } from 'node:path'
+import { mkdir, realpath, rename } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import { fieldErrors } from '../../../src-shared/errors/field-errors.ts'
 import { machineConfigSchema, type MachineConfig, type MachinePatch } from '../../../src-shared/model/machine.ts'
 import { isEditable } from '../../../src-shared/model/machine-state.ts'
-import { bundlePaths, nameFromFolder } from '../library/bundle.ts'
+import { bundlePaths, CONFIG_FILE, nameFromFolder } from '../library/bundle.ts'
 import { lockBundle } from '../library/bundle-lock.ts'
 import type { Bundle } from '../library/identity.ts'
 import type { Library } from '../library/library.ts'
@@ -105,5 +105,17 @@ export async function restoreMachine(trashedTo: string, library: Library): Promi
     return bundle
   } catch (error) {
     throw asAppError(error, `Restoring “${basename(from)}”`)
+  }
+}
+
+/** @param path of a bundle, or of the machine.json in one; links to it are followed once, now */
+export async function openBundle(path: string, library: Library): Promise<Bundle> {
+  const wish = resolve(path)
+  const folder = basename(wish) === CONFIG_FILE ? dirname(wish) : wish
+  try {
+    const [real, root] = await Promise.all([realpath(folder), realpath(library.folder)])
+    return await library.open(dirname(real) === root ? join(library.folder, basename(real)) : real)
+  } catch (error) {
+    throw asAppError(error, 'Opening the bundle')
   }
 }

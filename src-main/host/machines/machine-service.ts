@@ -1,5 +1,4 @@
 /** The `machines` service: the library's bundles, each with what runs of it. */
-import { resolve } from 'node:path'
 import type { MachineChange, machines, MachineView } from '../../../src-shared/api/machines.ts'
 import type { TaskStarted } from '../../../src-shared/api/tasks.ts'
 import { DisposableStore, type Disposable } from '../../../src-shared/base/disposable.ts'
@@ -12,7 +11,7 @@ import type { Bundle } from '../library/identity.ts'
 import type { LibraryChange } from '../library/library.ts'
 import { createMachine, type MakerParts } from './create-machine.ts'
 import { duplicateMachine } from './duplicate-machine.ts'
-import { restoreMachine, trashMachine, updateMachine } from './edit-machine.ts'
+import { openBundle, restoreMachine, trashMachine, updateMachine } from './edit-machine.ts'
 import { HeartbeatMonitor } from './heartbeat.ts'
 import { openConsole, typeText } from './machine-console.ts'
 import { Machine, type MachineParts } from './machine.ts'
@@ -48,7 +47,12 @@ export class MachineService implements Disposable {
         await library.ready
         return this.views()
       },
-      get: async ({ id }) => (await this.#find(id)).view(),
+      get: async ({ id }) => {
+        const { bundle } = await this.#find(id)
+        // Its disk may have been connected since.
+        if (bundle.problem) await library.refresh(bundle.folder)
+        return (await this.#find(id)).view()
+      },
       changed: this.#changed.event,
       suggestName: async ({ wish }) => {
         await library.ready
@@ -68,7 +72,7 @@ export class MachineService implements Disposable {
       },
       trash: async ({ id }) => ({ trashedTo: await trashMachine(await this.#find(id), library) }),
       restore: async ({ trashedTo }) => this.#of(await restoreMachine(trashedTo, library)).view(),
-      open: async ({ bundle }) => this.#of(await library.open(resolve(bundle))).view(),
+      open: async ({ bundle }) => this.#of(await openBundle(bundle, library)).view(),
       forget: async ({ id }) => this.#forget(await this.#find(id)),
       start: async ({ id }) => (await this.#find(id)).start(),
       pause: async ({ id }) => (await this.#find(id)).pause(),

@@ -17,6 +17,7 @@ import type { Library } from '../library/library.ts'
 import { EMBEDDED_LIMITS, pathsOf, planMachine, type Plan } from '../planner/plan-machine.ts'
 import { fileFacts } from '../planner/probe-files.ts'
 import type { TaskService } from '../tasks/task-service.ts'
+import { writeCrash } from './crash-log.ts'
 import type { FirmwareFinder } from './firmware.ts'
 import { AT_REST, machineView, stateOf, type MachineStatus } from './machine-view.ts'
 import { Session, type SessionEnd, type SessionParts } from './session.ts'
@@ -105,7 +106,7 @@ export class Machine {
   reset(): Promise<MachineView> {
     return this.#operate('reset', async (session) => {
       await session!.race(session!.engine.reset({ machine: this.id }))
-      this.setStatus({ state: 'running', bootedAt: null })
+      this.setStatus({ bootedAt: null })
     })
   }
 
@@ -300,7 +301,10 @@ export class Machine {
     if (this.#patience) clearTimeout(this.#patience)
     this.#patience = null
     this.#session = null
-    if (end.error) this.#parts.log.error('machines', end.error.message, { machine: name, error: end.error })
+    if (end.error) {
+      this.#parts.log.error('machines', end.error.message, { machine: name, error: end.error })
+      await writeCrash(folder, end.error)
+    }
     await this.#parts.library.refresh(folder)
     this.setStatus({ ...AT_REST, state: end.error ? 'crashed' : null, lastError: end.error })
   }

@@ -5,11 +5,12 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { newId } from '../../../src-shared/base/ids.ts'
-import { asAppError } from '../../../src-shared/errors/app-error.ts'
+import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
 import { syncFolder, writeFileAtomic } from '../files/write-file-atomic.ts'
 import { bundlePaths } from '../library/bundle.ts'
 import { lockBundle } from '../library/bundle-lock.ts'
+import type { Bundle } from '../library/identity.ts'
 import { serialiseConfig, type Library } from '../library/library.ts'
 import type { Log } from '../log/log.ts'
 
@@ -18,10 +19,10 @@ const PREFIX = '.new-'
 /**
  * Makes a bundle with `fill` and shows it in the library.
  * @param fill puts the machine's files into the folder, whole and synced, and gives its configuration
- * @returns the bundle's folder
+ * @returns the bundle in its place
  * @throws what `fill` or the file system says; nothing is left then
  */
-export async function stageBundle(library: Library, name: string, fill: (folder: string) => Promise<MachineConfig>): Promise<string> {
+export async function stageBundle(library: Library, name: string, fill: (folder: string) => Promise<MachineConfig>): Promise<Bundle> {
   const staging = join(library.folder, `${PREFIX}${newId()}`)
   const { lock: lockPath, config } = bundlePaths(staging)
   try {
@@ -34,7 +35,9 @@ export async function stageBundle(library: Library, name: string, fill: (folder:
     await rename(staging, target)
     await syncFolder(library.folder)
     await library.rescan()
-    return target
+    const bundle = library.at(target)
+    if (!bundle) throw new AppError('not-found', `“${target}” is gone again.`, { subject: target })
+    return bundle
   } catch (error) {
     await rm(staging, { recursive: true, force: true }).catch(() => {})
     throw asAppError(error, `Making “${name}”`)

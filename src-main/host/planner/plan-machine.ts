@@ -15,16 +15,18 @@ export interface EngineLimits {
   arches: readonly MachineConfig['arch'][]
   maxMemoryMiB: number
   serialPorts: number
+  nics: number
   /** How many drives of each kind its controllers take. */
   drives: Readonly<Record<Drive['kind'], number>>
 }
 
-/** v86: two hard disks and one CD drive on its IDE controllers, two floppy drives; one 32-bit CPU; less than 2 GiB. */
+/** v86: two hard disks and one CD drive on its IDE controllers, two floppy drives, one network card; one 32-bit CPU; less than 2 GiB. */
 export const EMBEDDED_LIMITS: EngineLimits = {
   name: 'embedded',
   arches: ['i386'],
   maxMemoryMiB: 2047,
   serialPorts: 4,
+  nics: 1,
   drives: { disk: 2, cdrom: 1, floppy: 2 },
 }
 
@@ -105,6 +107,11 @@ function checkEngine(config: MachineConfig, engine: EngineLimits, { problem }: R
     )
   if (config.serialPorts > engine.serialPorts)
     problem('serialPorts', `The ${engine.name} engine has at most ${engine.serialPorts} serial ports, not ${config.serialPorts}.`)
+  if (config.nics.length > engine.nics)
+    problem(
+      `nics.${engine.nics}`,
+      `The ${engine.name} engine has room for ${engine.nics} network card${engine.nics === 1 ? '' : 's'}. Remove the others.`,
+    )
   const count = { disk: 0, cdrom: 0, floppy: 0 }
   config.drives.forEach((drive, at) => {
     const most = engine.drives[drive.kind]
