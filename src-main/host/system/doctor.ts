@@ -1,0 +1,64 @@
+/** What this computer can run, and why. Nothing is looked at before somebody asks. */
+import type { DoctorCheck, DoctorReport } from '../../../src-shared/api/system.ts'
+import { asAppError } from '../../../src-shared/errors/app-error.ts'
+import { CHECKS, type Check, type DoctorSubject, type Finding } from './checks.ts'
+
+/** ms for one check. */
+const PATIENCE = 20_000
+
+export interface DoctorSource {
+  /** Never rejects: a check that fails says so in its place. */
+  report(): Promise<DoctorReport>
+}
+
+/** @param checks others than the product's, for tests */
+export function createDoctor(subject: DoctorSubject, checks: readonly Check[] = CHECKS): DoctorSource {
+  const lasting = new Map<string, Finding>()
+  let underWay: Promise<DoctorReport> | null = null
+
+  const look = async (check: Check): Promise<DoctorCheck> => {
+    const finding =
+      lasting.get(check.id) ??
+      (await within(
+        PATIENCE,
+        Promise.resolve().then(() => check.look(subject)),
+      ))
+    if (check.lasting && finding.state === 'ok') lasting.set(check.id, finding)
+    const { id, group, title } = check
+    return { id, group, title, state: finding.state, detail: finding.detail, advice: finding.advice ?? null }
+  }
+  const examine = async (): Promise<DoctorReport> => {
+    const found = await Promise.all(checks.map(look))
+    return { at: new Date().toISOString(), summary: summaryOf(found), checks: found }
+  }
+  return {
+    // Several who ask at once share one examination.
+    report: () => (underWay ??= examine().finally(() => (underWay = null))),
+  }
+}
+
+async function within(ms: number, looking: Promise<Finding>): Promise<Finding> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<Finding>((resolve) => {
+    timer = setTimeout(
+      () => resolve({ state: 'warning', detail: `There was no answer within ${ms / 1000} seconds.`, advice: 'Try again.' }),
+      ms,
+    )
+  })
+  try {
+    return await Promise.race([looking, late])
+  } catch (error) {
+    return { state: 'warning', detail: `This could not be examined. ${asAppError(error).message}` }
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+export function summaryOf(checks: readonly DoctorCheck[]): string {
+  const problems = checks.filter(({ state }) => state === 'problem')
+  const warnings = checks.filter(({ state }) => state === 'warning')
+  const names = (some: readonly DoctorCheck[]): string => some.map(({ title }) => title).join(', ')
+  if (problems.length > 0) return `Something keeps machines from working here: ${names(problems)}.`
+  if (warnings.length > 0) return `This computer can run machines. Worth a look: ${names(warnings)}.`
+  return 'This computer can run machines. Everything that is needed is there.'
+}
