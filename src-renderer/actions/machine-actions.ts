@@ -99,11 +99,18 @@ async function copyPath(machine: MachineView): Promise<void> {
 async function trash(state: WindowState, machine: MachineView): Promise<void> {
   await onMachine(state, machine, async () => {
     const { trashedTo } = await state.host.machines.trash({ id: machine.id })
+    leave(state, machine)
     toast({
       text: `Moved “${machine.name}” to the trash.`,
       action: { label: 'Undo', run: () => void restore(state, machine, trashedTo) },
     })
   })
+}
+
+/** The page of a machine that is gone shows nothing worth staying for. */
+function leave(state: WindowState, machine: MachineView): void {
+  const { place } = state.route
+  if (place.page === 'machine' && place.id === machine.id) state.route.replace({ page: 'home' })
 }
 
 async function restore(state: WindowState, machine: MachineView, trashedTo: string): Promise<void> {
@@ -116,6 +123,7 @@ async function restore(state: WindowState, machine: MachineView, trashedTo: stri
 async function forget(state: WindowState, machine: MachineView): Promise<void> {
   await onMachine(state, machine, async () => {
     await state.host.machines.forget({ id: machine.id })
+    leave(state, machine)
     toast({
       text: `“${machine.name}” is off the list. Its files stay in ${machine.bundle}.`,
       action: { label: 'Undo', run: () => void onMachine(state, machine, () => state.host.machines.open({ bundle: machine.bundle })) },
