@@ -6,13 +6,14 @@ import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { V86 } from 'v86'
 
-const require = createRequire(import.meta.url)
+// Not named `require`: the build puts a shim of that name into the file.
+const requireFrom = createRequire(import.meta.url)
 
 /** "v86 0.5.462": also what a memory state must have been written by. */
-export const V86_VERSION = `v86 ${(require('v86/package.json') as { version: string }).version.replace(/\+.*/, '')}`
+export const V86_VERSION = `v86 ${(load('v86/package.json') as { version: string }).version.replace(/\+.*/, '')}`
 
 /** Where v86's WebAssembly is: beside its JavaScript, from sources as from a bundle (v86 stays an external dependency). */
-const wasmPath = require.resolve('v86/build/v86.wasm')
+const wasmPath = requireFrom.resolve('v86/build/v86.wasm')
 
 /** What v86 wants of a disk, CD or floppy. Offsets and lengths are in bytes. */
 export interface V86Disk {
