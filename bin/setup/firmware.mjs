@@ -15,7 +15,7 @@ export async function placeFirmware(root) {
   const failure = path.join(root, 'node_modules/.cache/coppice/firmware-failed.json')
   if (Date.now() - (readStamp(failure)?.at ?? 0) < DAY_MS) return
   say('Fetching the BIOS from Debian’s packages.')
-  const placed = await run(nodeBinary(root), ['src-main/appliance/place-firmware.ts'], { cwd: root, limitMs: LIMIT_MS })
+  const placed = await run(nodeBinary(root), ['src-main/appliance/place-firmware.ts', folder], { cwd: root, limitMs: LIMIT_MS })
   if (placed.ok) return
   writeStamp(failure, { at: Date.now() })
   const why = placed.timedOut ? 'no answer in time' : tail(placed.output, 2)

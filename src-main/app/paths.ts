@@ -33,8 +33,11 @@ export function logFolder(env: Environment = process.env, home: string = homedir
   return join(given(env['XDG_STATE_HOME']) ?? join(home, '.local', 'state'), 'coppice')
 }
 
-/** The folder of package.json: the code runs from src-main/app/ or, built, from out/main/. */
-export const appRoot = rootOf(fileURLToPath(import.meta.url))
+/**
+ * The folder of package.json: the code runs from src-main/app/ or, built, from out/main/. Packaged, that is the plain files beside Electron's
+ * archive, which hold all that is read as files.
+ */
+export const appRoot = rootOf(fileURLToPath(import.meta.url)).replace(/\bapp\.asar$/, 'app.asar.unpacked')
 
 function rootOf(file: string): string {
   for (let folder = dirname(file); folder !== dirname(folder); folder = dirname(folder))
@@ -42,10 +45,9 @@ function rootOf(file: string): string {
   throw new Error(`${file} is in neither src-main nor out`)
 }
 
-/** Holds firmware/ and guest/. Packaged, `resources` lies beside the app's archive, which is where Electron says. */
+/** Holds firmware/, guest/ and icons/. Packaged, they lie beside the application's files. */
 export function resourcesFolder(): string {
-  const packaged = (process as { resourcesPath?: string }).resourcesPath
-  return packaged !== undefined && appRoot.startsWith(packaged) ? packaged : join(appRoot, 'resources')
+  return basename(appRoot) === 'app.asar.unpacked' ? dirname(appRoot) : join(appRoot, 'resources')
 }
 
 /** The built window. */

@@ -3,9 +3,11 @@
  * a checkout; Node 24 strips the types).
  */
 const fromSource = import.meta.url.endsWith('.ts')
+/** Packaged, threads run from the plain files beside Electron's archive, as they do under Node. */
+const here = import.meta.url.replace('/app.asar/', '/app.asar.unpacked/')
 
 export type ThreadName = 'embedded' | 'storage' | 'appliance'
 
 export function threadUrl(name: ThreadName): URL {
-  return new URL(fromSource ? `./${name}.thread.ts` : `./${name}.thread.js`, import.meta.url)
+  return new URL(fromSource ? `./${name}.thread.ts` : `./${name}.thread.js`, here)
 }

@@ -1,0 +1,177 @@
+/**
+ * The packaged application, checked offline: electron-builder's configuration and file list with an empty shell in Electron's place, then the packed
+ * host for real: Electron's binary as Node is nothing but Node, so Node stands in for it.
+ */
+import { execFile, spawn } from 'node:child_process'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { createInterface } from 'node:readline'
+import { pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
+import { Worker } from 'node:worker_threads'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { RpcClient } from '../../src-shared/rpc/client.ts'
+import type { Service } from '../../src-shared/rpc/service.ts'
+import { nodePort, portWire } from '../../src-shared/rpc/wires/message-port-wire.ts'
+import { applianceThread } from '../../src-shared/threads/appliance-thread.ts'
+import { engineThread } from '../../src-shared/threads/engine-thread.ts'
+import { storageThread } from '../../src-shared/threads/storage-thread.ts'
+
+const run = promisify(execFile)
+const ROOT = path.resolve(import.meta.dirname, '../..')
+const PACKING_LIMIT_MS = 180_000
+
+let folder: string
+let application: string
+let files: string[]
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'coppice-package-'))
+  await run(process.execPath, [path.join(ROOT, 'bin/build.mjs')], { cwd: ROOT })
+  const shell = path.join(folder, 'electron')
+  await mkdir(path.join(shell, 'resources'), { recursive: true })
+  await mkdir(path.join(shell, 'locales'))
+  await writeFile(path.join(shell, 'electron'), `#!/bin/sh\nexec '${process.execPath}' "$@"\n`)
+  await chmod(path.join(shell, 'electron'), 0o755)
+  for (const file of ['version', 'LICENSE', 'LICENSES.chromium.html', 'locales/en-US.pak']) await writeFile(path.join(shell, file), '')
+  const builder = path.join(ROOT, 'node_modules/electron-builder/cli.js')
+  const options = [
+    '--linux',
+    'dir',
+    '--config',
+    'resources/electron-builder.yml',
+    `-c.electronDist=${shell}`,
+    `-c.directories.output=${folder}/dist`,
+  ]
+  await run(process.execPath, [builder, ...options], { cwd: ROOT })
+  application = path.join(folder, 'dist/linux-unpacked')
+  const entries = await readdir(application, { recursive: true, withFileTypes: true })
+  files = entries.filter((entry) => entry.isFile()).map((entry) => path.relative(application, path.join(entry.parentPath, entry.name)))
+}, PACKING_LIMIT_MS)
+
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+const inside = (...parts: string[]): string => path.join(application, 'resources/app.asar.unpacked', ...parts)
+
+describe('the file list', () => {
+  test('has all that runs', async () => {
+    const built = (await readdir(path.join(ROOT, 'out'), { recursive: true, withFileTypes: true }))
+      .filter((entry) => entry.isFile() && !entry.name.endsWith('.map') && entry.name !== 'build.json')
+      .map((entry) => path.join('resources/app.asar.unpacked', path.relative(ROOT, path.join(entry.parentPath, entry.name))))
+    expect(files).toEqual(expect.arrayContaining(built))
+    expect(files).toEqual(
+      expect.arrayContaining([
+        'coppice-workstation',
+        'resources/app.asar',
+        'resources/LICENSE',
+        'resources/bin/coppice',
+        'resources/guest/coppice-linux/init',
+        'resources/icons/coppice-512.png',
+        'resources/app.asar.unpacked/package.json',
+        'resources/app.asar.unpacked/node_modules/v86/build/libv86.mjs',
+        'resources/app.asar.unpacked/node_modules/v86/build/v86.wasm',
+        'resources/app.asar.unpacked/node_modules/node-pty/package.json',
+      ]),
+    )
+  })
+
+  test('has nothing else: no sources, no tests, no packages but two', () => {
+    const packages = new Set(
+      files.map((file) => /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1]).filter((name) => name !== undefined),
+    )
+    expect([...packages].sort()).toEqual(['node-pty', 'v86'])
+    expect(files.filter((file) => /\.(ts|map|md|svelte|cc|h|pdb)$/.test(file))).toEqual([])
+    expect(files.filter((file) => /(^|\/)(src-\w+|tests|bin\/setup|\.git)\//.test(file))).toEqual([])
+  })
+
+  test('carries the firmware where the checkout has it', async () => {
+    const here = await readdir(path.join(ROOT, 'resources/firmware')).catch(() => [])
+    expect(files).toEqual(expect.arrayContaining(here.map((name) => `resources/firmware/${name}`)))
+  })
+
+  test('the window’s page needs no inline script and no other origin', async () => {
+    const page = await readFile(inside('out/renderer/index.html'), 'utf8')
+    expect(page).not.toMatch(/<script(?![^>]*\ssrc=)[^>]*>/)
+    expect(page).not.toMatch(/\son\w+=|(src|href)="(https?:)?\/\//)
+  })
+
+  test('the preload script is a sandboxed one: it requires electron alone', async () => {
+    const preload = await readFile(inside('out/preload/preload.cjs'), 'utf8')
+    expect([...preload.matchAll(/require\(["'`]([^"'`]+)["'`]\)/g)].map((match) => match[1])).toEqual(['electron'])
+  })
+})
+
+describe('the packed host', () => {
+  let library: string
+  let env: NodeJS.ProcessEnv
+  let command: string
+
+  beforeAll(async () => {
+    library = path.join(folder, 'library')
+    const runtime = path.join(folder, 'run')
+    await mkdir(runtime, { mode: 0o700 })
+    env = { ...process.env, XDG_RUNTIME_DIR: runtime, COPPICE_STATE: path.join(folder, 'state'), COPPICE_CACHE: path.join(folder, 'cache') }
+    command = path.join(application, 'resources/bin/coppice')
+  })
+
+  test('answers the command line', async () => {
+    try {
+      const listed = await run(command, ['list', '--json', '--library', library], { env })
+      expect(JSON.parse(listed.stdout)).toEqual([])
+      const doctor = await run(command, ['doctor', '--json', '--library', library], { env })
+      expect(JSON.parse(doctor.stdout)).toMatchObject({ checks: expect.any(Array) })
+    } finally {
+      await run(command, ['quit', '--library', library], { env })
+    }
+  })
+
+  test('serves its window', async () => {
+    const child = spawn(command, ['serve', '--port', '0', '--library', library], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+    const ended = new Promise((resolve) => child.once('exit', resolve))
+    try {
+      let url: string | undefined
+      for await (const line of createInterface({ input: child.stdout })) if ((url = /http:\/\/\S+/.exec(line)?.[0])) break
+      const exchange = await fetch(url!, { redirect: 'manual' })
+      const cookie = exchange.headers.getSetCookie()[0]!.split(';', 1)[0]!
+      const page = await fetch(new URL('/', url), { headers: { cookie } })
+      expect(page.status).toBe(200)
+      expect(await page.text()).toBe(await readFile(inside('out/renderer/index.html'), 'utf8'))
+    } finally {
+      child.kill('SIGTERM')
+      await ended
+    }
+  })
+})
+
+describe('threads', () => {
+  /** What each thread must do to show that it lives: a cheap call, and what it must give or refuse. */
+  const PROBES: Record<string, (client: RpcClient) => Promise<void>> = {
+    embedded: async (client) => expect(await client.service(engineThread).describe({})).toMatchObject({ engine: 'embedded' }),
+    storage: async (client) => expect(await client.service(storageThread).close({ handle: 'none' })).toBeUndefined(),
+    appliance: async (client) =>
+      expect(client.service(applianceThread).firmware({ job: 'probe', cacheFolder: '' })).rejects.toMatchObject({ code: 'invalid-input' }),
+  }
+  const built = (name: string): string => inside('out/main', `${name}.thread.js`)
+
+  test('every one that was built has a probe', async () => {
+    const names = (await readdir(inside('out/main')))
+      .filter((file) => file.endsWith('.thread.js'))
+      .map((file) => file.slice(0, -'.thread.js'.length))
+    expect(names.sort()).toEqual(Object.keys(PROBES).sort())
+  })
+
+  test.each(Object.keys(PROBES))('%s runs from its built file and answers', async (name) => {
+    const worker = new Worker(pathToFileURL(built(name)))
+    try {
+      const client = new RpcClient(portWire(nodePort(worker, 'exit', () => void worker.terminate())))
+      await PROBES[name]!(client)
+      const nonsense = client.service({ name: 'nonsense', members: storageThread.members } satisfies Service) as {
+        close(input: object): Promise<unknown>
+      }
+      await expect(nonsense.close({ handle: 'x' })).rejects.toMatchObject({ code: 'unsupported' })
+    } finally {
+      await worker.terminate()
+    }
+  })
+})
