@@ -1,10 +1,11 @@
-/** Connects to the host and puts the window on the page. */
+/** Puts the window on the page and connects it to the host. */
 import { mount } from 'svelte'
 import App from './App.svelte'
-import { dialPorts, dialWebSocket, inElectron } from './client/dial.ts'
-import { HostLink } from './client/host-link.ts'
+import { HostLink, type Dial } from './client/host-link.ts'
 import { WindowState } from './state/window-state.svelte.ts'
 
-const win = new WindowState(new HostLink(inElectron() ? dialPorts() : dialWebSocket()))
-mount(App, { target: document.getElementById('app')!, props: { win } })
-win.start()
+export function start(dial: Dial): void {
+  const win = new WindowState(new HostLink(dial))
+  mount(App, { target: document.getElementById('app')!, props: { win } })
+  win.start()
+}
