@@ -1,0 +1,189 @@
+/**
+ * A thread like the embedded engine's with a guest of a few lines instead of a computer: it prints a prompt, keeps one line in memory, and does
+ * what it is told on its serial port. Everything around the guest (thread, wire, consoles, events) is the product's.
+ *
+ * Words: `set X`, `get`, `poweroff`, `reboot`, `trap`, `die` (the thread exits), `oom` (the thread runs out of memory), `spin` (the thread does not
+ * answer any more), `write N` (writes block 0 of the first drive).
+ * Command line: `deaf` (ignores the power button), `memory=N` (size of the memory state in MiB), `nospace` (saving fails as on a full disk),
+ * `slow=N` (ms that saving takes), `quiet` (no prompt), `badstart` (start fails), `dieatstart`.
+ */
+import { open, readFile, rename } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { utf8 } from '../../../../src-shared/base/bytes.ts'
+import { Emitter } from '../../../../src-shared/base/event.ts'
+import { AppError } from '../../../../src-shared/errors/app-error.ts'
+import { BOOT_COMPLETE_MARK } from '../../../../src-shared/model/boot-mark.ts'
+import type { MachineSpec } from '../../../../src-shared/model/machine-spec.ts'
+import type { MemoryHeader } from '../../../../src-shared/threads/engine-thread.ts'
+import type { Attachments, Engine, EngineMachine, MachineEvent, SerialPort } from '../../../../src-main/engines/engine.ts'
+import { serveEngine } from '../../../../src-main/engines/serve-engine.ts'
+import { serveThread } from '../../../../src-main/threads/serve-thread.ts'
+
+class DoubleMachine implements EngineMachine {
+  readonly serial: readonly SerialPort[]
+  #spec: MachineSpec
+  #attach: Attachments
+  #output = new Emitter<Uint8Array>()
+  #events = new Emitter<MachineEvent>()
+  #memory = ''
+  #line = ''
+  #beat: NodeJS.Timeout | null = null
+  #cmdline: string
+  readonly onEvent = this.#events.event
+
+  constructor(spec: MachineSpec, attach: Attachments, memory: string) {
+    this.#spec = spec
+    this.#attach = attach
+    this.#memory = memory
+    this.#cmdline = spec.boot.kind === 'kernel' ? spec.boot.cmdline : ''
+    this.serial = Array.from({ length: spec.serialPorts }, () => ({
+      onOutput: this.#output.event,
+      input: (bytes: Uint8Array) => this.#input(new TextDecoder().decode(bytes)),
+    }))
+  }
+
+  async start(): Promise<void> {
+    if (this.#word('badstart')) throw new AppError('corrupt', 'The kernel is not for this engine.')
+    if (this.#word('dieatstart')) process.exit(9)
+    this.#run()
+    if (!this.#attach.memory) this.#print(`Booting ${this.#spec.name}\r\n${this.#word('quiet') ? '' : `${BOOT_COMPLETE_MARK}# `}`)
+  }
+  async pause(): Promise<void> {
+    this.#halt()
+  }
+  async resume(): Promise<void> {
+    this.#run()
+  }
+  async powerButton(): Promise<void> {
+    if (!this.#word('deaf')) setTimeout(() => this.#stop('guest-poweroff'), 20)
+  }
+  async reset(): Promise<void> {
+    this.#memory = ''
+    this.#events.fire({ kind: 'rebooted' })
+    this.#print(`Booting again\r\n${BOOT_COMPLETE_MARK}# `)
+  }
+  async powerOff(): Promise<void> {
+    this.#stop('powered-off')
+  }
+
+  async saveMemory(path: string): Promise<MemoryHeader> {
+    await sleep(Number(this.#value('slow') ?? 0))
+    if (this.#word('nospace')) throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC', path })
+    const bytes = new Uint8Array(Number(this.#value('memory') ?? 0) * 1024 * 1024 + 1024)
+    bytes.set(utf8(this.#memory))
+    const file = await open(`${path}.tmp`, 'w')
+    try {
+      await file.writeFile(bytes)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(`${path}.tmp`, path)
+    const { id, memoryMiB } = this.#spec
+    return {
+      format: 1,
+      engine: 'embedded',
+      engineVersion: 'double 1',
+      machine: id,
+      memoryMiB,
+      savedAt: new Date().toISOString(),
+      bytes: bytes.length,
+    }
+  }
+
+  dispose(): void {
+    this.#halt()
+  }
+
+  #word(word: string): boolean {
+    return this.#cmdline.split(' ').includes(word)
+  }
+  #value(name: string): string | undefined {
+    return new RegExp(`(?:^| )${name}=(\\S+)`).exec(this.#cmdline)?.[1]
+  }
+  #run(): void {
+    this.#events.fire({ kind: 'health', health: 'working', detail: '' })
+    this.#beat ??= setInterval(() => this.#attach.counters.add('heartbeats', 1), 10)
+  }
+  #halt(): void {
+    if (this.#beat) clearInterval(this.#beat)
+    this.#beat = null
+  }
+  #stop(reason: 'guest-poweroff' | 'powered-off'): void {
+    this.#halt()
+    this.#events.fire({ kind: 'stopped', reason })
+  }
+  #print(text: string): void {
+    this.#output.fire(utf8(text))
+  }
+
+  async #input(text: string): Promise<void> {
+    this.#print(text.replaceAll('\n', '\r\n'))
+    this.#line += text
+    for (let end = this.#line.indexOf('\n'); end >= 0; end = this.#line.indexOf('\n')) {
+      const line = this.#line.slice(0, end)
+      this.#line = this.#line.slice(end + 1)
+      await this.#execute(line)
+    }
+  }
+
+  async #execute(line: string): Promise<void> {
+    const [word, rest = ''] = line.split(' ', 2)
+    switch (word) {
+      case 'set':
+        this.#memory = rest
+        break
+      case 'get':
+        this.#print(`=${this.#memory.replaceAll('\0', '')}=\r\n`)
+        break
+      case 'flood':
+        for (let n = 0; n < Number(rest); n++) this.#print(`${'x'.repeat(1022)}\r\n`)
+        break
+      case 'write': {
+        const block = this.#attach.blocks.values().next().value!
+        await block.write({ offset: 0, bytes: new Uint8Array(512).fill(Number(rest)) })
+        await block.flush({})
+        break
+      }
+      case 'poweroff':
+        return this.#stop('guest-poweroff')
+      case 'reboot':
+        return void this.reset()
+      case 'trap':
+        this.#halt()
+        this.#events.fire({
+          kind: 'stopped',
+          reason: 'trap',
+          error: new AppError('crashed', 'The engine hit a trap.', { technical: 'wasm trace' }).toWire(),
+        })
+        return
+      case 'die':
+        process.exit(7)
+      case 'spin':
+        for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000)
+      case 'oom': {
+        const kept: unknown[] = []
+        for (;;) kept.push(new Array(1e5).fill({}).map(() => ({ kept: kept.length })))
+      }
+      default:
+    }
+    this.#print('# ')
+  }
+}
+
+const engine: Engine = {
+  describe: () =>
+    Promise.resolve({
+      engine: 'embedded',
+      version: 'double 1',
+      arches: ['i386'],
+      maxMemoryMiB: 2047,
+      maxCpus: 1,
+      serialPorts: 4,
+      maxDisks: 2,
+      isolation: 'None.',
+      features: ['pause', 'suspend', 'powerButton', 'reset'],
+    }),
+  create: async (spec, attach) => new DoubleMachine(spec, attach, attach.memory ? await readFile(attach.memory, 'utf8') : ''),
+}
+serveThread((server) => serveEngine(server, engine))
