@@ -1,5 +1,6 @@
 /** A window: placed where it was, shown when it is painted. */
-import { BrowserWindow, nativeTheme, screen } from 'electron'
+import { BrowserWindow, dialog, nativeTheme, screen } from 'electron'
+import { asAppError } from '../../../src-shared/errors/app-error.ts'
 import { webPreferences, windowUrl } from './security.ts'
 import { placeWindow, readWindowState, SMALLEST, writeWindowState } from './window-state.ts'
 
@@ -34,6 +35,8 @@ export async function openWindow(files: WindowFilesystem): Promise<BrowserWindow
       // The next window opens in its usual place.
     })
   })
-  await window.loadURL(windowUrl())
+  window.loadURL(windowUrl()).catch((error: unknown) => {
+    dialog.showErrorBox('Coppice’s window could not be shown', asAppError(error, 'Loading the window').message)
+  })
   return window
 }

@@ -22,6 +22,7 @@ import type {
   Screen,
   Session,
   Shell,
+  Tray,
   WebContents,
   WebFrameMain,
   WindowOpenHandlerResponse,
@@ -30,8 +31,28 @@ import type {
 /** What `T` has of the named members; the double implements exactly these. */
 type Part<T, K extends keyof T> = Pick<T, K>
 
-class AppDouble extends EventEmitter implements Part<App, 'isPackaged'> {
+class AppDouble extends EventEmitter implements Part<App, 'isPackaged' | 'setPath' | 'requestSingleInstanceLock' | 'whenReady' | 'exit'> {
   isPackaged = true
+  exited: number | null = null
+  lock = true
+  lockAsked = false
+  paths: Record<string, string> = {}
+  onReady: () => void = () => {}
+  setPath = (name: string, path: string): void => {
+    this.paths[name] = path
+  }
+  requestSingleInstanceLock = (): boolean => {
+    this.lockAsked = true
+    return this.lock
+  }
+  whenReady = async (): Promise<void> => this.onReady()
+  exit = (code = 0): void => {
+    this.exited = code
+  }
+  reset(): void {
+    this.removeAllListeners()
+    Object.assign(this, { isPackaged: true, exited: null, lock: true, lockAsked: false, paths: {}, onReady: () => {} })
+  }
 }
 
 /** Like Electron's IpcMain, an EventEmitter; its overloads for built-in channels are of no use here. */
@@ -52,7 +73,9 @@ class ProtocolDouble implements Part<Protocol, 'handle' | 'registerSchemesAsPriv
   handle = (scheme: string, handler: (request: Request) => Response | Promise<Response>): void => void this.handlers.set(scheme, handler)
 }
 
-class DialogDouble implements Part<Dialog, 'showMessageBox'> {
+class DialogDouble implements Part<Dialog, 'showMessageBox' | 'showErrorBox'> {
+  errors: [string, string][] = []
+  showErrorBox = (title: string, content: string): void => void this.errors.push([title, content])
   shown: MessageBoxOptions[] = []
   /** Answers, in order; a missing one is the cancel button. */
   answers: Partial<MessageBoxReturnValue>[] = []
@@ -138,6 +161,20 @@ export class MessagePortMainDouble extends EventEmitter implements Part<MessageP
   }
 }
 
+class TrayDouble extends EventEmitter implements Part<Tray, 'setToolTip' | 'setContextMenu' | 'destroy'> {
+  static made: TrayDouble[] = []
+  destroyed = false
+  constructor() {
+    super()
+    TrayDouble.made.push(this)
+  }
+  setToolTip(): void {}
+  setContextMenu(): void {}
+  destroy(): void {
+    this.destroyed = true
+  }
+}
+
 export class BrowserWindowDouble
   extends EventEmitter
   implements Part<BrowserWindow, 'loadURL' | 'show' | 'maximize' | 'getNormalBounds' | 'isMaximized' | 'isDestroyed'>
@@ -170,7 +207,37 @@ export class BrowserWindowDouble
     return this.maximized
   }
   isDestroyed(): boolean {
-    return false
+    return this.destroyed
+  }
+  minimized = false
+  focused = false
+  destroyed = false
+  isMinimized(): boolean {
+    return this.minimized
+  }
+  restore(): void {
+    this.minimized = false
+  }
+  focus(): void {
+    this.focused = true
+  }
+  destroy(): void {
+    this.destroyed = true
+  }
+  /** Closes as a person would. */
+  attemptClose(): 'prevented' | 'closed' {
+    let prevented = false
+    this.emit('close', { preventDefault: () => (prevented = true) })
+    return prevented ? 'prevented' : 'closed'
+  }
+  static getAllWindows(): BrowserWindowDouble[] {
+    return BrowserWindowDouble.made.filter(({ destroyed }) => !destroyed)
+  }
+  static getFocusedWindow(): BrowserWindowDouble | null {
+    return BrowserWindowDouble.getAllWindows()[0] ?? null
+  }
+  static reset(): void {
+    BrowserWindowDouble.made = []
   }
 }
 
@@ -189,4 +256,7 @@ export const electron = {
   screen: new ScreenDouble(),
   nativeTheme: { shouldUseDarkColors: false } as { -readonly [K in 'shouldUseDarkColors']: NativeTheme[K] },
   BrowserWindow: BrowserWindowDouble,
+  Tray: TrayDouble,
+  nativeImage: { createFromPath: () => ({ resize: () => ({}) }) },
+  session: { defaultSession: new SessionDouble() },
 }

@@ -1,0 +1,132 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { Emitter } from '../../../../src-shared/base/event.ts'
+import type { CloseOutcome } from '../../../../src-main/app/electron/close-guard.ts'
+import type { OwnHost } from '../../../../src-main/app/own-host.ts'
+import { BrowserWindowDouble, electron, frame, MessagePortMainDouble } from './electron-double.ts'
+
+let outcome: CloseOutcome = 'end'
+vi.mock('electron', async () => (await import('./electron-double.ts')).electron)
+vi.mock('../../../../src-main/app/electron/close-guard.ts', () => ({ settleClose: () => Promise.resolve(outcome) }))
+const { Desktop } = await import('../../../../src-main/app/electron/desktop.ts')
+
+function ownHost() {
+  const quit = new Emitter<{ reason: string }>()
+  const calls: string[] = []
+  const peers: string[] = []
+  const own = {
+    host: {
+      onQuit: quit.event,
+      quiesce: async (how: string) => void calls.push(how),
+      server: { attach: (_wire: unknown, peer: { kind: string }) => peers.push(peer.kind) },
+    },
+    close: async () => void calls.push('close'),
+  } as unknown as OwnHost
+  return { own, calls, peers, quit }
+}
+
+let signals: Record<string, NodeJS.SignalsListener[]>
+beforeEach(() => {
+  BrowserWindowDouble.reset()
+  electron.app.reset()
+  electron.ipcMain.removeAllListeners()
+  electron.Tray.made = []
+  outcome = 'end'
+  signals = Object.fromEntries(['SIGTERM', 'SIGINT'].map((name) => [name, process.listeners(name as 'SIGTERM')]))
+})
+afterEach(() => {
+  for (const [name, before] of Object.entries(signals))
+    for (const listener of process.listeners(name as 'SIGTERM')) if (!before.includes(listener)) process.off(name, listener)
+})
+
+async function openDesktop(host: OwnHost): Promise<{ desktop: InstanceType<typeof Desktop>; window: BrowserWindowDouble }> {
+  const desktop = new Desktop('/nowhere/profile', host)
+  desktop.show()
+  await expect.poll(() => BrowserWindowDouble.made[0]?.listenerCount('close')).toBe(2)
+  return { desktop, window: BrowserWindowDouble.made[0]! }
+}
+
+describe('the last window', () => {
+  test('is kept until it is settled, then everything ends in order', async () => {
+    const { own, calls } = ownHost()
+    const { window } = await openDesktop(own)
+    expect(window.attemptClose()).toBe('prevented')
+    await expect.poll(() => electron.app.exited).toBe(0)
+    expect(calls).toEqual(['close'])
+    expect(window.destroyed).toBe(true)
+  })
+
+  test('stays when that is the answer', async () => {
+    const { own, calls } = ownHost()
+    const { window } = await openDesktop(own)
+    outcome = 'stay'
+    expect(window.attemptClose()).toBe('prevented')
+    await new Promise(setImmediate)
+    expect(window.destroyed).toBe(false)
+    expect(calls).toEqual([])
+  })
+
+  test('goes to the tray when machines stay in the background, and comes back from there', async () => {
+    const { own, calls } = ownHost()
+    const { window } = await openDesktop(own)
+    outcome = 'background'
+    window.attemptClose()
+    await expect.poll(() => electron.Tray.made.length).toBe(1)
+    expect(window.destroyed).toBe(true)
+    expect(electron.app.exited).toBeNull()
+    expect(calls).toEqual([])
+    electron.Tray.made[0]!.emit('click')
+    await expect.poll(() => BrowserWindowDouble.made.length).toBe(2)
+    await expect.poll(() => electron.Tray.made[0]!.destroyed).toBe(true)
+  })
+})
+
+test('a further window closes without questions', async () => {
+  const { own } = ownHost()
+  const { window } = await openDesktop(own)
+  BrowserWindowDouble.made.push(new BrowserWindowDouble({}))
+  expect(window.attemptClose()).toBe('closed')
+})
+
+test('the system’s quit is settled like a closed window', async () => {
+  const { own } = ownHost()
+  await openDesktop(own)
+  const prevented = vi.fn()
+  electron.app.emit('before-quit', { preventDefault: prevented })
+  expect(prevented).toHaveBeenCalled()
+  await expect.poll(() => electron.app.exited).toBe(0)
+})
+
+test('a host that was told to quit takes its windows along', async () => {
+  const { own, quit, calls } = ownHost()
+  const { window } = await openDesktop(own)
+  quit.fire({ reason: 'asked' })
+  await expect.poll(() => electron.app.exited).toBe(0)
+  expect(window.destroyed).toBe(true)
+  expect(calls).toEqual(['close'])
+})
+
+test('ended by the system, machines are suspended first', async () => {
+  const { own, calls } = ownHost()
+  await openDesktop(own)
+  process.emit('SIGTERM')
+  await expect.poll(() => electron.app.exited).toBe(0)
+  expect(calls).toEqual(['suspend', 'close'])
+})
+
+test('a window’s port reaches the host as a window', async () => {
+  const { own, peers } = ownHost()
+  await openDesktop(own)
+  electron.ipcMain.emit('coppice-wire', { ports: [new MessagePortMainDouble()], senderFrame: frame('coppice://app/') })
+  expect(peers).toEqual(['window'])
+  electron.ipcMain.emit('coppice-wire', { ports: [new MessagePortMainDouble()], senderFrame: frame('https://evil.example/') })
+  expect(peers).toEqual(['window'])
+})
+
+test('a second start shows the window that is there', async () => {
+  const { own } = ownHost()
+  const { desktop, window } = await openDesktop(own)
+  window.minimized = true
+  desktop.show()
+  expect(BrowserWindowDouble.made).toHaveLength(1)
+  expect(window).toMatchObject({ minimized: false, focused: true })
+})

@@ -1,0 +1,54 @@
+/**
+ * Suites: unit (pure, mirrors src-*), contract (one suite over every implementation), integration (real threads, sockets, files), guest (boots
+ * real guests), component (parts of the window in a real Chromium).
+ */
+import path from 'node:path'
+import { svelte } from '@sveltejs/vite-plugin-svelte'
+import { playwright } from '@vitest/browser-playwright'
+import { defineConfig } from 'vitest/config'
+import { chromiumArgs, findChromium } from './support/chromium.ts'
+
+const seconds = 1000
+
+export default defineConfig({
+  root: path.resolve(import.meta.dirname, '..'),
+  test: {
+    projects: [
+      { test: { name: 'unit', environment: 'node', include: ['tests/unit/**/*.test.ts'] } },
+      { test: { name: 'contract', environment: 'node', include: ['tests/contract/**/*.test.ts'], testTimeout: 60 * seconds } },
+      {
+        test: {
+          name: 'integration',
+          environment: 'node',
+          include: ['tests/integration/**/*.test.ts'],
+          testTimeout: 60 * seconds,
+          hookTimeout: 60 * seconds,
+        },
+      },
+      {
+        test: {
+          name: 'guest',
+          environment: 'node',
+          include: ['tests/guest/**/*.test.ts'],
+          testTimeout: 180 * seconds,
+          hookTimeout: 300 * seconds,
+          fileParallelism: false,
+        },
+      },
+      {
+        plugins: [svelte({ configFile: false })],
+        test: {
+          name: 'component',
+          include: ['tests/component/**/*.test.ts'],
+          browser: {
+            enabled: true,
+            headless: true,
+            screenshotFailures: false,
+            provider: playwright({ launchOptions: { executablePath: findChromium() ?? undefined, args: chromiumArgs } }),
+            instances: [{ browser: 'chromium' }],
+          },
+        },
+      },
+    ],
+  },
+})
