@@ -19,6 +19,8 @@ interface Served {
   machine: EngineMachine
   consoles: ConsoleHub
   store: DisposableStore
+  /** Resolves when its end was told. */
+  ended: Promise<void>
   /** Goes on from a memory state: what booted then is still booted. */
   resumed: boolean
 }
@@ -45,6 +47,7 @@ export function serveEngine(server: RpcServer, engine: Engine): void {
         const consoles = store.add(new ConsoleHub(machine.serial, spec.logFolder))
         store.add(machine)
         consoles.onBooted((ms) => tell(spec.id, { kind: 'booted', ms }))
+        const { promise: ended, resolve } = Promise.withResolvers<void>()
         machine.onEvent((event) => {
           if (event.kind === 'rebooted') consoles.watchBoot()
           if (event.kind !== 'stopped') return tell(spec.id, event)
@@ -52,9 +55,10 @@ export function serveEngine(server: RpcServer, engine: Engine): void {
           void consoles.end().then(() => {
             tell(spec.id, event)
             store.dispose()
+            resolve()
           })
         })
-        machines.set(spec.id, { machine, consoles, store, resumed: memory !== null })
+        machines.set(spec.id, { machine, consoles, store, ended, resumed: memory !== null })
       } catch (error) {
         store.dispose()
         throw error
@@ -70,7 +74,11 @@ export function serveEngine(server: RpcServer, engine: Engine): void {
     resume: ({ machine }) => find(machine).machine.resume(),
     powerButton: ({ machine }) => find(machine).machine.powerButton(),
     reset: ({ machine }) => find(machine).machine.reset(),
-    powerOff: ({ machine }) => find(machine).machine.powerOff(),
+    powerOff: async ({ machine }) => {
+      const served = find(machine)
+      await served.machine.powerOff()
+      await served.ended
+    },
     saveMemory: ({ machine, path }) => find(machine).machine.saveMemory(path),
     serial: ({ machine, port, from }, stream) => find(machine).consoles.attach(port, from, stream),
     events: events.event,

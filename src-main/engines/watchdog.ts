@@ -3,14 +3,16 @@
  * comes out.
  *
  * What differs (measured, see tests/unit/engines/watchdog.test.ts): an operating system that lives is seen in user mode, does input or
- * output, or runs through much of its code even while it only computes. A guest that died (a panic's delay loop, firmware that found
- * nothing to boot, code that ran into garbage) stays in a few pages at the highest privilege, or restarts again and again, and nothing
- * leaves it.
+ * output, or runs through much of its code even while it only computes. A panicked kernel loops in one or two pages. Before an operating system
+ * has turned paging on (firmware, boot loaders, kernels that unpack themselves) neither holds, but those phases are short: code that ran
+ * into garbage or found nothing to boot stays in them.
  */
 import type { MachineHealth } from '../../src-shared/model/machine-state.ts'
 
-/** How long is looked at before a verdict, ms. A spinning guest is named after two windows at most. */
+/** How long is looked at before a verdict, ms of guest time (executing or halted): on a busy computer it takes longer by the clock. */
 export const WINDOW_MS = 5000
+/** Windows after which a guest that spins is called so at the latest. */
+export const WINDOWS_TO_SPINNING = 3
 
 export interface Signs {
   elapsedMs: number
@@ -39,8 +41,8 @@ export interface Verdict {
 
 /** Halted for more than this share of the time: idle. */
 const IDLE_SHARE = 0.7
-/** Executing in fewer pages than this for a whole window, with nothing else happening: a loop. */
-const FEW_PAGES = 24
+/** An operating system that executes in this few pages for a whole window, never in user mode and with nothing else happening: a loop. */
+const FEW_PAGES = 4
 /** Restarts in one window from which on it is no reboot but a loop. */
 const MANY_RESETS = 3
 
@@ -52,10 +54,10 @@ const DEAD_ENDS: readonly { text: RegExp; detail: string }[] = [
   { text: /Kernel panic/i, detail: 'The guest’s kernel panicked and stopped.' },
 ]
 
-export function judge(signs: Signs): Verdict {
+/** @param before the window before, null in the first */
+export function judge(signs: Signs, before: Signs | null): Verdict {
   const deadEnd = DEAD_ENDS.find((end) => end.text.test(signs.screen))
-  const quiet = signs.progressBytes === 0 && !signs.screenChanged
-  if (deadEnd && quiet && signs.userSamples === 0) return { health: 'spinning', detail: deadEnd.detail }
+  if (deadEnd && isQuiet(signs)) return { health: 'spinning', detail: deadEnd.detail }
   if (signs.haltedForGood)
     return { health: 'idle', detail: 'The guest halted with interrupts off: it will not wake by itself. Reset it or switch it off.' }
   if (signs.resets >= MANY_RESETS)
@@ -66,11 +68,18 @@ export function judge(signs: Signs): Verdict {
   if (signs.haltedMs >= IDLE_SHARE * signs.elapsedMs) return { health: 'idle', detail: 'The guest waits for something to do.' }
   if (signs.progressBytes > 0 || signs.screenChanged) return { health: 'working', detail: 'The guest works: it does input and output.' }
   if (signs.userSamples > 0) return { health: 'working', detail: 'The guest works: it runs programs.' }
-  if (signs.codePages >= FEW_PAGES) return { health: 'working', detail: 'The guest works: its system computes.' }
+  const stands = signs.pagedSamples > 0 ? signs.codePages <= FEW_PAGES : before !== null && isQuiet(before) && before.pagedSamples === 0
+  if (!stands) return { health: 'working', detail: 'The guest works: its system computes.' }
   return {
     health: 'spinning',
-    detail: `The guest has run in circles for ${seconds(signs)} seconds, with no output, no disk access and no program running. Its system or firmware has probably failed: reset it, or check what it starts from.`,
+    detail:
+      'The guest runs in circles at full speed: no output, no disk access, no program. Its system or firmware has probably failed, or it waits for a key at a boot menu. Reset it, or check what it starts from.',
   }
+}
+
+/** Nothing left the guest and no program ran in it. Firmware, boot loaders and kernels that unpack themselves are quiet too, but not for two windows. */
+function isQuiet(signs: Signs): boolean {
+  return signs.progressBytes === 0 && !signs.screenChanged && signs.userSamples === 0
 }
 
 function seconds(signs: Signs): number {

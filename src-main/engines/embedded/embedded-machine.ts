@@ -15,6 +15,7 @@ import { HealthMonitor } from './health-monitor.ts'
 import { writeMemory } from './memory.ts'
 import {
   InstructionCounter,
+  limitTranslation,
   patchDisks,
   patchMainLoop,
   pressPowerButton,
@@ -47,7 +48,7 @@ export class EmbeddedMachine implements EngineMachine {
   #onEvent = new Emitter<MachineEvent>()
   #instructions: InstructionCounter
   #health: HealthMonitor
-  #cpuBefore = process.threadCpuUsage()
+  #cpuBefore = 0
   #haltedSince: number | null = null
   #haltedMs = 0
   #turns = 0
@@ -59,6 +60,7 @@ export class EmbeddedMachine implements EngineMachine {
     this.#parts = parts
     const core = parts.emulator.v86
     const { cpu } = core
+    limitTranslation(cpu)
     repairAcpi(cpu)
     watchPowerOff(cpu, () => void this.#stop('guest-poweroff'))
     repairReset(cpu, parts.spec.boot.kind === 'kernel', () => this.#rebooted())
@@ -138,7 +140,8 @@ export class EmbeddedMachine implements EngineMachine {
 
   #run(): void {
     this.#state = 'running'
-    this.#cpuBefore = process.threadCpuUsage()
+    const cpu = process.threadCpuUsage()
+    this.#cpuBefore = cpu.user + cpu.system
     this.#haltedSince = null
     this.#nextPublish = 0
     this.#health.begin()
@@ -208,9 +211,9 @@ export class EmbeddedMachine implements EngineMachine {
   #publish(now: number): void {
     this.#nextPublish = now + PUBLISH_MS
     const { counters, emulator } = this.#parts
-    const cpu = process.threadCpuUsage(this.#cpuBefore)
-    this.#cpuBefore = process.threadCpuUsage()
-    counters.add('cpuMicros', cpu.user + cpu.system)
+    const cpu = process.threadCpuUsage()
+    counters.add('cpuMicros', cpu.user + cpu.system - this.#cpuBefore)
+    this.#cpuBefore = cpu.user + cpu.system
     counters.set('instructions', this.#instructions.read())
     counters.add('heartbeats', this.#turns)
     this.#turns = 0

@@ -14,6 +14,7 @@ const MAX_PAGES = 1000
 
 interface Before {
   at: number
+  guestMicros: number
   haltedMicros: number
   progressBytes: number
   screen: string
@@ -30,6 +31,7 @@ export class HealthMonitor {
   #pagedSamples = 0
   #resets = 0
   #before: Before | null = null
+  #signs: Signs | null = null
   #last: Verdict['health'] | null = null
 
   constructor(emulator: Emulator, counters: Counters) {
@@ -40,6 +42,7 @@ export class HealthMonitor {
   /** The machine starts or goes on. */
   begin(): void {
     this.#before = null
+    this.#signs = null
     this.#last = null
     this.#clear()
   }
@@ -66,7 +69,8 @@ export class HealthMonitor {
       this.#before = this.#snapshot(now)
       return null
     }
-    if (now - before.at < WINDOW_MS) return null
+    const values = this.#counters.read()
+    if ((values.cpuMicros + values.haltedMicros - before.guestMicros) / 1000 < WINDOW_MS) return null
     const after = this.#snapshot(now)
     const { cpu } = this.#emulator.v86
     const signs: Signs = {
@@ -85,7 +89,8 @@ export class HealthMonitor {
     }
     this.#before = after
     this.#clear()
-    const verdict = judge(signs)
+    const verdict = judge(signs, this.#signs)
+    this.#signs = signs
     if (verdict.health === this.#last) return null
     this.#last = verdict.health
     return verdict
@@ -95,6 +100,7 @@ export class HealthMonitor {
     const values = this.#counters.read()
     return {
       at,
+      guestMicros: values.cpuMicros + values.haltedMicros,
       haltedMicros: values.haltedMicros,
       progressBytes: values.serialOutBytes + values.diskReadBytes + values.diskWrittenBytes + values.netReceivedBytes + values.netSentBytes,
       screen: this.#emulator.screen_adapter.get_text_screen().join('\n'),

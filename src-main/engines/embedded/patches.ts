@@ -271,6 +271,29 @@ function ideInterfaces(cpu: Cpu): IdeInterface[] {
   return [primary, secondary].flatMap((channel) => (channel ? [channel.master, channel.slave] : []))
 }
 
+/** v86's settings by number (its JitConfig). */
+const JIT_MAX_PAGES = 1
+/** Bytes of WebAssembly for one page of guest code. Linux's largest has 110 KiB. */
+const MAX_MODULE = 128 * 1024
+
+/**
+ * Translates guest code one page at a time, and no page that becomes too large. V8's optimising compiler needs time and memory that grow much faster
+ * than a function: at v86's three pages it used half of the boot's processor time, and for a page full of tiny instructions (a guest that runs
+ * through zeroes) it used all memory and took the whole process along. A page that is too large stays interpreted.
+ */
+export function limitTranslation(cpu: Cpu): void {
+  cpu.set_jit_config(JIT_MAX_PAGES, 1)
+  const finalize = cpu.codegen_finalize
+  cpu.codegen_finalize = function (slot, start, flags, code, length) {
+    if (length >>> 0 <= MAX_MODULE) return finalize.call(this, slot, start, flags, code, length)
+    // v86 waits for the answer, and must not be called back from within: take the page as translated, then as overwritten.
+    setImmediate(() => {
+      this.codegen_finalize_finished(slot, start, flags)
+      this.jit_dirty_cache(start, start + 1)
+    })
+  }
+}
+
 /** Instructions since the machine's birth: v86's counter wraps at 2^32, some seconds apart. Read at least once a second. */
 export class InstructionCounter {
   #cpu: Cpu

@@ -10,7 +10,7 @@ import { V86 } from 'v86'
 const requireFrom = createRequire(import.meta.url)
 
 /** "v86 0.5.462": also what a memory state must have been written by. */
-export const V86_VERSION = `v86 ${(load('v86/package.json') as { version: string }).version.replace(/\+.*/, '')}`
+export const V86_VERSION = `v86 ${(requireFrom('v86/package.json') as { version: string }).version.replace(/\+.*/, '')}`
 
 /** Where v86's WebAssembly is: beside its JavaScript, from sources as from a bundle (v86 stays an external dependency). */
 const wasmPath = requireFrom.resolve('v86/build/v86.wasm')
@@ -112,6 +112,10 @@ export interface Cpu {
   pack_memory(): { bitmap: object; packed_memory: Uint8Array }
   unpack_memory(bitmap: object, packed: Uint8Array): void
   jit_clear_cache(): void
+  jit_dirty_cache(start: number, end: number): void
+  set_jit_config(setting: number, value: number): void
+  codegen_finalize(slot: number, start: number, flags: number, code: number, length: number): void
+  codegen_finalize_finished(slot: number, start: number, flags: number): void
 }
 
 /** v86's main loop. */
