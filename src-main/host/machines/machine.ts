@@ -105,8 +105,8 @@ export class Machine {
 
   reset(): Promise<MachineView> {
     return this.#operate('reset', async (session) => {
+      // The engine's event `rebooted` comes with it.
       await session!.race(session!.engine.reset({ machine: this.id }))
-      this.setStatus({ bootedAt: null })
     })
   }
 
