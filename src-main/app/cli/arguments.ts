@@ -37,6 +37,12 @@ export function secondsArgument(text: string): number {
   return seconds * 1000
 }
 
+/** A folder's path as it was given; an empty one (a variable that was not set) is not the current folder. */
+export function folderArgument(text: string): string {
+  if (text === '') throw new InvalidArgumentError('The folder’s path is empty.')
+  return text
+}
+
 /** A JavaScript regular expression; `^` and `$` stand for a line's beginning and end. */
 export function patternArgument(text: string): RegExp {
   try {

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { asAppError } from '../../../src-shared/errors/app-error.ts'
 import { HEADLESS_COMMAND } from '../local/headless-report.ts'
 import { defaultLibrary, version } from '../paths.ts'
+import { folderArgument } from './arguments.ts'
 import { Cli, type GlobalOptions, type Run } from './cli.ts'
 import { COMMANDS, type CommandName } from './commands/index.ts'
 import { errorSentence, EXIT, UsageError } from './errors.ts'
@@ -23,7 +24,7 @@ async function main(args: string[]): Promise<number> {
     .description('Virtual machines from the command line. The window and this command share one host.')
     .version(version)
     .option('--json', 'print results as JSON')
-    .option('--library <folder>', `the library folder (default: ${defaultLibrary()}, or COPPICE_LIBRARY)`)
+    .option('--library <folder>', `the library folder (default: COPPICE_LIBRARY, or ${defaultLibrary({})})`, folderArgument)
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'coppice: ')) })
     .showHelpAfterError('Run “coppice COMMAND --help” for what a command takes.')

@@ -53,6 +53,7 @@ async function serveFromRunning(cli: Cli, options: ServeWindowOptions): Promise<
   const interruption = cli.interruption()
   await new Promise<void>((resolve, reject) => {
     interruption.addEventListener('abort', () => resolve())
+    system.quitting(() => resolve())
     stream.onClose(() => reject(new AppError('disconnected', 'Coppice’s host has ended, and the window with it.')))
   })
   stream.close()

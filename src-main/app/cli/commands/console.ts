@@ -52,7 +52,10 @@ export const defineConsole: Define = (program, run) => {
           interactive: terminal,
           input: process.stdin,
           output: json ? null : process.stdout,
+          plain: process.stdout.isTTY === true && !terminal,
         })
+        // The prompt of the shell that called us is to begin on a line of its own.
+        if (process.stdout.isTTY && !terminal && !json && !/(^|\n)$/.test(ended.text)) process.stdout.write('\n')
         if (json)
           cli.output.result({ id: machine.id, port: options.port, ended: ended.why, match: ended.match, output: ended.text }, () => {})
         if (terminal) process.stderr.write(`\r\n${ended.why === 'stopped' ? `“${machine.name}” is off.` : 'Detached.'}\r\n`)

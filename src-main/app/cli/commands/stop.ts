@@ -42,7 +42,10 @@ async function shutDown(host: Services, machine: MachineView, limitMs: number): 
   const change = nextValue<MachineChange>(host.machines.changed, (value) => isEnd(value, machine.id), limit)
   // Waited for below; a failing power button must not leave it unheard.
   change.catch(() => {})
-  if (machine.state !== 'stopping') await host.machines.powerButton({ id: machine.id })
+  const { id, state } = machine
+  // A paused guest cannot hear its power button.
+  if (state === 'paused') await host.machines.resume({ id })
+  if (state !== 'stopping') await host.machines.powerButton({ id })
   const ended = await change.catch(() => {
     throw new AppError(
       'timeout',

@@ -4,6 +4,7 @@ import type { Readable, Writable } from 'node:stream'
 import { DisposableStore } from '../../../../src-shared/base/disposable.ts'
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import type { ByteStream } from '../../../../src-shared/rpc/byte-stream.ts'
+import { TerminalText } from './terminal-text.ts'
 import { UntilMatcher } from './until-matcher.ts'
 
 /** Ctrl-]: leaves the session, as in telnet and virsh. */
@@ -27,6 +28,11 @@ export interface SessionOptions {
   input: Readable
   /** Null: nothing is printed. */
   output: Writable | null
+  /**
+   * Print plain text instead of the guest's bytes: a terminal that nobody's typing is read from would answer the guest's questions (where is
+   * the cursor?) into whatever reads it next.
+   */
+  plain: boolean
 }
 
 export interface SessionEnd {
@@ -52,6 +58,7 @@ export async function runSession(options: SessionOptions): Promise<SessionEnd> {
 class Session {
   #options: SessionOptions
   #matcher: UntilMatcher
+  #plain = new TerminalText()
   #skip: number
   #quiet: NodeJS.Timeout | null = null
   #limit: NodeJS.Timeout | null = null
@@ -146,8 +153,9 @@ class Session {
   }
 
   async #print(bytes: Uint8Array): Promise<void> {
-    const { output } = this.#options
-    if (output && bytes.length > 0 && !output.write(bytes)) await once(output, 'drain')
+    const { output, plain } = this.#options
+    const printed = plain ? this.#plain.push(bytes) : bytes
+    if (output && printed.length > 0 && !output.write(printed)) await once(output, 'drain')
   }
 
   #late(timeout: number): AppError {

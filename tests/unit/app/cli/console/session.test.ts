@@ -41,6 +41,7 @@ function begin(options: Partial<SessionOptions> = {}): {
     interactive: false,
     input,
     output,
+    plain: false,
     ...options,
   })
   ended.catch(() => {})
@@ -118,6 +119,14 @@ describe('a piped session', () => {
       message: '“web” printed no match for done within 30 s.',
       details: { technical: 'not yet' },
     })
+  })
+
+  it('prints plain text where it is asked to', async () => {
+    const { guest, ended, printed } = begin({ plain: true })
+    await guest.write(utf8('\u001b[1m# \u001b[6nok\r\n'))
+    guest.end()
+    await ended
+    expect(await printed()).toBe('# ok\n')
   })
 
   it('passes a Ctrl-] on', async () => {
