@@ -5,15 +5,16 @@ export type Event<T> = (listener: (value: T) => void) => Disposable
 
 /** The owner's end of an Event. Listeners are called in order of subscription; one that throws does not stop the others. */
 export class Emitter<T> implements Disposable {
-  #listeners = new Set<(value: T) => void>()
+  #listeners = new Map<(value: T) => void, Disposable>()
   #disposed = false
 
   readonly event: Event<T> = (listener) => {
-    if (this.#disposed) return toDisposable(() => {})
+    if (this.#disposed) return { dispose() {} }
     // A fresh function per subscription, so that one listener may subscribe twice.
     const entry = (value: T): void => listener(value)
-    this.#listeners.add(entry)
-    return toDisposable(() => this.#listeners.delete(entry))
+    const subscription = toDisposable(() => this.#listeners.delete(entry))
+    this.#listeners.set(entry, subscription)
+    return subscription
   }
 
   get listenerCount(): number {
@@ -21,7 +22,9 @@ export class Emitter<T> implements Disposable {
   }
 
   fire(value: T): void {
-    for (const listener of [...this.#listeners]) {
+    for (const listener of [...this.#listeners.keys()]) {
+      // One that an earlier listener of this value disposed hears nothing more.
+      if (!this.#listeners.has(listener)) continue
       try {
         listener(value)
       } catch (error) {
@@ -30,9 +33,10 @@ export class Emitter<T> implements Disposable {
     }
   }
 
+  /** Ends every subscription: their owners may, but need not, dispose them. */
   dispose(): void {
     this.#disposed = true
-    this.#listeners.clear()
+    for (const subscription of [...this.#listeners.values()]) subscription.dispose()
   }
 }
 

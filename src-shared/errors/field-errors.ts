@@ -3,5 +3,9 @@ import type { FieldError } from './app-error.ts'
 
 /** A schema's complaints as field errors: one each, with its path. */
 export function fieldErrors(error: z.ZodError): FieldError[] {
-  return error.issues.map((issue) => ({ path: issue.path.map(String).join('.'), message: issue.message }))
+  return error.issues.flatMap((issue) => {
+    const path = issue.path.map(String)
+    if (issue.code !== 'unrecognized_keys') return [{ path: path.join('.'), message: issue.message }]
+    return issue.keys.map((key) => ({ path: [...path, key].join('.'), message: `There is no field “${key}”.` }))
+  })
 }

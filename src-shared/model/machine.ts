@@ -24,6 +24,10 @@ export const filePathSchema = z
   .min(1, 'Choose a file.')
   .max(4096, 'The path is too long.')
   .refine((path) => !path.includes('\0'), 'The path contains a control character.')
+  .refine(
+    (path) => isAbsolutePath(path) || !/^[A-Za-z]:/.test(path),
+    'The path has a drive letter but is not complete: write it as in C:\\disks\\a.img.',
+  )
   .refine((path) => isAbsolutePath(path) || !path.split(/[/\\]/).includes('..'), 'The path leaves the machine’s bundle.')
 
 export function isAbsolutePath(path: string): boolean {

@@ -43,6 +43,8 @@ export class WireByteStream implements ByteStream {
   #waitingBytes = 0
   #consumed = 0
   #peerEnded = false
+  /** `end` was called; writes of before may still wait for credit. */
+  #ending = false
   #ended = false
   #closed = false
   #error: AppError | null = null
@@ -69,12 +71,11 @@ export class WireByteStream implements ByteStream {
       await new Promise<void>((resolve) => (this.#wakeReader = resolve))
       this.#wakeReader = null
     }
-    const taken: Uint8Array<ArrayBuffer>[] = []
-    let bytes = 0
-    while (this.#waiting[0] && (bytes === 0 || bytes + this.#waiting[0].length <= MAX_CHUNK)) {
-      bytes += this.#waiting[0].length
-      taken.push(this.#waiting.shift()!)
-    }
+    // Counted first and cut off at once: a peer may send byte by byte.
+    let count = 1
+    let bytes = this.#waiting[0]!.length
+    for (let next = this.#waiting[1]; next && bytes + next.length <= MAX_CHUNK; next = this.#waiting[++count]) bytes += next.length
+    const taken = this.#waiting.splice(0, count)
     this.#waitingBytes -= bytes
     this.#consumed += bytes
     if (this.#consumed >= ACK && !this.#closed) {
@@ -89,6 +90,7 @@ export class WireByteStream implements ByteStream {
   }
 
   write(bytes: Uint8Array): Promise<void> {
+    if (this.#ending) return Promise.reject(this.#error ?? new AppError('disconnected', 'The stream is closed.'))
     // Writers queue up, so that bytes of two writes never mix.
     const result = this.#writing.then(() => this.#send(bytes))
     this.#writing = result.catch(() => {})
@@ -97,7 +99,7 @@ export class WireByteStream implements ByteStream {
 
   async #send(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length;) {
-      if (this.#closed || this.#ended) throw this.#error ?? new AppError('disconnected', 'The stream is closed.')
+      if (this.#closed) throw this.#error ?? new AppError('disconnected', 'The stream is closed.')
       if (this.#credit <= 0) {
         await new Promise<void>((resolve) => (this.#wakeWriter = resolve))
         this.#wakeWriter = null
@@ -112,7 +114,8 @@ export class WireByteStream implements ByteStream {
   }
 
   end(): void {
-    if (this.#ended || this.#closed) return
+    if (this.#ending || this.#closed) return
+    this.#ending = true
     void this.#writing.then(() => {
       if (this.#closed) return
       this.#ended = true

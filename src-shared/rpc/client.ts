@@ -16,7 +16,7 @@ export class RpcClient implements Disposable {
   #wire: Wire
   #nextId = 1
   #pending = new Map<number, Pending>()
-  #subscriptions = new Map<number, (value: unknown) => void>()
+  #subscriptions = new Map<number, { listener: (value: unknown) => void; self: Disposable }>()
   #streams = new Map<number, WireByteStream>()
   #closed = false
   #onClose = new Emitter<void>()
@@ -34,10 +34,10 @@ export class RpcClient implements Disposable {
             break
           case 'error':
             this.#take(message.id)?.reject(AppError.fromWire(message.error))
-            this.#subscriptions.delete(message.id)
+            this.#subscriptions.get(message.id)?.self.dispose()
             break
           case 'event':
-            this.#subscriptions.get(message.id)?.(message.value)
+            this.#subscriptions.get(message.id)?.listener(message.value)
             break
           case 'data':
             this.#streams.get(message.id)?.receiveData(message.data)
@@ -109,18 +109,24 @@ export class RpcClient implements Disposable {
       })
       signal?.addEventListener('abort', onAbort, { once: true })
     })
-    this.#wire.post({ t, id, service, method, input }, options.transfer)
+    try {
+      this.#wire.post({ t, id, service, method, input }, options.transfer)
+    } catch (error) {
+      this.#take(id)?.reject(unsendable(error))
+    }
     return { id, result }
   }
 
   #subscribe(service: string, method: string, listener: (value: unknown) => void): Disposable {
-    if (this.#closed) return toDisposable(() => {})
+    if (this.#closed) return { dispose() {} }
     const id = this.#nextId++
-    this.#subscriptions.set(id, listener)
-    this.#wire.post({ t: 'subscribe', id, service, method })
-    return toDisposable(() => {
-      if (this.#subscriptions.delete(id)) this.#wire.post({ t: 'unsubscribe', id })
+    const self = toDisposable(() => {
+      this.#subscriptions.delete(id)
+      if (!this.#closed) this.#wire.post({ t: 'unsubscribe', id })
     })
+    this.#subscriptions.set(id, { listener, self })
+    this.#wire.post({ t: 'subscribe', id, service, method })
+    return self
   }
 
   async #open(service: string, method: string, input: unknown, options?: CallOptions): Promise<unknown> {
@@ -131,7 +137,8 @@ export class RpcClient implements Disposable {
     try {
       return { opening: await result, stream }
     } catch (error) {
-      stream.receiveClose()
+      // Told to the server too: where the caller gave up, it may just have opened the stream.
+      stream.close()
       throw error
     }
   }
@@ -147,7 +154,7 @@ export class RpcClient implements Disposable {
     this.#closed = true
     for (const pending of [...this.#pending.values()]) pending.reject(disconnected())
     this.#pending.clear()
-    this.#subscriptions.clear()
+    for (const { self } of [...this.#subscriptions.values()]) self.dispose()
     for (const stream of [...this.#streams.values()]) stream.receiveClose(disconnected())
     this.#onClose.fire()
     this.#onClose.dispose()
@@ -159,6 +166,10 @@ export class RpcClient implements Disposable {
     this.#onWireClosed()
     for (const item of this.#listening.splice(0)) item.dispose()
   }
+}
+
+function unsendable(error: unknown): AppError {
+  return error instanceof AppError ? error : new AppError('invalid-input', 'The request contains something that cannot be sent.', {}, error)
 }
 
 function disconnected(): AppError {

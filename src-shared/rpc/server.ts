@@ -1,5 +1,5 @@
 /** The serving end of wires. One RpcServer holds the services; every wire that is attached can reach them. */
-import { DisposableStore, toDisposable, type Disposable } from '../base/disposable.ts'
+import { DisposableStore, type Disposable } from '../base/disposable.ts'
 import type { Event } from '../base/event.ts'
 import { AppError, asAppError } from '../errors/app-error.ts'
 import { fieldErrors } from '../errors/field-errors.ts'
@@ -32,8 +32,7 @@ export class RpcServer {
 
   /** Serves a wire until it closes or the result is disposed (which closes it). */
   attach(wire: Wire, peer: Peer): Disposable {
-    const connection = new Connection(wire, peer, this.#lookUp, this.#onFault)
-    return toDisposable(() => connection.close())
+    return new Connection(wire, peer, this.#lookUp, this.#onFault)
   }
 
   #lookUp = (service: string, method: string, kind: Member['kind']): { member: Member; handler: unknown } => {
@@ -47,7 +46,7 @@ export class RpcServer {
 
 type LookUp = (service: string, method: string, kind: Member['kind']) => { member: Member; handler: unknown }
 
-class Connection {
+class Connection implements Disposable {
   #wire: Wire
   #peer: Peer
   #lookUp: LookUp
@@ -64,10 +63,10 @@ class Connection {
     this.#lookUp = lookUp
     this.#onFault = onFault
     this.#store.add(wire.onMessage((message) => this.#receive(message)))
-    this.#store.add(wire.onClose(() => this.close()))
+    this.#store.add(wire.onClose(() => this.dispose()))
   }
 
-  close(): void {
+  dispose(): void {
     if (this.#closed) return
     this.#closed = true
     for (const controller of this.#running.values()) controller.abort(AppError.cancelled())
@@ -111,10 +110,10 @@ class Connection {
 
   async #run(message: Extract<WireMessage, { t: 'call' | 'open' }>): Promise<void> {
     const { id } = message
+    if (!this.#admit(message)) return
     const controller = new AbortController()
+    this.#running.set(id, controller)
     try {
-      this.#admit(id)
-      this.#running.set(id, controller)
       const context: CallContext = { signal: controller.signal, peer: this.#peer }
       const value = await (message.t === 'call' ? this.#call(message, context) : this.#open(message, context))
       if (!this.#closed) this.#wire.post({ t: 'ok', id, value })
@@ -152,8 +151,8 @@ class Connection {
 
   #subscribe(message: Extract<WireMessage, { t: 'subscribe' }>): void {
     const { id } = message
+    if (!this.#admit(message)) return
     try {
-      this.#admit(id)
       const { handler } = this.#lookUp(message.service, message.method, 'event')
       const subscription = (handler as Event<unknown>)((value) => this.#wire.post({ t: 'event', id, value }))
       this.#subscriptions.set(id, subscription)
@@ -162,11 +161,15 @@ class Connection {
     }
   }
 
-  #admit(id: number): void {
-    if (!Number.isSafeInteger(id) || this.#running.has(id) || this.#subscriptions.has(id) || this.#streams.has(id))
-      throw new AppError('invalid-input', 'The request has no usable id.')
-    if (this.#running.size + this.#subscriptions.size + this.#streams.size >= MAX_OPEN_PER_WIRE)
-      throw new AppError('busy', 'This connection has too many requests open. Close some and try again.')
+  /** Refuses what cannot be told apart or is too much. An id in use belongs to another exchange, which the refusal ends for the client. */
+  #admit({ id, service, method }: Extract<WireMessage, { t: 'call' | 'open' | 'subscribe' }>): boolean {
+    const where = `${service}.${method}`
+    if (this.#running.has(id) || this.#subscriptions.has(id) || this.#streams.has(id))
+      this.#fail(id, new AppError('invalid-input', 'The request’s id is in use.'), where)
+    else if (this.#running.size + this.#subscriptions.size + this.#streams.size >= MAX_OPEN_PER_WIRE)
+      this.#fail(id, new AppError('busy', 'This connection has too many requests open. Close some and try again.'), where)
+    else return true
+    return false
   }
 
   #fail(id: number, error: unknown, where: string): void {

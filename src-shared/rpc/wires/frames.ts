@@ -4,17 +4,20 @@
  */
 import { concatBytes, utf8 } from '../../base/bytes.ts'
 import { AppError } from '../../errors/app-error.ts'
+import { isWireMessage } from '../check-message.ts'
 import type { WireMessage } from '../wire.ts'
 
 /** Largest frame that is accepted, in bytes. */
 export const MAX_FRAME = 16 * 1024 * 1024
 
-const KINDS = new Set(['call', 'abort', 'subscribe', 'unsubscribe', 'open', 'ok', 'error', 'event', 'data', 'credit', 'end', 'close'])
 const decoder = new TextDecoder('utf-8', { fatal: true })
 
+/** @throws AppError `invalid-input` for a message that no peer would accept: over MAX_FRAME, or not to be written as JSON */
 export function encodeFrame(message: WireMessage): Uint8Array<ArrayBuffer> {
   const { data, ...header } = message as WireMessage & { data?: Uint8Array }
-  const json = utf8(JSON.stringify(header))
+  const json = utf8(toJson(header))
+  if (4 + json.length + (data?.length ?? 0) > MAX_FRAME)
+    throw new AppError('invalid-input', `A message is larger than ${MAX_FRAME / 1024 ** 2} MiB and cannot be sent.`)
   const frame = new Uint8Array(4 + json.length + (data?.length ?? 0))
   new DataView(frame.buffer).setUint32(0, json.length)
   frame.set(json, 4)
@@ -35,10 +38,17 @@ export function decodeFrame(frame: Uint8Array): WireMessage {
     throw bad('it is not JSON')
   }
   if (typeof header !== 'object' || header === null) throw bad('it is not an object')
-  const { t, id } = header as { t?: unknown; id?: unknown }
-  if (typeof t !== 'string' || !KINDS.has(t) || !Number.isSafeInteger(id)) throw bad('its kind is unknown')
-  if (t === 'data') (header as { data?: Uint8Array }).data = frame.slice(4 + length)
-  return header as WireMessage
+  if ((header as { t?: unknown }).t === 'data') (header as { data?: Uint8Array }).data = frame.slice(4 + length)
+  if (!isWireMessage(header)) throw bad('its kind is unknown or a field is missing')
+  return header
+}
+
+function toJson(header: unknown): string {
+  try {
+    return JSON.stringify(header)
+  } catch (error) {
+    throw new AppError('invalid-input', 'A message contains something that cannot be sent.', {}, error)
+  }
 }
 
 /** Cuts a byte stream into frames. `push` returns the frames that are complete; it throws when a length is over MAX_FRAME. */

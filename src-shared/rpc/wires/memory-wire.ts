@@ -13,7 +13,11 @@ export function memoryWirePair(): [Wire, Wire] {
     if (!open) return
     open = false
     queueMicrotask(() => {
-      for (const emitter of closes) emitter.fire()
+      for (const emitter of closes) {
+        emitter.fire()
+        emitter.dispose()
+      }
+      for (const emitter of messages) emitter.dispose()
     })
   }
   const end = (self: 0 | 1): Wire => ({

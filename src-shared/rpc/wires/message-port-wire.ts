@@ -1,4 +1,5 @@
 import { Emitter } from '../../base/event.ts'
+import { isWireMessage } from '../check-message.ts'
 import type { TransferItem, Wire, WireMessage } from '../wire.ts'
 
 /** What browsers' MessagePort, Node's MessagePort, Worker and parentPort, and Electron's MessagePortMain have in common once adapted. */
@@ -10,6 +11,7 @@ export interface PortLike {
   close(): void
 }
 
+/** A wire over a port. What is no message is ignored: others may talk on the same port (a Worker's, the page's). */
 export function portWire(port: PortLike): Wire {
   const messages = new Emitter<WireMessage>()
   const closes = new Emitter<void>()
@@ -18,8 +20,12 @@ export function portWire(port: PortLike): Wire {
     if (!open) return
     open = false
     closes.fire()
+    messages.dispose()
+    closes.dispose()
   }
-  port.listen((data) => messages.fire(data as WireMessage))
+  port.listen((data) => {
+    if (open && isWireMessage(data)) messages.fire(data)
+  })
   port.onClose(closed)
   return {
     post: (message, transfer) => {

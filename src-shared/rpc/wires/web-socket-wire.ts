@@ -1,20 +1,27 @@
 import { Emitter } from '../../base/event.ts'
 import type { Wire, WireMessage } from '../wire.ts'
-import { decodeFrame, encodeFrame } from './frames.ts'
+import { decodeFrame, encodeFrame, MAX_FRAME } from './frames.ts'
 
 /** What the browser's WebSocket and the `ws` package's have in common. */
 export interface WebSocketLike {
   binaryType: string
+  /** Bytes that were sent and have not left yet. */
+  readonly bufferedAmount: number
   send(data: Uint8Array<ArrayBuffer>): void
   close(code?: number, reason?: string): void
   addEventListener(type: 'message', listener: (event: { data: unknown }) => void): void
   addEventListener(type: 'close' | 'error', listener: () => void): void
 }
 
+/**
+ * Bytes that may wait for a peer that does not read. Streams have credit and stay far below; a peer that lets this much of events and answers
+ * pile up is stuck.
+ */
+export const MAX_UNSENT = 2 * MAX_FRAME
 /** RFC 6455: 1002, protocol error. */
 const PROTOCOL_ERROR = 1002
 
-/** A wire over an open WebSocket. A frame that cannot be read closes it. */
+/** A wire over an open WebSocket. A frame that cannot be read, or a peer that does not read, closes it. */
 export function webSocketWire(socket: WebSocketLike): Wire {
   const messages = new Emitter<WireMessage>()
   const closes = new Emitter<void>()
@@ -23,9 +30,12 @@ export function webSocketWire(socket: WebSocketLike): Wire {
     if (!open) return
     open = false
     closes.fire()
+    messages.dispose()
+    closes.dispose()
   }
   socket.binaryType = 'arraybuffer'
   socket.addEventListener('message', ({ data }) => {
+    if (!open) return
     let message: WireMessage
     try {
       message = decodeFrame(data instanceof ArrayBuffer ? new Uint8Array(data) : new Uint8Array())
@@ -40,7 +50,11 @@ export function webSocketWire(socket: WebSocketLike): Wire {
   socket.addEventListener('error', closed)
   return {
     post: (message) => {
-      if (open) socket.send(encodeFrame(message))
+      if (!open) return
+      socket.send(encodeFrame(message))
+      if (socket.bufferedAmount <= MAX_UNSENT) return
+      socket.close()
+      closed()
     },
     onMessage: messages.event,
     onClose: closes.event,
