@@ -17,6 +17,9 @@ function hasDisplay() {
   return process.platform === 'win32' || process.platform === 'darwin' || Boolean(process.env.DISPLAY || process.env.WAYLAND_DISPLAY)
 }
 
+/** How often to look whether npm is still there. ms */
+const PARENT_CHECK_MS = 2000
+
 /** Runs in our place: same terminal, signals passed on, its exit code is ours. */
 function become(program, args, env) {
   return new Promise((resolve, reject) => {
@@ -24,8 +27,16 @@ function become(program, args, env) {
     // Ctrl-C reaches the child by itself, through the terminal; it decides when both end.
     process.on('SIGINT', () => {})
     for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+    // A signal to npm ends npm and its shell, and never comes here; that our parent has changed is the only sign of it.
+    const parent = process.ppid
+    const check = setInterval(() => {
+      if (process.ppid !== parent) child.kill('SIGTERM')
+    }, PARENT_CHECK_MS)
     child.on('error', reject)
-    child.on('exit', (code, signal) => resolve(signal ? 1 : (code ?? 1)))
+    child.on('exit', (code, signal) => {
+      clearInterval(check)
+      resolve(signal ? 1 : (code ?? 1))
+    })
   })
 }
 

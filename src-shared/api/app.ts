@@ -10,6 +10,8 @@ export const serveOptionsSchema = z.strictObject({
   port: z.number().int().min(0, 'A port is 0 or more.').max(65535, 'A port is at most 65535.').default(0),
   /** Address to listen on. */
   listen: z.string().min(1).max(255).default('127.0.0.1'),
+  /** The address lets one browser in, then no other: for an address that others may see, as in a program's arguments. */
+  once: z.boolean().default(false),
 })
 
 export interface Served {

@@ -107,6 +107,25 @@ describe('the token', () => {
     }
   })
 
+  test('can be for one browser alone', async () => {
+    const once = await serve(
+      { server: probeServer() },
+      { port: 0, listen: '127.0.0.1', rendererFolder: path.join(folder, 'renderer'), once: true },
+    )
+    try {
+      const first = await fetch(once.url, { redirect: 'manual' })
+      expect(first.status).toBe(303)
+      for (const method of ['GET', 'HEAD']) {
+        const second = await fetch(once.url, { redirect: 'manual', method })
+        expect([second.status, second.headers.getSetCookie()]).toEqual([401, []])
+      }
+      const cookie = first.headers.getSetCookie()[0]!.split(';', 1)[0]!
+      expect((await fetch(new URL('/', once.url), { headers: { cookie } })).status).toBe(200)
+    } finally {
+      await once.close()
+    }
+  })
+
   test('without it or its cookie there is nothing but the sentence', async () => {
     for (const target of ['/', '/index.html', '/assets/index-Ab12_-xY.js', '/wire', '/nothing']) {
       const answer = await request(target)

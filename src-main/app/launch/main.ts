@@ -39,14 +39,14 @@ async function main(options: LaunchOptions): Promise<void> {
   const asked = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => asked.abort())
   const library = options.library ?? defaultLibrary()
-  const shown = await show(library, options)
+  const noWindow = options.serve ? null : (displayProblem(process.env, process.platform) ?? browserProblem())
+  const inWindow = !options.serve && noWindow === null
+  const shown = await show(library, options, inWindow)
   const stop = AbortSignal.any([asked.signal, abortWith(shown.gone)])
   try {
-    const why = options.serve ? null : (displayProblem(process.env, process.platform) ?? browserProblem())
-    if (options.serve || why) {
-      if (why) say(why)
-      await printAndWait(shown.url, stop)
-    } else await showWindow(library, shown, stop)
+    if (noWindow) say(noWindow)
+    if (inWindow) await showWindow(library, shown, stop)
+    else await printAndWait(shown.url, stop)
     // Whoever ends this process cannot be asked: machines are kept.
     if (asked.signal.aborted && shown.own) await endOrStay(shown.own, 'suspend')
   } finally {
@@ -60,6 +60,10 @@ function browserProblem(): string | null {
 
 async function printAndWait(url: string, stop: AbortSignal): Promise<void> {
   process.stdout.write(`Coppice is at ${url}\n`)
+  await untilAborted(stop)
+}
+
+async function untilAborted(stop: AbortSignal): Promise<void> {
   if (!stop.aborted) await new Promise((resolve) => stop.addEventListener('abort', resolve, { once: true }))
 }
 
@@ -95,14 +99,15 @@ async function endOrStay(own: OwnHost, how: 'suspend' | 'shutdown' | null): Prom
   return left.length === 0 ? 'ended' : 'stays'
 }
 
-async function show(library: string, options: LaunchOptions): Promise<Shown> {
+/** @param once the address will stand among the browser's arguments, which every user of this computer can read */
+async function show(library: string, options: LaunchOptions, once: boolean): Promise<Shown> {
   try {
-    return await showOwn(library, options)
+    return await showOwn(library, options, once)
   } catch (error) {
     if (!(error instanceof AppError && error.code === 'already-exists')) throw error
   }
   const client = await connectLocal(library)
-  const { opening, stream } = await client.service(app).serve({ port: options.port })
+  const { opening, stream } = await client.service(app).serve({ port: options.port, once })
   return {
     url: opening.url,
     own: null,
@@ -114,11 +119,11 @@ async function show(library: string, options: LaunchOptions): Promise<Shown> {
   }
 }
 
-async function showOwn(library: string, options: LaunchOptions): Promise<Shown> {
+async function showOwn(library: string, options: LaunchOptions, once: boolean): Promise<Shown> {
   const own = await startOwnHost({ library, shell: 'served', allowTerminal: options.allowTerminal })
   try {
     const token = process.env['COPPICE_TOKEN']
-    const served = await serve(own.host, { port: options.port, listen: '127.0.0.1', rendererFolder, ...(token ? { token } : {}) })
+    const served = await serve(own.host, { port: options.port, listen: '127.0.0.1', rendererFolder, once, ...(token ? { token } : {}) })
     return {
       url: served.url,
       own,

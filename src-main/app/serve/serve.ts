@@ -30,6 +30,11 @@ export interface ServeOptions {
   rendererFolder: string
   /** For restarts under the same address (`npm run dev`); absent: a new one. At least SHORTEST_TOKEN characters. */
   token?: string
+  /**
+   * The token is good for one browser: for an address that other users of this computer can see, as among a program's arguments. Absent: it is good
+   * for any number.
+   */
+  once?: boolean
   socketLimits?: WindowSocketLimits
 }
 
@@ -57,7 +62,7 @@ export async function serve(host: { readonly server: RpcServer }, options: Serve
   const server = http.createServer()
   await listen(server, options)
   const { port } = server.address() as AddressInfo
-  const gate = new Gate(acceptedHosts(options.listen, port), port, token)
+  const gate = new Gate(acceptedHosts(options.listen, port), port, token, options.once === true)
   const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME, perMessageDeflate: false, clientTracking: true })
 
   server.on('request', (request, response) => answer(request, response, gate, files))
@@ -111,11 +116,14 @@ class Gate {
   #hosts: ReadonlySet<string>
   #port: number
   #token: string
+  #once: boolean
+  #used = false
 
-  constructor(hosts: ReadonlySet<string>, port: number, token: string) {
+  constructor(hosts: ReadonlySet<string>, port: number, token: string, once: boolean) {
     this.#hosts = hosts
     this.#port = port
     this.#token = token
+    this.#once = once
   }
 
   /** The page of refusal, `exchange` for a request with the right token, or null: let in. */
@@ -124,8 +132,14 @@ class Gate {
     if (request.method !== 'GET' && request.method !== 'HEAD')
       return isOwnOrigin(request.headers.origin, this.#hosts) ? PAGES.wrongMethod : PAGES.wrongOrigin
     const token = url.searchParams.get('token')
-    if (token !== null) return url.pathname === '/' && sameSecret(token, this.#token) ? 'exchange' : PAGES.noAccess
+    if (token !== null) return url.pathname === '/' && this.#accepts(token) ? 'exchange' : PAGES.noAccess
     return this.#hasCookie(request) ? null : PAGES.noAccess
+  }
+
+  #accepts(token: string): boolean {
+    if ((this.#once && this.#used) || !sameSecret(token, this.#token)) return false
+    this.#used = true
+    return true
   }
 
   refuseUpgrade(request: http.IncomingMessage, windows: number): 400 | 401 | 403 | 404 | 421 | 503 | null {
