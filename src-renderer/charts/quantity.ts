@@ -20,6 +20,11 @@ export function formatValue(quantity: Quantity, value: number | null): string {
   }
 }
 
+/** The same, as short as an axis needs it: "20 M/s" for "20.0 M/s", "0" for nothing. */
+export function formatTick(quantity: Quantity, value: number): string {
+  return value === 0 ? '0' : formatValue(quantity, value).replace('.0 ', ' ')
+}
+
 /** Lines above the zero line. */
 const LINES = 4
 /** Where nothing happens the axis still has a height. */

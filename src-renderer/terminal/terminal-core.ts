@@ -50,7 +50,7 @@ export class TerminalCore implements Disposable {
     this.#element.className = 'terminal-core'
     this.terminal = new Terminal({
       allowProposedApi: true,
-      cursorBlink: true,
+      cursorBlink: false,
       cursorInactiveStyle: 'outline',
       drawBoldTextInBrightColors: false,
       fontFamily: token('--font-mono'),

@@ -24,12 +24,8 @@ export function consoleNote(machine: MachineView, status: ConsoleStatus): Consol
     case 'off':
       return { text: 'The machine is off. Start it to use the console.', tone: 'info', action: 'start', label: 'Start' }
     case 'crashed':
-      return {
-        text: `The machine has crashed${machine.lastError ? `: ${machine.lastError.message}` : '.'} What it printed last is above.`,
-        tone: 'danger',
-        action: 'start',
-        label: 'Start',
-      }
+      // The page says why, above.
+      return { text: 'The machine has crashed. What it printed last is kept here.', tone: 'danger', action: 'start', label: 'Start' }
     case 'suspended':
       return { text: 'The machine is suspended. Resume it to go on where it was.', tone: 'info', action: 'resume', label: 'Resume' }
     case 'paused':

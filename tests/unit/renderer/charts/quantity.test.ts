@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { axisFor, formatValue, type Quantity } from '../../../../src-renderer/charts/quantity.ts'
+import { axisFor, formatTick, formatValue, type Quantity } from '../../../../src-renderer/charts/quantity.ts'
 import { GiB, KiB, MiB } from '../../../../src-shared/base/units.ts'
 
 describe('formatValue', () => {
@@ -15,6 +15,12 @@ describe('formatValue', () => {
     ['perSecond', 123_400_000, '123 M/s'],
     ['bytes', null, '–'],
   ])('%s %s', (quantity, value, text) => expect(formatValue(quantity, value)).toBe(text))
+})
+
+test('ticks are short', () => {
+  expect(formatTick('perSecond', 20_000_000)).toBe('20 M/s')
+  expect(formatTick('share', 0.05)).toBe('5 %')
+  expect(formatTick('bytes', 0)).toBe('0')
 })
 
 describe('axisFor', () => {

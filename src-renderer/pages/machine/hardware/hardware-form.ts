@@ -1,0 +1,166 @@
+/**
+ * The hardware of a machine as a form holds it, and what it becomes. Pure. Both ways to boot are kept while the form is open, so that
+ * choosing the other and coming back loses nothing.
+ */
+import { fieldErrors } from '../../../../src-shared/errors/field-errors.ts'
+import {
+  machineConfigSchema,
+  MAX_DRIVES,
+  MAX_NICS,
+  randomMac,
+  type Drive,
+  type MachineConfig,
+  type MachinePatch,
+  type Nic,
+} from '../../../../src-shared/model/machine.ts'
+
+export type BootDevice = Drive['kind']
+
+export interface FormDrive {
+  id: string
+  kind: Drive['kind']
+  /** '' is an empty drive. */
+  path: string
+  format: Drive['format']
+  readOnly: boolean
+}
+
+export interface HardwareForm {
+  engine: MachineConfig['engine']
+  /** NaN while the field holds no number. */
+  memoryMiB: number
+  bootKind: 'kernel' | 'firmware'
+  kernel: string
+  initrd: string
+  cmdline: string
+  order: BootDevice[]
+  drives: FormDrive[]
+  nics: Nic[]
+  serialPorts: number
+}
+
+/** Usual when nothing else was chosen: a CD is there to be installed from. */
+const USUAL_ORDER: BootDevice[] = ['cdrom', 'disk', 'floppy']
+
+export function formOf(config: MachineConfig): HardwareForm {
+  const { boot } = config
+  const kernel = boot.kind === 'kernel' ? boot : { kernel: '', initrd: null, cmdline: 'console=ttyS0' }
+  return {
+    engine: config.engine,
+    memoryMiB: config.memoryMiB,
+    bootKind: boot.kind,
+    kernel: kernel.kernel,
+    initrd: kernel.initrd ?? '',
+    cmdline: kernel.cmdline,
+    order: boot.kind === 'firmware' ? [...boot.order] : [...USUAL_ORDER],
+    drives: config.drives.map((drive) => ({ ...drive, path: drive.path ?? '' })),
+    nics: config.nics.map((nic) => ({ ...nic })),
+    serialPorts: config.serialPorts,
+  }
+}
+
+/** The parts of a config that the form edits. */
+export type Hardware = Required<Pick<MachineConfig, 'engine' | 'memoryMiB' | 'boot' | 'drives' | 'nics' | 'serialPorts'>>
+
+export function hardwareOf(form: HardwareForm): Hardware {
+  return {
+    engine: form.engine,
+    memoryMiB: form.memoryMiB,
+    boot:
+      form.bootKind === 'kernel'
+        ? {
+            kind: 'kernel',
+            kernel: form.kernel.trim(),
+            initrd: form.initrd.trim() === '' ? null : form.initrd.trim(),
+            cmdline: form.cmdline,
+          }
+        : { kind: 'firmware', order: [...form.order] },
+    drives: form.drives.map((drive) => ({ ...drive, path: drive.path.trim() === '' ? null : drive.path.trim() })),
+    nics: form.nics.map((nic) => ({ ...nic, mac: nic.mac.trim().toLowerCase() })),
+    serialPorts: form.serialPorts,
+  }
+}
+
+/** What differs from `config`, whole members only; empty when nothing does. */
+export function patchOf(form: HardwareForm, config: MachineConfig): MachinePatch {
+  const changed = Object.entries(hardwareOf(form)).filter(([name, value]) => !same(value, config[name as keyof Hardware]))
+  return Object.fromEntries(changed) as MachinePatch
+}
+
+/** Members come from schemas and from `hardwareOf`, always with the same keys; their order is not always the same. */
+function same(a: unknown, b: unknown): boolean {
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return Object.is(a, b)
+  const keys = Object.keys(a)
+  return (
+    keys.length === Object.keys(b).length &&
+    keys.every((key) => same((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]))
+  )
+}
+
+/** The first complaint at each field, by its path in the config; empty when the host would take it. */
+export function formErrors(form: HardwareForm, config: MachineConfig): Record<string, string> {
+  const parsed = machineConfigSchema.safeParse({ ...config, ...hardwareOf(form) })
+  const errors: Record<string, string> = {}
+  if (!parsed.success) for (const field of fieldErrors(parsed.error)) errors[field.path] ??= field.message
+  return errors
+}
+
+/** A part of the machine that is chosen at the left and edited at the right. */
+export type DeviceKey = 'memory' | 'boot' | 'serial' | 'engine' | `drive:${string}` | `nic:${string}`
+
+/** The device that a field belongs to, by the field's path in the config ("drives.0.path"); null for fields of no device. */
+export function deviceOfField(path: string, form: HardwareForm): DeviceKey | null {
+  const [member, at] = path.split('.')
+  switch (member) {
+    case 'memoryMiB':
+      return 'memory'
+    case 'boot':
+      return 'boot'
+    case 'serialPorts':
+      return 'serial'
+    case 'engine':
+    case 'arch':
+      return 'engine'
+    case 'drives': {
+      const drive = form.drives[Number(at)]
+      return drive ? `drive:${drive.id}` : null
+    }
+    case 'nics': {
+      const nic = form.nics[Number(at)]
+      return nic ? `nic:${nic.id}` : null
+    }
+    default:
+      return null
+  }
+}
+
+export type NewDevice = Drive['kind'] | 'nic'
+
+/** Why no more of it can be added, as a sentence; null where one can. */
+export function whyNotAdd(device: NewDevice, form: HardwareForm): string | null {
+  if (device === 'nic') return form.nics.length >= MAX_NICS ? `A machine has at most ${MAX_NICS} network cards.` : null
+  if (form.drives.length >= MAX_DRIVES) return `A machine has at most ${MAX_DRIVES} drives.`
+  return null
+}
+
+const ID_STEM: Record<NewDevice, string> = { disk: 'disk', cdrom: 'cd', floppy: 'floppy', nic: 'nic' }
+
+/** Adds a device to the form. @returns its key */
+export function addDevice(device: NewDevice, form: HardwareForm): DeviceKey {
+  const taken = new Set([...form.drives, ...form.nics].map(({ id }) => id))
+  let number = 0
+  while (taken.has(`${ID_STEM[device]}${number}`)) number++
+  const id = `${ID_STEM[device]}${number}`
+  if (device === 'nic') {
+    form.nics.push({ id, model: 'virtio', mac: randomMac() })
+    return `nic:${id}`
+  }
+  form.drives.push({ id, kind: device, path: '', format: 'raw', readOnly: device === 'cdrom' })
+  return `drive:${id}`
+}
+
+/** Takes a drive or a network card out of the form. */
+export function removeDevice(key: DeviceKey, form: HardwareForm): void {
+  form.drives = form.drives.filter(({ id }) => key !== `drive:${id}`)
+  form.nics = form.nics.filter(({ id }) => key !== `nic:${id}`)
+}

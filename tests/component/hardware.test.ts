@@ -1,0 +1,181 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { page, userEvent } from 'vitest/browser'
+import HardwareTab from '../../src-renderer/pages/machine/hardware/HardwareTab.svelte'
+import type { WindowState } from '../../src-renderer/state/window-state.svelte.ts'
+import type { MachineView } from '../../src-shared/api/machines.ts'
+import { AppError } from '../../src-shared/errors/app-error.ts'
+import type { MachineConfig } from '../../src-shared/model/machine.ts'
+import { aMachine, TabHost } from './support/tab-host.ts'
+import { show as showPart } from './support/show.ts'
+
+let host: TabHost
+let state: WindowState
+let machine: MachineView
+
+const OFF = { state: 'off', startedAt: null, bootedAt: null, health: null } as const
+const show = (): ReturnType<typeof showPart<{ machine: MachineView }>> => showPart(state, HardwareTab, { machine })
+const device = (name: string | RegExp) => page.getByRole('group', { name: 'Devices' }).getByRole('button', { name })
+const save = () => page.getByRole('button', { name: 'Save' })
+
+async function begin(config: Partial<MachineConfig> = {}, view: Partial<MachineView> = OFF): Promise<void> {
+  machine = host.put(aMachine(view, config))
+  state = await host.window()
+}
+
+beforeEach(async () => {
+  await page.viewport(1280, 800)
+  localStorage.clear()
+  host = new TabHost()
+})
+afterEach(() => state.dispose())
+
+describe('the hardware tab', () => {
+  test('lists the devices and what they are set to', async () => {
+    await begin({ drives: [{ id: 'cd0', kind: 'cdrom', path: '/isos/debian.iso', format: 'raw', readOnly: true }] })
+    await show()
+    await expect.element(device('Memory 256 MiB')).toBeVisible()
+    await expect.element(device('Start-up Kernel vmlinuz')).toBeVisible()
+    await expect.element(device('CD drive debian.iso')).toBeVisible()
+    await expect.element(device('Network card Unplugged')).toBeVisible()
+    await expect.element(save()).toHaveAttribute('aria-disabled', 'true')
+  })
+
+  test('a change is saved with only what changed', async () => {
+    await begin()
+    await show()
+    await page.getByRole('textbox', { name: 'Memory' }).fill('512')
+    await expect.element(page.getByText('Unsaved changes')).toBeVisible()
+    await save().click()
+    await expect.poll(() => host.updates).toEqual([{ id: machine.id, patch: { memoryMiB: 512 } }])
+    await expect.element(page.getByText('Unsaved changes')).not.toBeInTheDocument()
+  })
+
+  test('a wrong value is said at its field while it is typed, and nothing is sent', async () => {
+    await begin()
+    await show()
+    await page.getByRole('textbox', { name: 'Memory' }).fill('7')
+    await expect.element(page.getByText('7 MiB is too little memory. Give the machine at least 16 MiB.')).toBeVisible()
+    await device(/Network card/).click()
+    await page.getByRole('textbox', { name: 'MAC address' }).fill('01:00:5e:00:00:01')
+    await expect.element(page.getByText('its first pair must be even', { exact: false })).toBeVisible()
+    await expect.element(device(/Memory.*has an error/)).toBeVisible()
+    await save().click()
+    // The first wrong device is shown, with what was typed.
+    await expect.element(page.getByRole('textbox', { name: 'Memory' })).toHaveValue('7')
+    expect(host.updates).toEqual([])
+    await page.getByRole('textbox', { name: 'Memory' }).fill('9999999')
+    await expect.element(page.getByText('The most is 2047 MiB', { exact: false })).toBeVisible()
+  })
+
+  test('what the host refuses is said at its field, and what was typed stays', async () => {
+    await begin()
+    await show()
+    await device(/Start-up/).click()
+    await page.getByRole('textbox', { name: 'Kernel', exact: true }).fill('/gone/vmlinuz')
+    host.updateError = AppError.invalid([{ path: 'boot.kernel', message: 'There is no file /gone/vmlinuz.' }])
+    await device(/Memory/).click()
+    await save().click()
+    await expect.element(page.getByText('There is no file /gone/vmlinuz.')).toBeVisible()
+    await expect.element(page.getByRole('textbox', { name: 'Kernel', exact: true })).toHaveValue('/gone/vmlinuz')
+    await save().click()
+    await expect.poll(() => host.updates.length).toBe(1)
+  })
+
+  test('an error of no field is said above', async () => {
+    await begin()
+    await show()
+    await page.getByRole('textbox', { name: 'Memory' }).fill('512')
+    host.updateError = new AppError('no-space', 'Writing machine.json failed: the disk is full.')
+    await save().click()
+    await expect.element(page.getByText('Writing machine.json failed: the disk is full.')).toBeVisible()
+    await expect.element(page.getByText('Unsaved changes')).toBeVisible()
+  })
+
+  test('devices are added, and the new one waits for its image without complaint until it is saved', async () => {
+    await begin()
+    await show()
+    await page.getByRole('button', { name: 'Add device' }).click()
+    await page.getByRole('menuitem', { name: 'Disk', exact: true }).click()
+    await expect.element(page.getByRole('textbox', { name: 'Disk image' })).toBeVisible()
+    await expect.element(page.getByText('A disk needs an image file.')).not.toBeInTheDocument()
+    await save().click()
+    await expect.element(page.getByText('A disk needs an image file.')).toBeVisible()
+    await page.getByRole('textbox', { name: 'Disk image' }).fill('/images/data.img')
+    await page.getByRole('checkbox', { name: 'Read-only' }).click()
+    await save().click()
+    await expect
+      .poll(() => host.updates.at(-1)?.patch)
+      .toEqual({ drives: [{ id: 'disk0', kind: 'disk', path: '/images/data.img', format: 'raw', readOnly: true }] })
+  })
+
+  test('a CD is ejected, a card gets another address, a drive is removed', async () => {
+    await begin({
+      drives: [
+        { id: 'cd0', kind: 'cdrom', path: '/isos/debian.iso', format: 'raw', readOnly: true },
+        { id: 'floppy0', kind: 'floppy', path: null, format: 'raw', readOnly: false },
+      ],
+    })
+    await show()
+    await device(/CD drive/).click()
+    await page.getByRole('button', { name: 'Eject' }).click()
+    await expect.element(device('CD drive Empty')).toBeVisible()
+    await device(/Floppy/).click()
+    await page.getByRole('button', { name: 'Remove the floppy drive' }).click()
+    await device(/Network card/).click()
+    await expect.element(page.getByText('Unplugged: no network is connected to this card', { exact: false })).toBeVisible()
+    await page.getByRole('button', { name: 'Regenerate' }).click()
+    await save().click()
+    await expect.poll(() => host.updates.length).toBe(1)
+    const { drives, nics } = host.updates[0]!.patch
+    expect(drives).toEqual([{ id: 'cd0', kind: 'cdrom', path: null, format: 'raw', readOnly: true }])
+    expect(nics![0]!.mac).toMatch(/^52:54:00:/)
+    expect(nics![0]!.mac).not.toBe('52:54:00:12:34:56')
+  })
+
+  test('the firmware’s order is changed', async () => {
+    await begin({ boot: { kind: 'firmware', order: ['disk', 'cdrom'] } })
+    await show()
+    await device(/Start-up/).click()
+    await page.getByRole('button', { name: 'CD earlier' }).click()
+    await page.getByRole('button', { name: 'Add Floppy' }).click()
+    await save().click()
+    await expect.poll(() => host.updates.at(-1)?.patch).toEqual({ boot: { kind: 'firmware', order: ['cdrom', 'disk', 'floppy'] } })
+  })
+
+  test('while it runs the hardware is shown, and why it cannot be changed', async () => {
+    await begin({}, {})
+    await show()
+    await expect.element(page.getByText('The hardware can be changed while the machine is off. Now it is running.')).toBeVisible()
+    await expect.element(page.getByRole('textbox', { name: 'Memory' })).toBeDisabled()
+  })
+
+  test('unsaved changes survive leaving, and are said', async () => {
+    await begin()
+    const view = await show()
+    await page.getByRole('textbox', { name: 'Memory' }).fill('512')
+    await view.close()
+    await show()
+    await expect.element(page.getByText('are kept, but not saved yet', { exact: false })).toBeVisible()
+    await expect.element(page.getByRole('textbox', { name: 'Memory' })).toHaveValue('512')
+    await page.getByRole('button', { name: 'Revert' }).click()
+    await expect.element(page.getByRole('textbox', { name: 'Memory' })).toHaveValue('256')
+  })
+
+  test('a change from elsewhere is taken over where nothing was typed', async () => {
+    await begin()
+    const view = await show()
+    await page.getByRole('textbox', { name: 'Memory' }).fill('512')
+    machine = host.put({ ...machine, config: { ...machine.config!, memoryMiB: 128, serialPorts: 3 } })
+    await view.change({ machine })
+    await expect.element(device('Serial ports 3')).toBeVisible()
+    await expect.element(page.getByRole('textbox', { name: 'Memory' })).toHaveValue('512')
+  })
+
+  test('the arrow keys go from device to device', async () => {
+    await begin()
+    await show()
+    await device(/Memory/).click()
+    await userEvent.keyboard('{ArrowDown}')
+    await expect.element(page.getByRole('heading', { name: 'Start-up' })).toBeVisible()
+  })
+})
