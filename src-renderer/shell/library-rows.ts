@@ -1,7 +1,7 @@
 /** The sidebar's lines, from the machines, the filter and the closed folders. Pure. */
 import type { MachineView } from '../../src-shared/api/machines.ts'
 import { STATE_WORDS } from '../../src-shared/model/machine-state.ts'
-import { compareNames, folderKey } from '../state/library.svelte.ts'
+import { compareNames, folderKey } from '../state/names.ts'
 
 export type Row =
   | { kind: 'folder'; key: string; name: string; depth: number; open: boolean; count: number }

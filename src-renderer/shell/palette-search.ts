@@ -8,20 +8,27 @@ export function fuzzyScore(query: string, text: string): number {
   const whole = lower.indexOf(query.toLowerCase().trim())
   if (whole === 0) return 1000 - Math.min(text.length, 300)
   if (whole > 0) return (isWordStart(text, whole) ? 600 : 300) - Math.min(whole, 100)
-  // Letters in order: each costs its distance from the one before, word beginnings cost nothing.
+  return Math.max(scattered(wanted, text, lower, true), scattered(wanted, text, lower, false))
+}
+
+/**
+ * Letters in order: each costs its distance from the one before, word beginnings cost nothing.
+ * @param leap prefer a word's beginning over the next place of a letter; it may leap too far, so both ways are tried
+ */
+function scattered(wanted: string, text: string, lower: string, leap: boolean): number {
   let score = 200
   let from = 0
   for (const letter of wanted) {
-    const start = findFrom(text, lower, letter, from)
-    if (start < 0) return 0
-    score -= isWordStart(text, start) || start === from ? 0 : 5 + Math.min(start - from, 10)
-    from = start + 1
+    const at = leap ? nextOf(letter, text, lower, from) : lower.indexOf(letter, from)
+    if (at < 0) return 0
+    score -= isWordStart(text, at) || at === from ? 0 : 5 + Math.min(at - from, 10)
+    from = at + 1
   }
-  return Math.max(score, 0)
+  return Math.max(score, 1)
 }
 
-/** The next place of `letter`: at a word's beginning if there is one, else anywhere. */
-function findFrom(text: string, lower: string, letter: string, from: number): number {
+/** The next place of a letter: at a word's beginning if there is one, else anywhere. */
+function nextOf(letter: string, text: string, lower: string, from: number): number {
   const next = lower.indexOf(letter, from)
   if (next < 0 || next === from) return next
   for (let at = next; at >= 0; at = lower.indexOf(letter, at + 1)) if (isWordStart(text, at)) return at

@@ -5,13 +5,7 @@ import type { MachineChange, MachineView } from '../../src-shared/api/machines.t
 import { asAppError, type WireError } from '../../src-shared/errors/app-error.ts'
 import { isActive } from '../../src-shared/model/machine-state.ts'
 import type { Host } from '../client/host.ts'
-
-const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: 'base' })
-
-/** "web-2" before "web-10", whatever the case. */
-export function compareNames(a: string, b: string): number {
-  return collator.compare(a, b)
-}
+import { compareNames, folderKey } from './names.ts'
 
 export class Library {
   #host: Host
@@ -68,11 +62,6 @@ export class Library {
   dispose(): void {
     this.#listening.dispose()
   }
-}
-
-/** Folders are paths of names; names have no "/", so a joined path is a key. */
-export function folderKey(path: readonly string[]): string {
-  return path.join('/')
 }
 
 function foldersOf(machines: readonly MachineView[]): string[] {

@@ -36,7 +36,8 @@ export function matchesShortcut(event: KeyboardEvent, shortcut: string, mac = is
   if (/^[\p{L}\p{N}]$|^.{2,}$/u.test(key) && event.shiftKey !== modifiers.includes('Shift')) return false
   if (event.key.toLowerCase() === key.toLowerCase()) return true
   // With Shift or on other layouts `key` is another character: fall back to where the key is.
-  return /^[A-Z]$/.test(key) ? event.code === `Key${key}` : event.code === (CODES[key] ?? '')
+  const code = /^[A-Z]$/.test(key) ? `Key${key}` : CODES[key]
+  return code !== undefined && event.code === code
 }
 
 const CODES: Record<string, string> = {

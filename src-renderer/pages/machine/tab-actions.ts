@@ -6,7 +6,8 @@ import ArrowLeft from '@lucide/svelte/icons/arrow-left'
 import ArrowRight from '@lucide/svelte/icons/arrow-right'
 import SquareTerminal from '@lucide/svelte/icons/square-terminal'
 import type { Action } from '../../actions/action.ts'
-import { MACHINE_TABS, type MachineTab, type Route } from '../../state/route.svelte.ts'
+import { MACHINE_TABS, type MachineTab } from '../../state/place.ts'
+import type { Route } from '../../state/route.svelte.ts'
 import type { Icon } from '../../ui/icon.ts'
 
 export const TAB_LOOKS: Record<MachineTab, { label: string; icon: Icon }> = {

@@ -86,7 +86,7 @@ export function fakeEntry(path: string, over: Partial<DirectoryEntry> = {}): Dir
   return { name: path.split('/').at(-1)!, path, kind: 'file', bytes: 0, modified: new Date().toISOString(), ...over }
 }
 
-export interface FakeHostOptions {
+export interface FakeLibraryOptions {
   machines?: MachineView[]
   tasks?: Task[]
   info?: Partial<HostInfo>
@@ -97,7 +97,7 @@ export interface FakeHostOptions {
   console?: string
 }
 
-export class FakeHost {
+export class FakeLibrary {
   readonly server = new RpcServer()
   readonly machines = new Map<string, MachineView>()
   readonly tasks = new Map<string, Task>()
@@ -116,10 +116,10 @@ export class FakeHost {
   readonly sampled = new Emitter<MetricsSample>()
   readonly quitting = new Emitter<{ reason: string }>()
 
-  #options: FakeHostOptions
+  #options: FakeLibraryOptions
   #trash = new Map<string, MachineView>()
 
-  constructor(options: FakeHostOptions = {}) {
+  constructor(options: FakeLibraryOptions = {}) {
     this.#options = options
     this.settings = { ...settingsSchema.parse({}), ...options.settings }
     for (const machine of options.machines ?? []) this.machines.set(machine.id, machine)
