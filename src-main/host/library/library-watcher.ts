@@ -59,6 +59,8 @@ export class LibraryWatcher implements Disposable {
     if (this.#disposed || this.#bundles.has(bundle) || (RECURSIVE && dirname(bundle) === this.#folder)) return
     try {
       const watcher = watch(bundle, { persistent: false }, (_kind, name) => {
+        // Its own name: it was deleted or renamed, and this watcher sees no more.
+        if (name === basename(bundle)) this.remove(bundle)
         if (name === null || name === CONFIG_FILE || name === SUSPEND_FOLDER || name === basename(bundle)) this.#mark(bundle)
       })
       watcher.on('error', () => this.remove(bundle))

@@ -97,19 +97,25 @@ export class Library implements Disposable {
 
   /** Reads one bundle again. */
   refresh(folder: string): Promise<void> {
-    const reading = this.#refresh(folder).finally(() => this.#readings.delete(reading))
+    const reading = this.#refresh(folder)
+      // Gone, or renamed: only the whole folder tells which.
+      .then((gone) => (gone ? this.rescan() : undefined))
+      .finally(() => this.#readings.delete(reading))
     this.#readings.add(reading)
     return reading
   }
 
-  async #refresh(folder: string): Promise<void> {
+  /** True where the bundle is not there any more. */
+  async #refresh(folder: string): Promise<boolean> {
     const inLibrary = dirname(folder) === this.folder
-    if (!inLibrary && !this.#opened.includes(folder)) return
+    if (!inLibrary && !this.#opened.includes(folder)) return false
     const writes = this.#writes.get(folder)
     const content = (await readBundle(folder, inLibrary)) ?? missing(folder, inLibrary)
-    if (this.#writes.get(folder) !== writes) return
+    if (!content) return true
+    if (this.#writes.get(folder) !== writes) return false
     this.#put(folder, content)
     this.#publish()
+    return false
   }
 
   async #scan(): Promise<void> {
@@ -207,7 +213,7 @@ export class Library implements Disposable {
       this.#drop(from)
       this.#put(to, { ...known, folder: to })
       this.#publish()
-    } else await this.refresh(to)
+    } else await this.#refresh(to)
   }
 
   /** A path that nothing has, for a bundle of this name: "web.coppice", "web 2.coppice" … */
@@ -268,7 +274,7 @@ export class Library implements Disposable {
       await this.#remember([...this.#opened, folder])
       this.#put(folder, content)
       this.#publish()
-    } else await this.refresh(folder)
+    } else if (await this.#refresh(folder)) await this.#scan()
     const bundle = this.#byFolder.get(folder)
     if (!bundle) throw new AppError('not-found', `There is no bundle “${folder}”.`, { subject: folder })
     return bundle

@@ -15,7 +15,8 @@ export async function writeCrash(bundle: string, error: AppError, now = new Date
   const path = join(logs, CRASH_LOG)
   try {
     await refuseLinks([logs, path])
-    await mkdir(logs, { recursive: true })
+    // Not recursive: a bundle that was deleted meanwhile does not come back by this.
+    await mkdir(logs).catch(() => {})
     const stats = await stat(path).catch(() => null)
     if (stats && stats.size > MAX_BYTES) await rename(path, `${path}.1`)
     const technical = error.toWire().details?.technical

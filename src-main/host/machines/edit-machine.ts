@@ -61,6 +61,7 @@ async function adoptCopy(bundle: Bundle, config: MachineConfig, patch: MachinePa
   await withName(bundle, next.name, library, async () => {
     await removeSuspended(bundle.folder)
     await library.writeConfig(bundle.folder, next)
+    await library.refresh(bundle.folder)
     await library.renameFolder(bundle.folder, next.name)
   })
 }

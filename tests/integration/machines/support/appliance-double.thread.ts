@@ -1,6 +1,7 @@
 /** The appliance thread's service without Debian: gives small files, with progress. `die` as the cache folder's name makes it die. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Emitter } from '../../../../src-shared/base/event.ts'
 import { applianceThread, type ApplianceProgress } from '../../../../src-shared/threads/appliance-thread.ts'
 import { serveThread } from '../../../../src-main/threads/serve-thread.ts'
@@ -17,6 +18,8 @@ serveThread((server) =>
   server.register(applianceThread, {
     coppiceLinux: async ({ job, arch, cacheFolder }) => {
       progress.fire({ job, step: 'Downloading Debian’s kernel', done: 1, total: 2 })
+      // Longer than tasks wait between two reports.
+      await sleep(200)
       const kernel = await put(cacheFolder, 'kernel', fakeKernel())
       const initrd = await put(cacheFolder, 'initrd', new Uint8Array(2048))
       return { hash: 'x', kernel, initrd, cmdline: 'console=ttyS0', kernelVersion: '0', arch }
