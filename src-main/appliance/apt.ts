@@ -127,7 +127,8 @@ export class Apt {
   }
 }
 
-const OWN_FILES = 'A kernel, ISO or disk image of your own works the same.'
+/** Ends every sentence about packages that cannot be had. */
+export const OWN_FILES = 'A kernel, ISO or disk image of your own works the same.'
 
 function noApt(program: string): AppError {
   return new AppError(

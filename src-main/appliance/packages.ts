@@ -6,7 +6,7 @@ import { mkdir, readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { AppError } from '../../src-shared/errors/app-error.ts'
-import { Apt, type DebianArch } from './apt.ts'
+import { Apt, OWN_FILES, type DebianArch } from './apt.ts'
 import { describeFile, isIntact, placeFolder, withWorkFolder, writeDurably } from './files.ts'
 
 const fileName = z.string().regex(/^[^/\\\0]{1,255}$/)
@@ -75,9 +75,9 @@ async function fetchSet(request: PackageRequest, folder: string): Promise<Packag
     const apt = new Apt(state, arch, signal)
     onProgress('Fetching Debian’s package lists', 0)
     const { complaint } = await apt.update()
+    const wanted = [...(meta ? [meta.name] : []), ...names]
     try {
-      const wanted = [...names]
-      if (meta) wanted.unshift(await resolveMeta(apt, meta))
+      if (meta) wanted[0] = await resolveMeta(apt, meta)
       const records = await apt.show(wanted)
       const step = meta ? 'Downloading Debian’s kernel and busybox' : 'Downloading the firmware'
       onProgress(step, 0.2)
@@ -94,12 +94,12 @@ async function fetchSet(request: PackageRequest, folder: string): Promise<Packag
       await placeFolder(target, folder)
       return set
     } catch (error) {
-      // Where a package is missing, why the lists could not all be fetched is the better explanation.
+      // Where a package is missing, the lists that could not be fetched are the better explanation.
       if (complaint === null || !(error instanceof AppError) || error.code !== 'unavailable' || error.details.subject) throw error
       throw new AppError(
         'unavailable',
-        `${error.message} Not all package lists could be fetched: check the network.`,
-        { ...error.details, technical: complaint },
+        `Debian’s package lists could not all be fetched, and what is needed (${wanted.join(', ')}) is not in those that were. Check the network and the system’s package sources, then try again. ${OWN_FILES}`,
+        { technical: complaint },
         error,
       )
     }
