@@ -17,9 +17,9 @@ import { nodePort, portWire } from '../../src-shared/rpc/wires/message-port-wire
 import { applianceThread } from '../../src-shared/threads/appliance-thread.ts'
 import { engineThread } from '../../src-shared/threads/engine-thread.ts'
 import { storageThread } from '../../src-shared/threads/storage-thread.ts'
+import { ensureBuilt, ROOT } from '../support/built.ts'
 
 const run = promisify(execFile)
-const ROOT = path.resolve(import.meta.dirname, '../..')
 const PACKING_LIMIT_MS = 180_000
 
 let folder: string
@@ -28,7 +28,7 @@ let files: string[]
 
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'coppice-package-'))
-  await run(process.execPath, [path.join(ROOT, 'bin/build.mjs')], { cwd: ROOT })
+  await ensureBuilt()
   const shell = path.join(folder, 'electron')
   await mkdir(path.join(shell, 'resources'), { recursive: true })
   await mkdir(path.join(shell, 'locales'))
