@@ -18,7 +18,7 @@ export interface SessionOptions {
   stream: ByteStream
   /** Bytes at the stream's beginning that were printed before this session. */
   scrollback: number
-  /** Print them too. */
+  /** Print them too, as plain text: a terminal would answer the questions in them once more, into the guest. */
   showScrollback: boolean
   until: RegExp | null
   /** ms; null: no limit. */
@@ -58,7 +58,9 @@ export async function runSession(options: SessionOptions): Promise<SessionEnd> {
 class Session {
   #options: SessionOptions
   #matcher: UntilMatcher
-  #plain = new TerminalText()
+  /** How bytes are printed where not as they are. */
+  #old = new TerminalText()
+  #fresh: TerminalText | null
   #skip: number
   #quiet: NodeJS.Timeout | null = null
   #limit: NodeJS.Timeout | null = null
@@ -71,6 +73,7 @@ class Session {
     this.#options = options
     this.#matcher = new UntilMatcher(options.until)
     this.#skip = options.scrollback
+    this.#fresh = options.plain ? new TerminalText() : null
   }
 
   run(): Promise<SessionEnd> {
@@ -97,7 +100,8 @@ class Session {
       const fresh = bytes.subarray(old.length)
       this.#skip -= old.length
       if (old.length > 0) this.#matcher.skip(old)
-      await this.#print(showScrollback ? bytes : fresh)
+      if (showScrollback) await this.#print(old, this.#old)
+      await this.#print(fresh, this.#fresh)
       if (fresh.length === 0) continue
       const match = this.#matcher.push(fresh)
       if (match !== null) return this.#end('matched', match)
@@ -152,9 +156,9 @@ class Session {
     this.#quiet = setTimeout(() => this.#end('quiet'), QUIET_MS)
   }
 
-  async #print(bytes: Uint8Array): Promise<void> {
-    const { output, plain } = this.#options
-    const printed = plain ? this.#plain.push(bytes) : bytes
+  async #print(bytes: Uint8Array, plain: TerminalText | null): Promise<void> {
+    const { output } = this.#options
+    const printed = plain ? plain.push(bytes) : bytes
     if (output && printed.length > 0 && !output.write(printed)) await once(output, 'drain')
   }
 

@@ -31,8 +31,9 @@ export class ProgressBar {
 
   show(task: Task): void {
     if (!this.#stream.isTTY || task.state !== 'running') return
-    // One column stays free: a full line makes some terminals wrap.
-    this.#stream.write(`\r\u001b[K${progressLine(task, (this.#stream.columns ?? 80) - 1)}`)
+    // Terminals that do not know their width say 0. One column stays free: a full line makes some terminals wrap.
+    const columns = this.#stream.columns || 80
+    this.#stream.write(`\r\u001b[K${progressLine(task, columns - 1)}`)
     this.#drawn = true
   }
 

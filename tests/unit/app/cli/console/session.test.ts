@@ -138,13 +138,13 @@ describe('a piped session', () => {
 
 describe('a session on a terminal', () => {
   it('shows what was printed before, types up to Ctrl-] and detaches', async () => {
-    const { guest, input, ended, printed } = begin({ interactive: true, showScrollback: true, scrollback: 4 })
-    await guest.write(utf8('boot'))
-    await guest.write(utf8(' ok'))
+    const { guest, input, ended, printed } = begin({ interactive: true, showScrollback: true, scrollback: 8 })
+    await guest.write(utf8('boot\u001b[6n'))
+    await guest.write(utf8(' \u001b[1mok'))
     await settle()
     input.write('ls\u001dnot this')
     expect((await ended).why).toBe('detached')
     expect(await guest.read()).toEqual(utf8('ls'))
-    expect(await printed()).toBe('boot ok')
+    expect(await printed()).toBe('boot \u001b[1mok')
   })
 })
