@@ -37,6 +37,8 @@ export default defineConfig({
       },
       {
         plugins: [svelte({ configFile: false })],
+        // All packages of the window are prepared before the first test: one found later would reload the page under a test.
+        optimizeDeps: { entries: ['src-renderer/**/*.{ts,svelte}', 'tests/component/**/*.{ts,svelte}'] },
         test: {
           name: 'component',
           include: ['tests/component/**/*.test.ts'],
