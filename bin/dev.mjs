@@ -3,8 +3,8 @@
  * `npm run dev [-- --library DIR]`: changes show at once. With Electron's binary: electron-vite's own loop. Without: Vite serves the window and passes
  * its wire on to a host that runs from the sources and is restarted when they change.
  */
-import { spawn } from 'node:child_process'
 import path from 'node:path'
+import { become } from './setup/become.mjs'
 import { electronBinary } from './setup/electron.mjs'
 import { drive, root, setUp } from './setup/index.mjs'
 
@@ -24,8 +24,5 @@ drive(async () => {
           '--',
         ]
       : [path.join(root, 'bin/setup/dev-served.mjs')]
-  const child = spawn(node, [...args, ...process.argv.slice(2)], { cwd: root, env, stdio: 'inherit' })
-  process.on('SIGINT', () => {})
-  process.on('SIGTERM', () => child.kill('SIGTERM'))
-  return new Promise((resolve) => child.on('exit', (code) => resolve(code ?? 1)))
+  return become(node, [...args, ...process.argv.slice(2)], env)
 })

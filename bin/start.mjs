@@ -6,8 +6,8 @@
  *   npm start -- --port N         another port for the served window
  * Which window: Electron where its binary is or can be fetched, else a browser in app-window mode, else the printed address.
  */
-import { spawn } from 'node:child_process'
 import path from 'node:path'
+import { become } from './setup/become.mjs'
 import { ensureChromium } from './setup/chromium.mjs'
 import { fetchElectron } from './setup/electron.mjs'
 import { drive, root, setUp } from './setup/index.mjs'
@@ -15,29 +15,6 @@ import { drive, root, setUp } from './setup/index.mjs'
 /** Windows and macOS always have a screen; elsewhere X11 or Wayland says so. */
 function hasDisplay() {
   return process.platform === 'win32' || process.platform === 'darwin' || Boolean(process.env.DISPLAY || process.env.WAYLAND_DISPLAY)
-}
-
-/** How often to look whether npm is still there. ms */
-const PARENT_CHECK_MS = 2000
-
-/** Runs in our place: same terminal, signals passed on, its exit code is ours. */
-function become(program, args, env) {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd: root, env, stdio: 'inherit' })
-    // Ctrl-C reaches the child by itself, through the terminal; it decides when both end.
-    process.on('SIGINT', () => {})
-    for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
-    // A signal to npm ends npm and its shell, and never comes here; that our parent has changed is the only sign of it.
-    const parent = process.ppid
-    const check = setInterval(() => {
-      if (process.ppid !== parent) child.kill('SIGTERM')
-    }, PARENT_CHECK_MS)
-    child.on('error', reject)
-    child.on('exit', (code, signal) => {
-      clearInterval(check)
-      resolve(signal ? 1 : (code ?? 1))
-    })
-  })
 }
 
 drive(async () => {
