@@ -14,7 +14,7 @@ const decoder = new TextDecoder('utf-8', { fatal: true })
 
 /** @throws AppError `invalid-input` for a message that no peer would accept: over MAX_FRAME, or not to be written as JSON */
 export function encodeFrame(message: WireMessage): Uint8Array<ArrayBuffer> {
-  const { data, ...header } = message as WireMessage & { data?: Uint8Array }
+  const { data, ...header } = message.t === 'data' ? message : { ...message, data: undefined }
   const json = utf8(toJson(header))
   if (4 + json.length + (data?.length ?? 0) > MAX_FRAME)
     throw new AppError('invalid-input', `A message is larger than ${MAX_FRAME / 1024 ** 2} MiB and cannot be sent.`)

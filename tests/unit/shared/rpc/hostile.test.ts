@@ -139,7 +139,13 @@ describe('a server under fire', () => {
       fc.asyncProperty(
         fc.array(fc.oneof(message, almost.filter(isWireMessage) as unknown as fc.Arbitrary<WireMessage>), { maxLength: 30 }),
         async (messages) => {
-          for (const sent of messages) pair.near.post({ ...sent, id: (sent.id % 50) + 1_000_000 })
+          for (const sent of messages) {
+            try {
+              pair.near.post({ ...sent, id: (sent.id % 50) + 1_000_000 })
+            } catch {
+              // Not to be sent at all: functions and the like.
+            }
+          }
           await settle(1)
         },
       ),
