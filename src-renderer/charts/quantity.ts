@@ -1,5 +1,5 @@
 /** What a chart measures: how its figures are written and where its axis has lines. Pure. */
-import { formatBytes, formatCount } from '../../src-shared/base/units.ts'
+import { formatBytes, formatCount, MiB } from '../../src-shared/base/units.ts'
 
 /** `share`: 0 … 1 as per cent. */
 export type Quantity = 'share' | 'bytes' | 'bytesPerSecond' | 'perSecond'
@@ -28,7 +28,7 @@ export function formatTick(quantity: Quantity, value: number): string {
 /** Lines above the zero line. */
 const LINES = 4
 /** Where nothing happens the axis still has a height. */
-const LEAST: Record<Quantity, number> = { share: 1, bytes: 1024 * 1024, bytesPerSecond: 4096, perSecond: 1000 }
+const LEAST: Record<Quantity, number> = { share: 1, bytes: 64 * MiB, bytesPerSecond: 4096, perSecond: 1000 }
 const DECIMAL = [1, 2, 5]
 const BINARY = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
 

@@ -46,6 +46,8 @@ export function searchMarks(): NonNullable<ISearchOptions['decorations']> {
     matchBackground: match,
     matchOverviewRuler: match,
     activeMatchBackground: active,
+    // The match is selected too, and the selection covers its colour.
+    activeMatchBorder: token('--focus'),
     activeMatchColorOverviewRuler: active,
   }
 }

@@ -3,6 +3,7 @@ import { page, userEvent } from 'vitest/browser'
 import { Shells } from '../../src-renderer/pages/terminal/shells.svelte.ts'
 import TerminalPage from '../../src-renderer/pages/terminal/TerminalPage.svelte'
 import type { WindowState } from '../../src-renderer/state/window-state.svelte.ts'
+import { AppError } from '../../src-shared/errors/app-error.ts'
 import { TabHost } from './support/tab-host.ts'
 import { show as showPart } from './support/show.ts'
 
@@ -76,11 +77,12 @@ describe('the host terminal', () => {
     await expect.poll(() => host.terminals[0]!.closed).toBe(true)
   })
 
-  test('where it is not allowed, the page says how it would be', async () => {
-    host.terminalAllowed = false
+  test('a shell that could not be opened says why, and can be tried again', async () => {
+    host.terminalError = new AppError('unavailable', 'node-pty could not start /bin/bash.')
     state = await host.window()
     await show()
-    await expect.element(page.getByText('The host terminal is off')).toBeVisible()
-    expect(host.terminals).toEqual([])
+    await expect.element(page.getByText('node-pty could not start /bin/bash.')).toBeVisible()
+    await page.getByRole('button', { name: 'Try again' }).click()
+    await expect.poll(() => host.terminals.length).toBe(1)
   })
 })

@@ -13,6 +13,7 @@ export class Shell implements Disposable {
   #session: ShellSession
   #store = new DisposableStore()
   status = $state.raw<ShellStatus>({ kind: 'opening' })
+  #name = $state('Shell')
 
   constructor(host: Host, number: number, look: TerminalLook) {
     this.number = number
@@ -24,14 +25,14 @@ export class Shell implements Disposable {
     this.#store.add(
       this.#session.onStatus((status) => {
         this.status = status
+        if (status.kind === 'open') this.#name = status.shell.split(/[/\\]/).at(-1) ?? this.#name
         this.core.terminal.options.cursorBlink = status.kind === 'open'
       }),
     )
   }
 
   get title(): string {
-    const name = this.status.kind === 'open' ? (this.status.shell.split(/[/\\]/).at(-1) ?? 'Shell') : 'Shell'
-    return `${name} ${this.number}`
+    return `${this.#name} ${this.number}`
   }
 
   dispose(): void {

@@ -102,7 +102,8 @@ export class TabHost {
   settings: Settings = settingsSchema.parse({})
   /** What the next `machines.update` fails with. */
   updateError: AppError | null = null
-  terminalAllowed = true
+  /** What the next `terminals.open` fails with. */
+  terminalError: AppError | null = null
   machineHistory: History<MachineSample> | null = null
   hostHistory: History<HostSample> | null = null
   started: string[] = []
@@ -138,13 +139,15 @@ export class TabHost {
         shell: 'served',
         library: '/library',
         home: '/home/user',
-        features: { terminal: this.terminalAllowed },
+        features: { terminal: true },
         versions: {},
       }),
     })
     register<typeof terminals>(api.terminals, {
       open: ({ cols, rows }, stream) => {
-        if (!this.terminalAllowed) throw new AppError('denied', 'This Coppice was started without host terminals.')
+        const error = this.terminalError
+        this.terminalError = null
+        if (error) throw error
         this.terminals.push(new FakeTerminal(stream, { cols, rows }))
         return { terminal: String(this.terminals.length - 1), shell: '/bin/bash' }
       },

@@ -38,7 +38,7 @@ export function deviceLines(form: HardwareForm): DeviceLine[] {
       key: 'boot',
       icon: PowerIcon,
       title: 'Start-up',
-      detail: form.bootKind === 'kernel' ? `Kernel ${fileName(form.kernel)}` : form.order.map((kind) => BOOT_WORDS[kind]).join(', '),
+      detail: form.bootKind === 'kernel' ? `Kernel ${fileName(form.kernel) || '–'}` : form.order.map((kind) => BOOT_WORDS[kind]).join(', '),
     },
     ...form.drives.map((drive): DeviceLine => ({
       key: `drive:${drive.id}`,
