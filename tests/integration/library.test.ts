@@ -98,7 +98,7 @@ describe('a library', () => {
     await writeFile(join(bundle, 'machine.json'), serialiseConfig({ ...first, memoryMiB: 512 }))
     await until(() => by('First')?.config?.memoryMiB === 512)
     await writeFile(join(bundle, 'machine.json'), '{')
-    await until(() => by('First')?.problem != null)
+    await until(() => Boolean(by('First')?.problem))
     expect(by('First')!.id).toBe(first.id)
     // As editors do: a new file in the place of the old one.
     await writeFile(join(bundle, 'x'), serialiseConfig({ ...first, notes: 'healed' }))

@@ -44,6 +44,8 @@ export class Machine {
   #turns = new Turns()
   #heldFor: string | null = null
   #patience: NodeJS.Timeout | null = null
+  /** The last thing the engine said of this life's guest. */
+  #verdict: Pick<MachineStatus, 'health' | 'healthDetail'> | null = null
 
   /** @param tell called after each change of the view */
   constructor(bundle: Bundle, parts: MachineParts, tell: () => void) {
@@ -80,7 +82,9 @@ export class Machine {
   }
 
   setStatus(change: Partial<MachineStatus>): void {
-    Object.assign(this.#status, change)
+    // Engines tell a verdict when it changes: one that goes on running has the last one.
+    const health = change.state === 'running' && !('health' in change) ? this.#verdict : null
+    Object.assign(this.#status, health, change)
     this.#tell()
   }
 
@@ -227,6 +231,7 @@ export class Machine {
   async #boot(): Promise<void> {
     const bundle = this.#bundle
     const from = bundle.suspended
+    this.#verdict = null
     this.setStatus({ ...AT_REST, state: from ? 'resuming' : 'starting' })
     let session: Session | null = null
     let taken = false
@@ -319,7 +324,8 @@ export class Machine {
         this.setStatus({ bootedAt: null, ...(this.state === 'stopping' ? { state: 'running' } : {}) })
         break
       case 'health':
-        if (this.state === 'running' || this.state === 'stopping') this.setStatus({ health: event.health, healthDetail: event.detail })
+        this.#verdict = { health: event.health, healthDetail: event.detail === '' ? null : event.detail }
+        if (this.state === 'running' || this.state === 'stopping') this.setStatus(this.#verdict)
         break
       default: // 'running' and 'paused' answer our own calls
     }

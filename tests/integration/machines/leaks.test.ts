@@ -18,11 +18,12 @@ const resources = (kind: RegExp): string[] => process.getActiveResourcesInfo().f
 
 test.runIf(process.platform === 'linux')('a host that worked leaves nothing behind', async () => {
   const living = new Set<Disposable>()
+  let born = 0
   // Once without looking, so that what Node makes once and keeps is there.
   for (const looked of [false, true]) {
     const threadsBefore = await threads()
     const ports = resources(/MessagePort|FSEvent|Worker/).length
-    if (looked) setLeakTracker({ opened: (each) => living.add(each), closed: (each) => living.delete(each) })
+    if (looked) setLeakTracker({ opened: (each) => void (born++, living.add(each)), closed: (each) => void living.delete(each) })
     const host = await testHost()
     const id = await host.make('a', '', { newDiskBytes: 1024 * 1024 })
     const other = await host.make('b')
@@ -40,6 +41,7 @@ test.runIf(process.platform === 'linux')('a host that worked leaves nothing behi
     host.rpc.dispose()
     await console.ended.catch(() => {})
     if (!looked) continue
+    expect(born).toBeGreaterThan(20)
     expect([...living]).toEqual([])
     expect(await opened(host.library)).toEqual([])
     expect(resources(/MessagePort|FSEvent|Worker/).length).toBe(ports)

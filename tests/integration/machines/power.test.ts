@@ -2,6 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { LOOK_INTERVAL } from '../../../src-main/host/machines/heartbeat.ts'
 import { POWER_BUTTON_PATIENCE } from '../../../src-main/host/machines/machine.ts'
 import { attach, testHost } from './support/test-host.ts'
 
@@ -169,6 +170,23 @@ describe('a machine whose engine fails', () => {
     expect(await host.machines.powerOff({ id })).toMatchObject({ state: 'off' })
     expect(await pausing).toMatchObject({ code: 'wrong-state' })
   })
+})
+
+test('an engine that does not answer is told from a working one, and from one that came back', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] })
+  const host = await testHost()
+  const [stuck, fine] = [await host.make('stuck'), await host.make('fine')]
+  await Promise.all([host.machines.start({ id: stuck }), host.machines.start({ id: fine })])
+  await host.machines.type({ id: stuck, text: 'spin\n' })
+  // Its thread stops between two looks.
+  const beats = async () => (await host.machines.list({})).map(({ health }) => health)
+  for (let look = 0; look < 7; look++) {
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    vi.advanceTimersByTime(LOOK_INTERVAL)
+  }
+  expect(await beats()).toEqual(['stuck', 'working'])
+  expect((await host.machines.get({ id: stuck })).healthDetail).toMatch(/^Its engine has not answered for 1\d s\./)
+  expect(await host.machines.powerOff({ id: stuck })).toMatchObject({ state: 'off', health: null })
 })
 
 test('the storage thread’s death crashes the machines whose disks it had, and nothing else', async () => {

@@ -159,11 +159,14 @@ class DoubleMachine implements EngineMachine {
         return
       case 'die':
         process.exit(7)
+        break
       case 'spin':
-        for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000)
+        while (word === 'spin') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000)
+        break
       case 'oom': {
         const kept: unknown[] = []
-        for (;;) kept.push(new Array(1e5).fill({}).map(() => ({ kept: kept.length })))
+        while (word === 'oom') kept.push(new Array(1e5).fill({}).map(() => ({ kept: kept.length })))
+        break
       }
       default:
     }
