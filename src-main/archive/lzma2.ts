@@ -80,8 +80,7 @@ export class Lzma2Decoder {
     if (dictionary > MAX_DICTIONARY)
       throw new AppError('unsupported', `The data needs a dictionary of ${dictionary} bytes; at most ${MAX_DICTIONARY} are accepted.`)
     this.#dictionary = dictionary
-    // Room to go on for a while between two slides.
-    this.#window = new Uint8Array(dictionary + Math.max(CHUNK_UNPACKED, Math.min(dictionary, 4 * CHUNK_UNPACKED)))
+    this.#window = new Uint8Array(CHUNK_PACKED)
     this.#onOutput = onOutput
   }
 
@@ -141,12 +140,22 @@ export class Lzma2Decoder {
     this.#rep0 = this.#rep1 = this.#rep2 = this.#rep3 = 0
   }
 
-  /** Makes room for `length` more bytes, keeping the dictionary. */
+  /** Makes room for `length` more bytes, keeping the dictionary. The window grows with the data, up to its full size. */
   #reserve(length: number): void {
-    if (this.#at + length <= this.#window.length) return
+    const needed = this.#at + length
+    if (needed <= this.#window.length) return
+    // Beyond the dictionary, room to go on for a while between two slides.
+    const full = this.#dictionary + Math.max(CHUNK_UNPACKED, Math.min(this.#dictionary, 4 * CHUNK_UNPACKED))
+    if (this.#window.length < full && needed <= full) {
+      const larger = new Uint8Array(Math.min(full, Math.max(2 * this.#window.length, needed)))
+      larger.set(this.#window.subarray(0, this.#at))
+      this.#window = larger
+      return
+    }
     const kept = Math.min(this.#at, this.#dictionary)
     this.#window.copyWithin(0, this.#at - kept, this.#at)
     this.#at = kept
+    if (kept + length > this.#window.length) this.#reserve(length)
   }
 
   #store(bytes: Uint8Array): void {

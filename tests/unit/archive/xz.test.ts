@@ -54,7 +54,7 @@ describe('xz', () => {
   })
 })
 
-describe.skipIf(!xz)('xz, beside the xz tool (skipped where there is none)', () => {
+describe.skipIf(!xz)('xz, beside the xz tool (skipped where there is none)', { timeout: 60_000 }, () => {
   const data = sampleBytes(300_000)
 
   it('slides its window over data larger than that', () => {
@@ -112,11 +112,11 @@ describe.skipIf(!xz)('xz, beside the xz tool (skipped where there is none)', () 
         bad[at]! ^= change
         expect(['corrupt', 'unsupported']).toContain(failure(() => decode(bad)).code)
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     )
     fc.assert(
       fc.property(fc.nat(packed.length - 1), (length) => failure(() => decode(packed.subarray(0, length))).code === 'corrupt'),
-      { numRuns: 100 },
+      { numRuns: 50 },
     )
   })
 })
