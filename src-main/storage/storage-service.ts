@@ -1,7 +1,7 @@
 /** The storage thread's work: opens images, serves each on a block port, runs jobs on them. */
 import { MessagePort } from 'node:worker_threads'
 import { Emitter } from '../../src-shared/base/event.ts'
-import { AppError } from '../../src-shared/errors/app-error.ts'
+import { AppError, asAppError } from '../../src-shared/errors/app-error.ts'
 import type { Handlers } from '../../src-shared/rpc/service.ts'
 import type { BlockInfo } from '../../src-shared/threads/block-port.ts'
 import type { storageThread } from '../../src-shared/threads/storage-thread.ts'
@@ -33,7 +33,7 @@ export class StorageService {
         const device = await openImage(choice)
         const served = serveBlock(device, port, (error) => {
           this.#open.delete(handle)
-          if (error) console.error(`Closing “${choice.path}”: ${error instanceof Error ? error.message : String(error)}`)
+          if (error) console.error(`Closing “${choice.path}”: ${asAppError(error).message}`)
         })
         this.#open.set(handle, served)
         return device.info

@@ -53,8 +53,9 @@ describe('the storage thread', () => {
     const { port1, port2 } = new MessageChannel()
     const client = new RpcClient(portWire(nodePort(port2, 'close', () => port2.close())))
     const waiting = client.service(blockPort).info({})
-    const refused = storage.open({ handle: 'a', path: '/nowhere/x.img', format: 'raw', readOnly: true, port: port1 }, { transfer: [port1] })
-    await expect(refused).rejects.toMatchObject({ code: 'not-found', details: { subject: '/nowhere/x.img' } })
+    const path = join(await tempFolder(), 'none.img')
+    const refused = storage.open({ handle: 'a', path, format: 'raw', readOnly: true, port: port1 }, { transfer: [port1] })
+    await expect(refused).rejects.toMatchObject({ code: 'not-found', details: { subject: path } })
     await expect(waiting).rejects.toMatchObject({ code: 'disconnected' })
   })
 

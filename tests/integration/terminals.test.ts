@@ -87,7 +87,7 @@ describe.skipIf(process.platform === 'win32')('host terminals', () => {
 
   test('a folder that is not there, or not absolute, is refused', async () => {
     const { api } = connect()
-    await expect(api.open({ ...size, cwd: '/nowhere' })).rejects.toMatchObject({ code: 'not-found' })
+    await expect(api.open({ ...size, cwd: join(await tempFolder(), 'none') })).rejects.toMatchObject({ code: 'not-found' })
     await expect(api.open({ ...size, cwd: 'src' })).rejects.toMatchObject({ code: 'not-found' })
   })
 
