@@ -51,7 +51,7 @@ async function visibleNames(folder: string, maxEntries: number): Promise<{ names
   let looked = 0
   for await (const { name } of await opendir(await realpath(folder), { bufferSize: 256 })) {
     if (++looked > MAX_LOOKED_AT) return { names, truncated: true }
-    if (name.startsWith('.') || name.startsWith('$')) continue
+    if (name.startsWith('.') || (process.platform === 'win32' && name.startsWith('$'))) continue
     if (names.length === maxEntries) return { names, truncated: true }
     names.push(name)
   }
