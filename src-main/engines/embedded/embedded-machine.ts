@@ -14,6 +14,7 @@ import { trapped } from './faults.ts'
 import { HealthMonitor } from './health-monitor.ts'
 import { writeMemory } from './memory.ts'
 import {
+  clearAbsentBars,
   InstructionCounter,
   limitTranslation,
   patchDisks,
@@ -61,6 +62,7 @@ export class EmbeddedMachine implements EngineMachine {
     const core = parts.emulator.v86
     const { cpu } = core
     limitTranslation(cpu)
+    clearAbsentBars(cpu)
     repairAcpi(cpu)
     watchPowerOff(cpu, () => void this.#stop('guest-poweroff'))
     repairReset(cpu, parts.spec.boot.kind === 'kernel', () => this.#rebooted())

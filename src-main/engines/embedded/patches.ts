@@ -80,6 +80,22 @@ export function repairReset(cpu: Cpu, kernelBoot: boolean, onReset: () => void):
   }
 }
 
+/** Configuration space: the first base address register is word 4 (PCI 3.0, 6.1). */
+const FIRST_BAR = 4
+
+/**
+ * Base address registers that a device does not have read 0. v86 leaves "I/O at 0" in those of an IDE channel without drives, and cannot load
+ * a memory state that was saved before the firmware had overwritten them.
+ */
+export function clearAbsentBars(cpu: Cpu): void {
+  const { devices, device_spaces: spaces } = cpu.devices.pci
+  devices.forEach((device, at) => {
+    device?.pci_bars.forEach((bar, index) => {
+      if (!bar) spaces[at]![FIRST_BAR + index] = 0
+    })
+  })
+}
+
 /** Gives the network card its address and unplugs it where the card can say so (virtio: link status; ne2k has none). */
 export function setUpNic(cpu: Cpu, mac: string): void {
   const bytes = Uint8Array.from(mac.split(':'), (pair) => parseInt(pair, 16))

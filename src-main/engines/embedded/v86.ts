@@ -86,6 +86,7 @@ export interface Cpu {
   io: Io
   devices: {
     acpi?: Acpi
+    pci: { devices: ({ pci_bars: (object | undefined)[] } | undefined)[]; device_spaces: (Int32Array | undefined)[] }
     ide: { primary?: IdeChannel; secondary?: IdeChannel }
     fdc: { drives: { read_only: boolean }[] }
     virtio_net?: { mac: Uint8Array; status: number }

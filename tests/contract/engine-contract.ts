@@ -1,0 +1,192 @@
+/** What every engine does, over the thread contract that hosts use. A new engine passes this suite, or the host cannot use it. */
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { utf8 } from '../../src-shared/base/bytes.ts'
+import { newId } from '../../src-shared/base/ids.ts'
+import type { Disposable } from '../../src-shared/base/disposable.ts'
+import type { MachineSpec } from '../../src-shared/model/machine-spec.ts'
+import type { ByteStream } from '../../src-shared/rpc/byte-stream.ts'
+import type { Client } from '../../src-shared/rpc/service.ts'
+import { Counters } from '../../src-shared/threads/counters.ts'
+import type { engineThread, EngineEvent } from '../../src-shared/threads/engine-thread.ts'
+
+export interface EngineThread {
+  engine: Client<typeof engineThread>
+  close(): Promise<void>
+}
+
+/** @param startThread a fresh thread of the engine */
+export function engineContract(name: string, startThread: () => EngineThread): void {
+  describe(`the engine contract: ${name}`, () => {
+    let folder: string
+    let spec: MachineSpec
+    let thread: EngineThread
+    let events: EngineEvent[]
+    let counters: Counters
+    let listening: Disposable
+
+    beforeEach(async () => {
+      folder = await mkdtemp(join(tmpdir(), 'coppice-contract-'))
+      const [bios, vgaBios] = [join(folder, 'bios.bin'), join(folder, 'vgabios.bin')]
+      await writeFile(bios, echoBios())
+      await writeFile(vgaBios, new Uint8Array(512))
+      spec = {
+        id: newId(),
+        name: 'contract',
+        arch: 'i386',
+        memoryMiB: 16,
+        firmware: { bios, vgaBios },
+        boot: { kind: 'firmware', order: ['disk'] },
+        drives: [],
+        nics: [{ id: 'nic-1', model: 'virtio', mac: '52:54:00:00:00:01' }],
+        serialPorts: 2,
+        logFolder: join(folder, 'logs'),
+      }
+      open()
+    })
+    afterEach(async () => {
+      listening.dispose()
+      await thread.close()
+      await rm(folder, { recursive: true, force: true })
+    })
+
+    const open = (): void => {
+      thread = startThread()
+      events = []
+      counters = new Counters()
+      listening = thread.engine.events((event) => events.push(event))
+    }
+    const create = (changes: Partial<MachineSpec> = {}, memory: string | null = null): Promise<void> =>
+      thread.engine.create({ spec: { ...spec, ...changes }, blocks: {}, counters: counters.buffer, memory })
+    const it = (): { machine: string } => ({ machine: spec.id })
+    const seen = (kind: EngineEvent['kind']): Promise<void> => expect.poll(() => events.map((event) => event.kind)).toContain(kind)
+    const serial = async (): Promise<ByteStream> => (await thread.engine.serial({ ...it(), port: 0, from: null })).stream
+    const readText = async (stream: ByteStream, text: string): Promise<string> => {
+      let got = ''
+      while (!got.includes(text)) got += Buffer.from((await stream.read())!).toString('latin1')
+      return got
+    }
+
+    test('it describes itself', async () => {
+      const described = await thread.engine.describe({})
+      expect(described.version).toMatch(/\d/)
+      expect(described.arches.length).toBeGreaterThan(0)
+      expect(described.maxMemoryMiB).toBeGreaterThanOrEqual(16)
+      expect(described.isolation).toMatch(/\.$/)
+    })
+
+    test('a machine runs, answers on its serial port, stands still while paused, is reset and switched off', async () => {
+      await create()
+      expect(events).toEqual([])
+      await thread.engine.start(it())
+      await seen('running')
+      const stream = await serial()
+      await readText(stream, 'A')
+      await stream.write(utf8('typed'))
+      await readText(stream, 'typed')
+
+      await thread.engine.pause(it())
+      await seen('paused')
+      const before = counters.read()
+      await stream.write(utf8('waits'))
+      expect(before).toMatchObject({ serialInBytes: 5, serialOutBytes: 6 })
+      expect(before.instructions).toBeGreaterThan(0)
+      expect(before.memoryBytes).toBeGreaterThanOrEqual(16 * 1024 * 1024)
+      expect(counters.read().instructions).toBe(before.instructions)
+      await thread.engine.resume(it())
+      await readText(stream, 'waits')
+
+      await thread.engine.reset(it())
+      await seen('rebooted')
+      await readText(stream, 'A')
+      await thread.engine.powerOff(it())
+      expect(events.at(-1)).toEqual({ ...it(), kind: 'stopped', reason: 'powered-off' })
+      while (await stream.read());
+      expect(await readFile(join(spec.logFolder, 'serial0.log'), 'latin1')).toBe('AtypedwaitsA')
+    })
+
+    test('a machine goes on from its memory in another thread', async () => {
+      await create()
+      await thread.engine.start(it())
+      await readText(await serial(), 'A')
+      await thread.engine.pause(it())
+      const path = join(folder, 'memory')
+      const header = await thread.engine.saveMemory({ ...it(), path })
+      expect(header).toMatchObject({ format: 1, machine: spec.id, memoryMiB: 16, bytes: (await stat(path)).size })
+      await thread.close()
+      open()
+      await create({}, path)
+      await thread.engine.start(it())
+      await seen('booted')
+      const stream = await serial()
+      await stream.write(utf8('on'))
+      // Not "A" first: it did not start anew.
+      expect(await readText(stream, 'on')).toBe('on')
+    })
+
+    test('memory of another machine, or damaged, is refused with a reason', async () => {
+      const path = join(folder, 'memory')
+      await writeFile(path, 'not a memory state at all')
+      await expect(create({}, path)).rejects.toMatchObject({ code: 'corrupt' })
+      await expect(create({}, join(folder, 'none'))).rejects.toMatchObject({ code: 'not-found' })
+    })
+
+    test('what is not legal now is refused, and changes nothing', async () => {
+      await create()
+      const wrong = { code: 'wrong-state' }
+      await expect(thread.engine.pause(it())).rejects.toMatchObject(wrong)
+      await expect(thread.engine.saveMemory({ ...it(), path: join(folder, 'memory') })).rejects.toMatchObject(wrong)
+      await thread.engine.start(it())
+      await expect(thread.engine.start(it())).rejects.toMatchObject(wrong)
+      await expect(thread.engine.resume(it())).rejects.toMatchObject(wrong)
+      await expect(thread.engine.saveMemory({ ...it(), path: join(folder, 'memory') })).rejects.toMatchObject(wrong)
+      await thread.engine.powerOff(it())
+      await expect(thread.engine.reset(it())).rejects.toMatchObject(wrong)
+      expect(events.map((event) => event.kind)).toEqual(['running', 'stopped'])
+    })
+
+    test('a machine or port that is not there is named so', async () => {
+      await expect(thread.engine.start({ machine: newId() })).rejects.toMatchObject({ code: 'not-found' })
+      await create()
+      await expect(thread.engine.serial({ ...it(), port: 2, from: null })).rejects.toMatchObject({ code: 'not-found' })
+    })
+
+    test('a machine that cannot be built says which field, and the thread can build another', async () => {
+      const { arches, maxDisks } = await thread.engine.describe({})
+      const drives = Array.from({ length: maxDisks + 1 }, (_, at) => ({
+        id: `disk-${at}`,
+        kind: 'disk' as const,
+        readOnly: false,
+        inserted: false,
+      }))
+      await expect(create({ drives })).rejects.toMatchObject({ code: 'unsupported', details: { fields: [{ path: `drives.${maxDisks}` }] } })
+      if (!arches.includes('x86_64')) await expect(create({ arch: 'x86_64' })).rejects.toMatchObject({ code: 'unsupported' })
+      const empty = join(folder, 'empty')
+      await writeFile(empty, '')
+      await expect(create({ boot: { kind: 'kernel', kernel: empty, initrd: null, cmdline: '' } })).rejects.toMatchObject({
+        code: 'corrupt',
+        message: expect.stringContaining('is empty') as string,
+      })
+      await expect(create({ firmware: { ...spec.firmware, bios: join(folder, 'none') } })).rejects.toMatchObject({ code: 'not-found' })
+      await create()
+      await thread.engine.start(it())
+      await readText(await serial(), 'A')
+    })
+  })
+}
+
+/**
+ * A BIOS of 21 bytes: prints "A" on the first serial port, then gives back what is typed. It polls the line status register (16550) for
+ * received bytes.
+ */
+function echoBios(): Uint8Array {
+  const bytes = new Uint8Array(64 * 1024).fill(0xf4)
+  const hello = [0xba, 0xf8, 0x03, 0xb0, 0x41, 0xee]
+  const echo = [0xba, 0xfd, 0x03, 0xec, 0xa8, 0x01, 0x74, 0xf8, 0xba, 0xf8, 0x03, 0xec, 0xee, 0xeb, 0xf1]
+  bytes.set([...hello, ...echo], 0xe000)
+  // The processor starts at F000:FFF0.
+  bytes.set([0xea, 0x00, 0xe0, 0x00, 0xf0], 0xfff0)
+  return bytes
+}
