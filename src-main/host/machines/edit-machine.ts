@@ -43,8 +43,8 @@ export function updateMachine(machine: Machine, patch: MachinePatch, library: Li
     const changed = HARDWARE.filter((field) => !isDeepStrictEqual(next[field], bundle.config![field]))
     if (changed.length > 0) {
       if (!isEditable(machine.state)) throw wrongState('edit', bundle.name, machine.state)
-      const { problems } = await machine.plan(next)
-      const mine = problems?.filter(({ path }) => changed.some((field) => path === field || path.startsWith(`${field}.`))) ?? []
+      const problems = await machine.check(next)
+      const mine = problems.filter(({ path }) => changed.some((field) => path === field || path.startsWith(`${field}.`)))
       if (mine.length > 0) throw AppError.invalid(mine)
     }
     await withName(bundle, next.name, library, async () => {

@@ -7,7 +7,8 @@
 import { stat } from 'node:fs/promises'
 import type { MachineView } from '../../../src-shared/api/machines.ts'
 import type { TaskStarted } from '../../../src-shared/api/tasks.ts'
-import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import { AppError, asAppError, type FieldError } from '../../../src-shared/errors/app-error.ts'
+import type { MachineConfig } from '../../../src-shared/model/machine.ts'
 import { isLegal, type MachineState, type PowerAction } from '../../../src-shared/model/machine-state.ts'
 import type { EngineEvent } from '../../../src-shared/threads/engine-thread.ts'
 import { bundlePaths, logFiles, refuseLinks } from '../library/bundle.ts'
@@ -18,7 +19,7 @@ import { EMBEDDED_LIMITS, pathsOf, planMachine, type Plan } from '../planner/pla
 import { fileFacts } from '../planner/probe-files.ts'
 import type { TaskService } from '../tasks/task-service.ts'
 import { writeCrash } from './crash-log.ts'
-import type { FirmwareFinder } from './firmware.ts'
+import type { FirmwareFiles, FirmwareFinder } from './firmware.ts'
 import { AT_REST, machineView, stateOf, type MachineStatus } from './machine-view.ts'
 import { Session, type SessionEnd, type SessionParts } from './session.ts'
 import { suspendTask } from './suspend-task.ts'
@@ -197,11 +198,14 @@ export class Machine {
     }
   }
 
-  /** What the planner says of this machine on this computer now. */
-  async plan(config = this.#bundle.config): Promise<Plan> {
-    if (!config) throw this.#bundle.problem ?? wrongState('start', this.#bundle.name, 'broken')
+  /** What keeps this configuration from starting on this computer, its firmware aside. */
+  async check(config: MachineConfig): Promise<FieldError[]> {
+    return (await this.#plan(config, { bios: '', vgaBios: '' })).problems ?? []
+  }
+
+  async #plan(config: MachineConfig, firmware: FirmwareFiles): Promise<Plan> {
     const { folder } = this.#bundle
-    const [firmware, files] = await Promise.all([this.#parts.firmware.find(), fileFacts(folder, pathsOf(config))])
+    const files = await fileFacts(folder, pathsOf(config))
     return planMachine(config, { engine: EMBEDDED_LIMITS, firmware, files, logFolder: bundlePaths(folder).logs })
   }
 
@@ -242,7 +246,7 @@ export class Machine {
       session = this.#session = new Session(bundle.id, bundle.name, lock, this.#parts)
       session.onEvent((event) => this.#onEngineEvent(event))
       session.onOver((end) => void this.#onOver(session!, end))
-      const plan = await session.race(this.plan())
+      const plan = await session.race(this.#parts.firmware.find().then((firmware) => this.#plan(bundle.config!, firmware)))
       if (!plan.spec) throw AppError.invalid(plan.problems)
       for (const warning of plan.warnings) this.#parts.log.warn('machines', warning.message, { machine: bundle.name, field: warning.path })
       if (from) await this.#checkSuspended(bundle)
