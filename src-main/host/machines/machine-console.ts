@@ -18,7 +18,7 @@ export async function openConsole(machine: Machine, port: number, from: number |
   if (machine.bundle.config && port >= ports)
     throw new AppError('not-found', `“${machine.bundle.name}” has no serial port ${port}; it has ${ports}, counted from 0.`)
   const session = machine.session
-  if (!session || session.end) return openKept(machine, port, stream)
+  if (!session || session.end) return openKept(machine, port, from, stream)
   await session.race(session.built)
   const { opening, stream: engine } = await session.race(session.engine.serial({ machine: session.machine, port, from }))
   void joinStreams(engine, stream, session)
@@ -60,7 +60,7 @@ async function pump(from: ByteStream, to: ByteStream): Promise<void> {
   for (let bytes = await from.read(); bytes; bytes = await from.read()) await to.write(bytes)
 }
 
-async function openKept(machine: Machine, port: number, stream: ByteStream): Promise<ConsoleOpening> {
+async function openKept(machine: Machine, port: number, from: number | null, stream: ByteStream): Promise<ConsoleOpening> {
   const { logs } = bundlePaths(machine.bundle.folder)
   const path = join(logs, `serial${port}.log`)
   await refuseLinks([logs, path])
@@ -71,14 +71,15 @@ async function openKept(machine: Machine, port: number, stream: ByteStream): Pro
     stream.end()
     return { start: 0, end: 0, live: false, life: 'kept' }
   }
-  void sendFile(file, stats.size, stream)
-  return { start: 0, end: stats.size, live: false, life: `kept ${stats.mtimeMs} ${stats.ino}` }
+  const start = Math.min(from ?? 0, stats.size)
+  void sendFile(file, start, stats.size, stream)
+  return { start, end: stats.size, live: false, life: `kept ${stats.mtimeMs} ${stats.ino}` }
 }
 
-async function sendFile(file: FileHandle, size: number, stream: ByteStream): Promise<void> {
+async function sendFile(file: FileHandle, start: number, size: number, stream: ByteStream): Promise<void> {
   try {
     const chunk = new Uint8Array(MAX_CHUNK)
-    for (let at = 0; at < size && !stream.closed;) {
+    for (let at = start; at < size && !stream.closed;) {
       const { bytesRead } = await file.read(chunk, 0, Math.min(chunk.length, size - at), at)
       if (bytesRead === 0) break
       await stream.write(chunk.subarray(0, bytesRead))

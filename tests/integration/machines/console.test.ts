@@ -37,6 +37,14 @@ describe('a console', () => {
     expect(kept.opening.end).toBe(new TextEncoder().encode(kept.text()).length)
     expect(kept.text()).toContain('Booting a')
     expect(kept.opening.life).not.toBe(both[0]!.opening.life)
+    // Who has read a part goes on from there, and who has read all gets nothing twice.
+    const rest = await attach(host, id, 8)
+    await rest.ended
+    expect(rest.opening).toMatchObject({ start: 8, life: kept.opening.life })
+    expect(rest.text()).toBe(kept.text().slice(8))
+    const nothing = await attach(host, id, kept.opening.end)
+    await nothing.ended
+    expect(nothing.text()).toBe('')
     await host.machines.start({ id })
     expect((await attach(host, id)).opening.life).not.toBe(both[0]!.opening.life)
   })
