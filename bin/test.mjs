@@ -38,6 +38,8 @@ const STATIC_CHECKS = {
   formatting: [bin('prettier/bin/prettier.cjs'), '--check', '--log-level', 'warn', '.'],
   lint: [bin('eslint/bin/eslint.js'), '--config', 'tests/lint/eslint.config.js', '--max-warnings', '0', '.'],
 }
+/** A suite that takes longer hangs: it is ended and counted as failed. */
+const SUITE_LIMIT_MS = 10 * 60 * 1000
 /** Checks that run at the same time. */
 const AT_ONCE = 2
 
@@ -85,9 +87,10 @@ function readReport(file) {
   }
 }
 
-/** A run that failed without a failed test (a file that cannot be loaded, an unhandled error) is one failure. */
-function settle(count, ok) {
-  return !ok && count.failed === 0 ? { ...count, failed: 1 } : count
+/** A run that failed without a failed test (a file that cannot be loaded, an unhandled error, a run without end) is one failure. */
+function settle(count, result) {
+  if (result.timedOut) process.stdout.write(`ended after ${SUITE_LIMIT_MS / 60_000} minutes: something in it hangs\n`)
+  return !result.ok && count.failed === 0 ? { ...count, failed: 1 } : count
 }
 
 /** @returns {Promise<Count>} */
@@ -109,9 +112,10 @@ async function vitest(project, node, env) {
     cwd: root,
     env,
     show: true,
+    limitMs: SUITE_LIMIT_MS,
   })
   const { numPassedTests = 0, numFailedTests = 0, numPendingTests = 0, numTodoTests = 0 } = readReport(report) ?? {}
-  return settle({ passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests + numTodoTests }, result.ok)
+  return settle({ passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests + numTodoTests }, result)
 }
 
 /** @returns {Promise<Count>} */
@@ -119,9 +123,14 @@ async function playwright(name, node, env) {
   const report = path.join(OUTPUT, `${name}.json`)
   rmSync(report, { force: true })
   const args = [bin('@playwright/test/cli.js'), 'test', '--config', `tests/${name}/playwright.config.ts`, '--reporter=list,json']
-  const result = await run(node, args, { cwd: root, env: { ...env, PLAYWRIGHT_JSON_OUTPUT_FILE: report }, show: true })
+  const result = await run(node, args, {
+    cwd: root,
+    env: { ...env, PLAYWRIGHT_JSON_OUTPUT_FILE: report },
+    show: true,
+    limitMs: SUITE_LIMIT_MS,
+  })
   const { expected = 0, unexpected = 0, flaky = 0, skipped = 0 } = readReport(report)?.stats ?? {}
-  return settle({ passed: expected + flaky, failed: unexpected, skipped }, result.ok)
+  return settle({ passed: expected + flaky, failed: unexpected, skipped }, result)
 }
 
 /** @returns {Count} */
