@@ -85,6 +85,7 @@ describe('the New machine dialog', () => {
     await dialog().getByRole('textbox', { name: 'Memory', exact: true }).fill('7')
     await create().click()
     await expect.element(field('Kernel')).toHaveAccessibleDescription('Choose a file.')
+    await expect.element(field('Kernel')).toHaveFocus()
     await expect.element(field('Name')).toHaveAccessibleDescription(/contains “\/”|full stop/)
     await expect
       .element(dialog().getByRole('textbox', { name: 'Memory', exact: true }))
