@@ -34,6 +34,13 @@ export function repairAcpi(cpu: Cpu): void {
       acpi.gpe[at]! &= ~value
     }
   }
+  // The interrupt is a level: it stands while an enabled event does. v86 lowers it at every turn.
+  const timer = acpi.timer
+  acpi.timer = function (now) {
+    const next = timer.call(this, now)
+    if (this.pm1_status & this.pm1_enable) cpu.device_raise_irq(SCI_IRQ)
+    return next
+  }
   const none = (): number => 0
   for (let port = HOTPLUG.first; port <= HOTPLUG.last; port++) cpu.io.register_read(port, acpi, none, none, none)
 }
@@ -54,9 +61,9 @@ export function watchPowerOff(cpu: Cpu, onPowerOff: () => void): void {
   }
 }
 
+/** The interrupt follows at the next turn (repairAcpi). */
 export function pressPowerButton(cpu: Cpu): void {
   cpu.devices.acpi!.pm1_status |= PM1_PWRBTN_STS
-  cpu.device_raise_irq(SCI_IRQ)
 }
 
 /**

@@ -46,6 +46,7 @@ export interface Acpi {
   pm1_status: number
   pm1_enable: number
   gpe: Uint8Array
+  timer(now: number): number
 }
 
 export interface Uart {

@@ -133,8 +133,8 @@ export class Guest {
   async run(command: string): Promise<string> {
     const tag = `done-${++this.#commands}`
     const from = this.output.length
-    // The echo of the command must not look like its end.
-    await this.type(`${command}; echo "${tag.slice(0, 3)}""${tag.slice(3)}"\n`)
+    // The echo of the command must not look like its end, and its last line may be without one.
+    await this.type(`${command}; echo; echo "${tag.slice(0, 3)}""${tag.slice(3)}"\n`)
     const seen = printable(await this.expectSerial(new RegExp(`^${tag}\\r?$`, 'm'), from))
     // The terminal echoes what is typed before the prompt, and the shell's line editor once more after it.
     const echo = seen.lastIndexOf(`"${tag.slice(3)}"`)
