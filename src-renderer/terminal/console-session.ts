@@ -48,6 +48,9 @@ export type ConsoleStatus =
 /** Bytes typed while the port is being opened that are kept for it. */
 const MAX_TYPED_AHEAD = 4096
 
+/** States in which a console that has ended begins anew. In the others the host has only what was kept, which is shown already. */
+const HAS_LIVE_CONSOLE: readonly MachineState[] = ['running', 'paused']
+
 export class ConsoleSession implements Disposable {
   #open: OpenConsole
   #sink: ConsoleSink
@@ -63,7 +66,7 @@ export class ConsoleSession implements Disposable {
   /** What the machine was like when the port was last opened: reopened only when that changed. */
   #openedFor = ''
   #machineKey = ''
-  #active = false
+  #hasLiveConsole = false
   #wasSuspended = false
 
   readonly onStatus: Event<ConsoleStatus> = this.#onStatus.event
@@ -93,12 +96,11 @@ export class ConsoleSession implements Disposable {
 
   /** Tells what is known of the machine. A console that had ended goes on when the machine runs again. */
   machineChanged(machine: { state: MachineState; startedAt: string | null }): void {
-    const key = `${machine.state} ${machine.startedAt}`
-    this.#machineKey = key
-    this.#active = isActive(machine.state)
-    if (!this.#active) this.#wasSuspended = machine.state === 'suspended'
-    const waits = this.#status.kind === 'ended' || this.#status.kind === 'failed'
-    if (this.#attached && this.#active && waits && key !== this.#openedFor) this.#follow()
+    this.#machineKey = `${machine.state} ${machine.startedAt}`
+    this.#hasLiveConsole = HAS_LIVE_CONSOLE.includes(machine.state)
+    if (!isActive(machine.state)) this.#wasSuspended = machine.state === 'suspended'
+    const waits = this.#status.kind === 'failed' || (this.#status.kind === 'ended' && this.#hasLiveConsole)
+    if (this.#attached && waits && this.#machineKey !== this.#openedFor) this.#follow()
   }
 
   /** The guest restarted within the same life. */
@@ -164,7 +166,7 @@ export class ConsoleSession implements Disposable {
     this.#stop()
     this.#set({ kind: 'ended' })
     // It may have been started again while the last bytes were on their way.
-    if (this.#active && this.#machineKey !== this.#openedFor) this.#follow()
+    if (this.#hasLiveConsole && this.#machineKey !== this.#openedFor) this.#follow()
   }
 
   async #run(signal: AbortSignal): Promise<void> {

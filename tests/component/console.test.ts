@@ -105,6 +105,8 @@ describe('the console tab', () => {
     await view.change({ machine })
     await expect.poll(() => screen()).toBe('Power down.\n— The machine was started. —\nsecond boot')
     await expect.element(page.getByText('The machine is off.', { exact: false })).not.toBeInTheDocument()
+    await userEvent.keyboard('id{Enter}')
+    await expect.poll(() => host.console(machine.id).typed).toBe('id\r')
   })
 
   test('a reset is noted where it happened', async () => {

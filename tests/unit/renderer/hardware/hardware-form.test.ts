@@ -71,12 +71,12 @@ describe('the hardware form', () => {
       'memoryMiB',
       'nics.1.mac',
     ])
-    form.memoryMiB = NaN
     expect(formErrors(form, config())).toMatchObject({
-      memoryMiB: 'Memory must be a number of MiB.',
       'drives.1.path': 'A disk needs an image file.',
       'nics.1.mac': 'Two network cards have the same MAC address.',
     })
+    form.memoryMiB = NaN
+    expect(formErrors(form, config())).toMatchObject({ memoryMiB: 'Memory must be a number of MiB.' })
   })
 
   test('fields lead to their devices', () => {

@@ -267,6 +267,36 @@ describe('ConsoleSession', () => {
     expect(bench.port.opened).toEqual([null])
   })
 
+  test('a machine on its way down or up is not asked again', async () => {
+    const bench = new Bench()
+    bench.session.machineChanged(RUNNING)
+    bench.session.attach()
+    bench.port.print('Power down')
+    await expect.poll(() => bench.sink.text).toBe('Power down')
+    bench.session.machineChanged({ state: 'stopping', startedAt: RUNNING.startedAt })
+    bench.port.stop()
+    await bench.until('ended')
+    bench.session.machineChanged({ state: 'stopping', startedAt: RUNNING.startedAt })
+    bench.session.machineChanged(OFF)
+    bench.session.machineChanged({ state: 'starting', startedAt: null })
+    expect(bench.port.opened).toEqual([null])
+    expect(bench.sink.cleared).toBe(0)
+  })
+
+  test('what failed while the machine changed is tried again when it has', async () => {
+    const bench = new Bench()
+    bench.session.machineChanged({ state: 'stopping', startedAt: RUNNING.startedAt })
+    bench.port.print('kept')
+    bench.port.failure = new AppError('crashed', 'The engine’s thread has ended.')
+    bench.session.attach()
+    await bench.until('failed')
+    bench.port.failure = null
+    bench.port.stop()
+    bench.session.machineChanged(OFF)
+    await bench.until('ended')
+    expect(bench.sink.text).toBe('kept')
+  })
+
   test('typing reaches the guest, also what was typed while the port opened', async () => {
     const bench = new Bench()
     bench.session.attach()
