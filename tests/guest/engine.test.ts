@@ -76,7 +76,7 @@ describe('Coppice Linux', () => {
     await guest.event((event) => event.kind === 'booted', from)
     expect(await guest.run('echo $((2 * 3))')).toBe('6')
     expect(await other.run('echo $((7 * 8))')).toBe('56')
-    await guest.run('until ps | grep -q "[d]d if=/dev/input"; do sleep 1; done')
+    await guest.run('until ps | grep -q "{[d]d}.*input-added"; do sleep 1; done')
     await guest.engine.powerButton({ machine: guest.machine })
     expect(await guest.event((event) => event.kind === 'stopped')).toMatchObject({ reason: 'guest-poweroff' })
     expect(await other.run('echo still here')).toBe('still here')

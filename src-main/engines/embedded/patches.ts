@@ -67,11 +67,13 @@ export function pressPowerButton(cpu: Cpu): void {
 }
 
 /**
- * Makes a reset whole. v86 puts a kernel into memory once, when it builds the machine, and resets neither ACPI nor disk transfers that are
- * under way. So memory as it was before the first instruction is kept (packed: pages of zeroes cost nothing) and put back.
+ * Makes a reset whole. v86 puts a kernel into memory once, when it builds the machine, and resets neither ACPI, nor the interrupt controllers (the
+ * next kernel is then interrupted by the last one's devices), nor disk transfers that are under way. So interrupt controllers and memory as they were before the first instruction are kept (packed: pages of zeroes cost nothing) and put back.
  */
 export function repairReset(cpu: Cpu, kernelBoot: boolean, onReset: () => void): void {
   const first = kernelBoot ? cpu.pack_memory() : null
+  const apic = cpu.get_state_apic().slice()
+  const ioapic = cpu.get_state_ioapic().slice()
   const reset = cpu.reboot_internal
   cpu.reboot_internal = function () {
     for (const disk of ideInterfaces(this)) disk.cancel_io_operations()
@@ -80,6 +82,8 @@ export function repairReset(cpu: Cpu, kernelBoot: boolean, onReset: () => void):
     acpi.pm1_status = 0
     acpi.pm1_enable = 0
     acpi.gpe.fill(0)
+    this.set_state_apic(apic)
+    this.set_state_ioapic(ioapic)
     if (first) this.unpack_memory(first.bitmap, first.packed_memory)
     this.jit_clear_cache()
     reset.call(this)

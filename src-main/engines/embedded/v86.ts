@@ -111,6 +111,10 @@ export interface Cpu {
   main_loop(): number
   device_raise_irq(irq: number): void
   reboot_internal(): void
+  get_state_apic(): Uint8Array
+  get_state_ioapic(): Uint8Array
+  set_state_apic(state: Uint8Array): void
+  set_state_ioapic(state: Uint8Array): void
   pack_memory(): { bitmap: object; packed_memory: Uint8Array }
   unpack_memory(bitmap: object, packed: Uint8Array): void
   jit_clear_cache(): void

@@ -148,6 +148,17 @@ describe('reset', () => {
     core.restart()
     expect(reset).toHaveBeenCalledOnce()
   })
+
+  test('leaves no interrupt of the last system to the next one', async () => {
+    const core = await machine()
+    repairReset(core.cpu, false, () => {})
+    const [apic, ioapic] = [core.cpu.get_state_apic().slice(), core.cpu.get_state_ioapic().slice()]
+    core.cpu.get_state_apic().fill(0xff, 64, 96)
+    core.cpu.get_state_ioapic().fill(0x21, 36, 40)
+    core.restart()
+    expect(core.cpu.get_state_apic()).toEqual(apic)
+    expect(core.cpu.get_state_ioapic()).toEqual(ioapic)
+  })
 })
 
 test('a memory state can be loaded that was saved before any firmware ran', async () => {
