@@ -104,6 +104,8 @@ export class FakeHost {
   terminalAllowed = true
   machineHistory: History<MachineSample> | null = null
   hostHistory: History<HostSample> | null = null
+  /** What `metrics.latest` answers; made when it is asked for where there is none. */
+  latest: MetricsSample | null = null
   started: string[] = []
 
   readonly changed = new Emitter<MachineChange>()
@@ -176,6 +178,7 @@ export class FakeHost {
   #metrics(): Partial<Handlers<typeof metrics>> {
     return {
       sample: this.sample.event,
+      latest: () => this.latest ?? this.aSample(Date.now()),
       machineHistory: () => this.machineHistory ?? emptyHistory(MACHINE_SERIES),
       hostHistory: () => this.hostHistory ?? emptyHistory(HOST_SERIES),
     }
@@ -219,6 +222,29 @@ export class FakeHost {
     for (let tries = 0; !(window.library.loaded && window.info) && tries < 200; tries++)
       await new Promise((resolve) => setTimeout(resolve, 5))
     return window
+  }
+
+  /** One second's figures, the same for every machine. */
+  aSample(at: number, change: Partial<MachineSample> = {}): MetricsSample {
+    const one: MachineSample = {
+      cpu: 0.1,
+      instructionsPerSecond: 1e7,
+      halted: 0.9,
+      memoryBytes: 128 * 1024 ** 2,
+      diskReadPerSecond: 0,
+      diskWrittenPerSecond: 0,
+      netReceivedPerSecond: 0,
+      netSentPerSecond: 0,
+      ...change,
+    }
+    const host: HostSample = {
+      cpu: 0.2,
+      hostCpu: 0.1,
+      memoryTotalBytes: 16 * 1024 ** 3,
+      memoryFreeBytes: 8 * 1024 ** 3,
+      hostMemoryBytes: 200 * 1024 ** 2,
+    }
+    return { at, host, machines: Object.fromEntries([...this.machines.keys()].map((id) => [id, one])) }
   }
 
   /** The wires break; the window dials again by itself. */
