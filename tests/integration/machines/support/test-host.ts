@@ -32,9 +32,7 @@ export interface TestHost {
 const here = (name: string): URL => new URL(name, import.meta.url)
 export const DOUBLES: HostDoubles = { embedded: here('./engine-double.thread.ts'), appliance: here('./appliance-double.thread.ts') }
 
-export async function testHost(
-  options: { library?: string; cacheFolder?: string; doubles?: HostDoubles } = {},
-): Promise<TestHost> {
+export async function testHost(options: { library?: string; cacheFolder?: string; doubles?: HostDoubles } = {}): Promise<TestHost> {
   const root = await tempFolder()
   const library = options.library ?? join(root, 'library')
   const resources = join(root, 'resources')
