@@ -189,9 +189,9 @@ export class Lzma2Decoder {
     let code = (input[1]! << 24) | (input[2]! << 16) | (input[3]! << 8) | input[4]!
     let next = 5
     if (packedLength < 5 || input[0] !== 0) throw corrupt('a chunk starts wrongly')
-    let bound = 0
-    let p = 0
-    let node = 0
+    let bound: number
+    let p: number
+    let node: number
 
     while (at < end) {
       if (next > packedLength) throw corrupt('a chunk ends too early')

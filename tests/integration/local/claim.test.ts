@@ -116,7 +116,8 @@ describe('claimLibrary', () => {
       expect(answers.filter(({ won }) => won)).toHaveLength(1)
     } finally {
       for (const { child } of contenders) child.kill('SIGKILL')
-      await Promise.all(contenders.map(({ child }) => (child.exitCode === null && child.signalCode === null ? once(child, 'exit') : null)))
+      const running = contenders.filter(({ child }) => child.exitCode === null && child.signalCode === null)
+      await Promise.all(running.map(({ child }) => once(child, 'exit')))
     }
   })
 
