@@ -1,5 +1,6 @@
 /** Where the window was: remembered between runs, and never off the screens that are there now. */
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 
@@ -37,10 +38,11 @@ export async function readWindowState(file: string): Promise<WindowState> {
   return { bounds: null, maximized: false }
 }
 
-export async function writeWindowState(file: string, state: WindowState): Promise<void> {
-  await mkdir(path.dirname(file), { recursive: true })
-  await writeFile(`${file}.new`, JSON.stringify(state))
-  await rename(`${file}.new`, file)
+/** Done when it returns: a window that closes may be the last, and the process ends with it. */
+export function writeWindowState(file: string, state: WindowState): void {
+  mkdirSync(path.dirname(file), { recursive: true })
+  writeFileSync(`${file}.new`, JSON.stringify(state))
+  renameSync(`${file}.new`, file)
 }
 
 /**

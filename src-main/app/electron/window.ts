@@ -31,9 +31,11 @@ export async function openWindow(files: WindowFilesystem): Promise<BrowserWindow
   if (state.maximized) window.maximize()
   window.once('ready-to-show', () => window.show())
   window.on('close', () => {
-    void writeWindowState(files.state, { bounds: window.getNormalBounds(), maximized: window.isMaximized() }).catch(() => {
+    try {
+      writeWindowState(files.state, { bounds: window.getNormalBounds(), maximized: window.isMaximized() })
+    } catch {
       // The next window opens in its usual place.
-    })
+    }
   })
   window.loadURL(windowUrl()).catch((error: unknown) => {
     dialog.showErrorBox('Coppice’s window could not be shown', asAppError(error, 'Loading the window').message)

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { Emitter } from '../../../../src-shared/base/event.ts'
 import type { CloseOutcome } from '../../../../src-main/app/electron/close-guard.ts'
 import type { OwnHost } from '../../../../src-main/app/own-host.ts'
+import { tempFolder } from '../../../support/temp-folder.ts'
 import { BrowserWindowDouble, electron, frame, MessagePortMainDouble } from './electron-double.ts'
 
 let outcome: CloseOutcome = 'end'
@@ -39,7 +40,7 @@ afterEach(() => {
 })
 
 async function openDesktop(host: OwnHost): Promise<{ desktop: InstanceType<typeof Desktop>; window: BrowserWindowDouble }> {
-  const desktop = new Desktop('/nowhere/profile', host)
+  const desktop = new Desktop(await tempFolder(), host)
   desktop.show()
   await expect.poll(() => BrowserWindowDouble.made[0]?.listenerCount('close')).toBe(2)
   return { desktop, window: BrowserWindowDouble.made[0]! }

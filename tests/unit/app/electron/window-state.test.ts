@@ -58,7 +58,7 @@ describe('remembering', () => {
   test('what was written is read', async () => {
     const state = { bounds: { x: 1, y: 2, width: 1000, height: 700 }, maximized: true }
     const file = path.join(folder, 'profile', 'window.json')
-    await writeWindowState(file, state)
+    writeWindowState(file, state)
     expect(await readWindowState(file)).toEqual(state)
   })
 

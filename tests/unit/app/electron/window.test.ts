@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
@@ -47,9 +47,14 @@ test('the next one opens where the last one was', async () => {
   const first = BrowserWindowDouble.made[0]!
   first.maximized = true
   first.emit('close', { preventDefault: () => {} })
-  await expect.poll(() => readFile(path.join(folder, 'window.json'), 'utf8').catch(() => '')).toContain('1100')
   await open()
   const second = BrowserWindowDouble.made[1]!
   expect(second.options).toMatchObject({ x: 40, y: 50, width: 1100, height: 700 })
   expect(second.maximized).toBe(true)
+})
+
+test('a place that cannot be remembered keeps no window open', async () => {
+  await writeFile(path.join(folder, 'file'), '')
+  await openWindow({ preload: '/preload.cjs', state: path.join(folder, 'file', 'window.json'), icon: '/icon.png' })
+  expect(() => BrowserWindowDouble.made[0]!.emit('close', { preventDefault: () => {} })).not.toThrow()
 })
