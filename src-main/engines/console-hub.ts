@@ -29,7 +29,7 @@ export class ConsoleHub implements Disposable {
   /** The guest's first prompt or boot-complete mark since `watchBoot`, with the milliseconds since then. */
   readonly onBooted = this.#onBooted.event
 
-  /** @param logFolder where serial<N>.log are written; made when missing */
+  /** @param logFolder where serial<N>.log are written; made when missing, the folder around it is not */
   constructor(ports: readonly SerialPort[], logFolder: string) {
     this.#ports = ports.map((port, index) => this.#store.add(new ConsolePort(port, join(logFolder, `serial${index}.log`))))
     for (const port of this.#ports) {

@@ -50,7 +50,10 @@ export class SerialLog {
 
   async #write(): Promise<void> {
     if (this.#size === null) {
-      await mkdir(dirname(this.#path), { recursive: true })
+      // Not recursive: a bundle that was deleted while its machine runs does not come back by this.
+      await mkdir(dirname(this.#path)).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EEXIST') throw error
+      })
       this.#size = await stat(this.#path).then(
         (found) => found.size,
         () => 0,

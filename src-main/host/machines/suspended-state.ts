@@ -4,7 +4,7 @@
  * away by renaming its record *before* the guest executes, because from then on its disks move on and the memory state is poison; where
  * the start fails after all, the record is renamed back.
  */
-import { mkdir, rename, rm } from 'node:fs/promises'
+import { mkdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
@@ -38,7 +38,7 @@ export async function prepareSuspended(
     await writeFileAtomic(join(folder, RECORD), `${JSON.stringify(record, null, 2)}\n`)
   } catch (error) {
     await abandonSuspended(bundle)
-    throw asAppError(error, 'Writing the suspended state')
+    throw await whyNotWritten(bundle, error)
   }
 }
 
@@ -50,13 +50,21 @@ export async function commitSuspended(bundle: string): Promise<void> {
     await rename(suspendNew, suspend)
   } catch (error) {
     await abandonSuspended(bundle)
-    throw asAppError(error, 'Writing the suspended state')
+    throw await whyNotWritten(bundle, error)
   }
   await syncFolder(bundle)
 }
 
 export async function abandonSuspended(bundle: string): Promise<void> {
   await rm(bundlePaths(bundle).suspendNew, { recursive: true, force: true }).catch(() => {})
+}
+
+/** Nothing here makes the bundle's folder: one that was deleted while its machine runs stays deleted. */
+async function whyNotWritten(bundle: string, error: unknown): Promise<AppError> {
+  const there = await stat(bundle).catch(() => null)
+  if (there) return asAppError(error, 'Writing the suspended state')
+  const text = `Its bundle “${bundle}” is not there any more. Put it back, or shut the machine down.`
+  return new AppError('not-found', text, { subject: bundle }, error)
 }
 
 /** The guest is about to execute: the state must not be used again. */

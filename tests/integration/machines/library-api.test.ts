@@ -209,11 +209,19 @@ describe('changing a machine', () => {
     const id = await host.make('a')
     await host.machines.start({ id })
     await host.machines.waitBooted({ id })
-    await rm(join(host.library, 'a.coppice'), { recursive: true, maxRetries: 5 })
-    await expect(host.done(host.machines.suspend({ id }))).rejects.toMatchObject({ code: 'not-found' })
+    const bundle = join(host.library, 'a.coppice')
+    await rm(bundle, { recursive: true, maxRetries: 5 })
+    await host.machines.type({ id, text: 'flood 8\n' })
+    await expect(host.done(host.machines.suspend({ id }))).rejects.toMatchObject({
+      code: 'not-found',
+      message: `“a” could not be suspended and goes on running. Its bundle “${bundle}” is not there any more. Put it back, or shut the machine down.`,
+    })
     expect(await host.machines.get({ id })).toMatchObject({ state: 'running' })
+    await host.machines.type({ id, text: 'set more\nget\n' })
     await host.machines.powerOff({ id })
     expect(await host.machines.list({})).toEqual([])
+    // Neither the console's log nor the lock nor anything else has brought it back.
+    expect((await readdir(host.library)).filter((name) => name.startsWith('a'))).toEqual([])
   })
 })
 
