@@ -5,10 +5,11 @@ import type { WindowState } from '../../src-renderer/state/window-state.svelte.t
 import { ConsoleShelf } from '../../src-renderer/terminal/console-shelf.ts'
 import type { MachineView } from '../../src-shared/api/machines.ts'
 import { WINDOW } from '../../src-shared/rpc/byte-stream.ts'
-import { aMachine, TabHost } from './support/tab-host.ts'
-import { show as showPart } from './support/show.ts'
+import { FakeHost } from './support/fake-host.ts'
+import { fakeMachine } from './support/fake-objects.ts'
+import { connected, show as showPart } from './support/show.ts'
 
-let host: TabHost
+let host: FakeHost
 let state: WindowState
 let machine: MachineView
 
@@ -27,9 +28,9 @@ function screen(port = 0): string {
 
 beforeEach(async () => {
   await page.viewport(1000, 600)
-  host = new TabHost()
-  machine = host.put(aMachine())
-  state = await host.window()
+  host = new FakeHost()
+  machine = host.put(fakeMachine('web-1', { state: 'running' }))
+  state = await connected(host)
 })
 afterEach(() => state.dispose())
 
@@ -100,7 +101,7 @@ describe('the console tab', () => {
     host.console(machine.id).start('life-2')
     host.console(machine.id).print('second boot\r\n')
     await page.getByRole('button', { name: 'Start' }).click()
-    expect(host.started).toEqual([machine.id])
+    expect(host.calls).toContain('machines.start')
     machine = host.machines.get(machine.id)!
     await view.change({ machine })
     await expect.poll(() => screen()).toBe('Power down.\n— The machine was started. —\nsecond boot')
@@ -119,7 +120,7 @@ describe('the console tab', () => {
   })
 
   test('several ports, each with its own output', async () => {
-    machine = host.put(aMachine({ id: machine.id }, { serialPorts: 2 }))
+    machine = host.put(fakeMachine('web-1', { id: machine.id, state: 'running' }, { serialPorts: 2 }))
     host.console(machine.id, 0).print('zero')
     host.console(machine.id, 1).print('one')
     await show()

@@ -5,27 +5,27 @@ import type { WindowState } from '../../src-renderer/state/window-state.svelte.t
 import type { MachineView } from '../../src-shared/api/machines.ts'
 import { AppError } from '../../src-shared/errors/app-error.ts'
 import type { MachineConfig } from '../../src-shared/model/machine.ts'
-import { aMachine, TabHost } from './support/tab-host.ts'
-import { show as showPart } from './support/show.ts'
+import { FakeHost } from './support/fake-host.ts'
+import { fakeMachine } from './support/fake-objects.ts'
+import { connected, show as showPart } from './support/show.ts'
 
-let host: TabHost
+let host: FakeHost
 let state: WindowState
 let machine: MachineView
 
-const OFF = { state: 'off', startedAt: null, bootedAt: null, health: null } as const
 const show = (): ReturnType<typeof showPart<{ machine: MachineView }>> => showPart(state, HardwareTab, { machine })
 const device = (name: string | RegExp) => page.getByRole('group', { name: 'Devices' }).getByRole('button', { name })
 const save = () => page.getByRole('button', { name: 'Save' })
 
-async function begin(config: Partial<MachineConfig> = {}, view: Partial<MachineView> = OFF): Promise<void> {
-  machine = host.put(aMachine(view, config))
-  state = await host.window()
+async function begin(config: Partial<MachineConfig> = {}, view: Partial<MachineView> = {}): Promise<void> {
+  machine = host.put(fakeMachine('web-1', view, config))
+  state = await connected(host)
 }
 
 beforeEach(async () => {
   await page.viewport(1280, 800)
   localStorage.clear()
-  host = new TabHost()
+  host = new FakeHost()
 })
 afterEach(() => state.dispose())
 
@@ -72,11 +72,12 @@ describe('the hardware tab', () => {
     await show()
     await device(/Start-up/).click()
     await page.getByRole('textbox', { name: 'Kernel', exact: true }).fill('/gone/vmlinuz')
-    host.updateError = AppError.invalid([{ path: 'boot.kernel', message: 'There is no file /gone/vmlinuz.' }])
+    host.failures.set('machines.update', AppError.invalid([{ path: 'boot.kernel', message: 'There is no file /gone/vmlinuz.' }]).toWire())
     await device(/Memory/).click()
     await save().click()
     await expect.element(page.getByText('There is no file /gone/vmlinuz.')).toBeVisible()
     await expect.element(page.getByRole('textbox', { name: 'Kernel', exact: true })).toHaveValue('/gone/vmlinuz')
+    host.failures.clear()
     await save().click()
     await expect.poll(() => host.updates.length).toBe(1)
   })
@@ -85,7 +86,7 @@ describe('the hardware tab', () => {
     await begin()
     await show()
     await page.getByRole('textbox', { name: 'Memory' }).fill('512')
-    host.updateError = new AppError('no-space', 'Writing machine.json failed: the disk is full.')
+    host.failures.set('machines.update', new AppError('no-space', 'Writing machine.json failed: the disk is full.').toWire())
     await save().click()
     await expect.element(page.getByText('Writing machine.json failed: the disk is full.')).toBeVisible()
     await expect.element(page.getByText('Unsaved changes')).toBeVisible()
@@ -143,7 +144,7 @@ describe('the hardware tab', () => {
   })
 
   test('while it runs the hardware is shown, and why it cannot be changed', async () => {
-    await begin({}, {})
+    await begin({}, { state: 'running' })
     await show()
     await expect.element(page.getByText('The hardware can be changed while the machine is off. Now it is running.')).toBeVisible()
     await expect.element(page.getByRole('textbox', { name: 'Memory' })).toBeDisabled()

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { page, userEvent } from 'vitest/browser'
 import type { MachineView } from '../../src-shared/api/machines.ts'
-import { fakeMachine } from './support/fake-library.ts'
+import { fakeMachine } from './support/fake-objects.ts'
 import { openWindow, type OpenWindow } from './support/open-window.ts'
 
 let window: OpenWindow
@@ -41,8 +41,8 @@ describe('the library', () => {
     window = await openWindow({ machines: [web] })
     await expect.element(row('web')).toBeVisible()
     await expect.poll(() => window.host.sampled.listenerCount).toBe(1)
-    window.host.sample()
-    await expect.element(row('web')).toHaveTextContent('10 %')
+    window.host.sampled.fire(window.host.figures(Date.now()))
+    await expect.element(row('web')).toHaveTextContent('25 %')
     window.host.put({ ...web, state: 'off' })
     await expect.element(row('web')).toHaveTextContent('Off')
     // Nothing runs: nobody listens, and the host need not sample.

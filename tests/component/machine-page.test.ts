@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { page, userEvent } from 'vitest/browser'
 import type { MachineView } from '../../src-shared/api/machines.ts'
-import { fakeMachine, fakeTask } from './support/fake-library.ts'
+import { fakeMachine, fakeTask } from './support/fake-objects.ts'
 import { openWindow, type OpenWindow } from './support/open-window.ts'
 
 let window: OpenWindow

@@ -4,19 +4,20 @@ import MetricsTab from '../../src-renderer/pages/machine/metrics/MetricsTab.svel
 import type { WindowState } from '../../src-renderer/state/window-state.svelte.ts'
 import type { MachineView } from '../../src-shared/api/machines.ts'
 import { MiB } from '../../src-shared/base/units.ts'
-import { aMachine, TabHost } from './support/tab-host.ts'
-import { show } from './support/show.ts'
+import { FakeHost } from './support/fake-host.ts'
+import { fakeMachine } from './support/fake-objects.ts'
+import { connected, show } from './support/show.ts'
 
-let host: TabHost
+let host: FakeHost
 let state: WindowState
 let machine: MachineView
 
 beforeEach(async () => {
   await page.viewport(1280, 800)
   localStorage.clear()
-  host = new TabHost()
-  machine = host.put(aMachine())
-  state = await host.window()
+  host = new FakeHost()
+  machine = host.put(fakeMachine('web-1', { state: 'running' }))
+  state = await connected(host)
 })
 afterEach(() => state.dispose())
 
@@ -45,10 +46,10 @@ describe('the metrics tab', () => {
   test('shows the history and then each sample as it comes', async () => {
     const now = Date.now()
     history(now - 1000)
-    host.latest = host.aSample(now, { cpu: 0.31 })
+    host.latest = host.figures(now, { cpu: 0.31 })
     await show(state, MetricsTab, { machine })
     await expect.element(chart('Processor').getByText('31 %')).toBeVisible()
-    host.sample.fire(host.aSample(now + 1000, { cpu: 0.42, memoryBytes: 512 * MiB, diskReadPerSecond: 3 * MiB }))
+    host.sampled.fire(host.figures(now + 1000, { cpu: 0.42, memoryBytes: 512 * MiB, diskReadPerSecond: 3 * MiB }))
     await expect.element(chart('Processor').getByText('42 %')).toBeVisible()
     await expect.element(chart('Memory').getByText('512 MiB')).toBeVisible()
     await expect.element(chart('Disk').getByText('3 MiB/s')).toBeVisible()
@@ -58,7 +59,7 @@ describe('the metrics tab', () => {
   test('under the pointer every chart tells the figures of that moment', async () => {
     const now = Date.now()
     history(now - 1000)
-    host.latest = host.aSample(now, { cpu: 0.99, diskWrittenPerSecond: 1 * MiB })
+    host.latest = host.figures(now, { cpu: 0.99, diskWrittenPerSecond: 1 * MiB })
     await show(state, MetricsTab, { machine })
     await expect.element(chart('Disk').getByText('1 MiB/s')).toBeVisible()
     await userEvent.hover(chart('Processor').element().querySelector('.u-over')!, { position: { x: 150, y: 40 } })
@@ -77,19 +78,19 @@ describe('the metrics tab', () => {
 
   test('listens only while it is shown', async () => {
     const view = await show(state, MetricsTab, { machine })
-    await expect.poll(() => host.sample.listenerCount).toBe(1)
+    await expect.poll(() => host.sampled.listenerCount).toBe(1)
     await view.close()
-    await expect.poll(() => host.sample.listenerCount).toBe(0)
+    await expect.poll(() => host.sampled.listenerCount).toBe(0)
   })
 
   test('a lost connection leaves a gap until the history fills it', async () => {
     const now = Date.now()
-    host.latest = host.aSample(now)
+    host.latest = host.figures(now)
     await show(state, MetricsTab, { machine })
     await expect.element(chart('Processor').getByText('25 %')).toBeVisible()
     host.cut()
     history(now + 9000)
-    host.latest = host.aSample(now + 10_000, { cpu: 0.66 })
+    host.latest = host.figures(now + 10_000, { cpu: 0.66 })
     await expect.element(chart('Processor').getByText('66 %')).toBeVisible()
   })
 

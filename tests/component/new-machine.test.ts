@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { page, userEvent } from 'vitest/browser'
-import { fakeEntry, fakeMachine } from './support/fake-library.ts'
+import { fakeEntry, fakeMachine } from './support/fake-objects.ts'
 import { openWindow, type OpenWindow } from './support/open-window.ts'
 
 let window: OpenWindow

@@ -5,10 +5,11 @@ import type { WindowState } from '../../src-renderer/state/window-state.svelte.t
 import type { MachineView } from '../../src-shared/api/machines.ts'
 import { AppError } from '../../src-shared/errors/app-error.ts'
 import { MAX_NOTES } from '../../src-shared/model/machine.ts'
-import { aMachine, TabHost } from './support/tab-host.ts'
-import { show as showPart } from './support/show.ts'
+import { FakeHost } from './support/fake-host.ts'
+import { fakeMachine } from './support/fake-objects.ts'
+import { connected, show as showPart } from './support/show.ts'
 
-let host: TabHost
+let host: FakeHost
 let state: WindowState
 let machine: MachineView
 
@@ -18,9 +19,9 @@ const withNotes = (notes: string): MachineView => host.put({ ...machine, config:
 
 beforeEach(async () => {
   await page.viewport(1000, 600)
-  host = new TabHost()
-  machine = host.put(aMachine({}, { notes: 'root, no password' }))
-  state = await host.window()
+  host = new FakeHost()
+  machine = host.put(fakeMachine('web-1', { state: 'running' }, { notes: 'root, no password' }))
+  state = await connected(host)
 })
 afterEach(() => state.dispose())
 
@@ -73,11 +74,12 @@ describe('the notes tab', () => {
   })
 
   test('a save that fails keeps the text and can be tried again', async () => {
-    host.updateError = new AppError('no-space', 'Writing machine.json failed: the disk is full.')
+    host.failures.set('machines.update', new AppError('no-space', 'Writing machine.json failed: the disk is full.').toWire())
     await show()
     await field().fill('precious')
     await expect.element(page.getByText('Writing machine.json failed: the disk is full.')).toBeVisible()
     await expect.element(page.getByText('Not saved')).toBeVisible()
+    host.failures.clear()
     await page.getByRole('button', { name: 'Try again' }).click()
     await expect.poll(() => host.updates).toEqual([{ id: machine.id, patch: { notes: 'precious' } }])
     await expect.element(page.getByText('Writing machine.json failed', { exact: false })).not.toBeInTheDocument()

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { page, userEvent } from 'vitest/browser'
-import { fakeMachine, fakeTask } from './support/fake-library.ts'
+import { fakeMachine, fakeTask } from './support/fake-objects.ts'
 import { openWindow, type OpenWindow } from './support/open-window.ts'
 
 let window: OpenWindow
@@ -87,13 +87,13 @@ describe('a lost connection', () => {
     const web = fakeMachine('web')
     window = await openWindow({ machines: [web] }, '#/doctor')
     await expect.element(heading('Doctor')).toBeVisible()
-    window.setReachable(false)
-    window.cut()
+    window.host.reachable = false
+    window.host.cut()
     await expect.element(page.getByText('Connection to Coppice lost. Trying again…')).toBeVisible()
     await expect.element(heading('Doctor')).toBeVisible()
     window.host.machines.set(web.id, { ...web, state: 'crashed' })
     window.host.machines.set('other', fakeMachine('made by another window', { id: 'other' }))
-    window.setReachable(true)
+    window.host.reachable = true
     await expect.element(page.getByText('Connection to Coppice lost. Trying again…')).not.toBeInTheDocument()
     await expect.element(page.getByRole('treeitem').filter({ hasText: 'web' })).toHaveTextContent('Crashed')
     await expect.element(page.getByRole('treeitem').filter({ hasText: 'made by another window' })).toBeVisible()
@@ -128,7 +128,7 @@ describe('the pages', () => {
     await expect.element(page.getByText('This computer can run machines, slowly.')).toBeVisible()
     await expect.element(page.getByText('Problem', { exact: true })).toBeVisible()
     await expect.element(page.getByText('Free some space.')).toBeVisible()
-    window.host.failures.set('system.doctor', { code: 'internal', message: 'The examination failed unexpectedly.' })
+    window.host.failures.set('system.doctor', { code: 'io', message: 'The examination failed unexpectedly.' })
     await page.getByRole('button', { name: 'Examine again' }).click()
     await expect.element(page.getByRole('alert')).toHaveTextContent('The examination failed unexpectedly.')
     await expect.element(page.getByText('Free some space.')).toBeVisible()

@@ -4,10 +4,10 @@ import { Shells } from '../../src-renderer/pages/terminal/shells.svelte.ts'
 import TerminalPage from '../../src-renderer/pages/terminal/TerminalPage.svelte'
 import type { WindowState } from '../../src-renderer/state/window-state.svelte.ts'
 import { AppError } from '../../src-shared/errors/app-error.ts'
-import { TabHost } from './support/tab-host.ts'
-import { show as showPart } from './support/show.ts'
+import { FakeHost } from './support/fake-host.ts'
+import { connected, show as showPart } from './support/show.ts'
 
-let host: TabHost
+let host: FakeHost
 let state: WindowState
 
 const show = (): ReturnType<typeof showPart<Record<string, never>>> => showPart(state, TerminalPage, {})
@@ -20,13 +20,13 @@ function screen(): string {
 
 beforeEach(async () => {
   await page.viewport(1000, 600)
-  host = new TabHost()
+  host = new FakeHost({ info: { features: { terminal: true } } })
 })
 afterEach(() => state.dispose())
 
 describe('the host terminal', () => {
   test('opens a shell in the page’s size, and types into it', async () => {
-    state = await host.window()
+    state = await connected(host)
     await show()
     await expect.poll(() => host.terminals.length).toBe(1)
     await expect.poll(() => host.terminals[0]!.size.cols).toBeGreaterThan(100)
@@ -40,7 +40,7 @@ describe('the host terminal', () => {
   })
 
   test('several tabs, kept when the page is left', async () => {
-    state = await host.window()
+    state = await connected(host)
     const view = await show()
     await expect.poll(() => host.terminals.length).toBe(1)
     await page.getByRole('button', { name: 'New terminal' }).click()
@@ -57,7 +57,7 @@ describe('the host terminal', () => {
   })
 
   test('the end of a shell is shown, and a new one is offered', async () => {
-    state = await host.window()
+    state = await connected(host)
     await show()
     await expect.poll(() => host.terminals.length).toBe(1)
     host.terminals[0]!.print('bye')
@@ -69,7 +69,7 @@ describe('the host terminal', () => {
   })
 
   test('closing a running shell asks, and ends it', async () => {
-    state = await host.window()
+    state = await connected(host)
     await show()
     await expect.element(page.getByRole('tab', { name: 'bash 1' })).toBeVisible()
     await page.getByRole('button', { name: 'Close bash 1' }).click()
@@ -78,10 +78,11 @@ describe('the host terminal', () => {
   })
 
   test('a shell that could not be opened says why, and can be tried again', async () => {
-    host.terminalError = new AppError('unavailable', 'node-pty could not start /bin/bash.')
-    state = await host.window()
+    host.failures.set('terminals.open', new AppError('unavailable', 'node-pty could not start /bin/bash.').toWire())
+    state = await connected(host)
     await show()
     await expect.element(page.getByText('node-pty could not start /bin/bash.')).toBeVisible()
+    host.failures.clear()
     await page.getByRole('button', { name: 'Try again' }).click()
     await expect.poll(() => host.terminals.length).toBe(1)
   })

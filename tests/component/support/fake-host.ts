@@ -1,150 +1,308 @@
-/** A host of the test's own: the real RPC server and the real services' schemas over an in-memory wire, with state that the test sets. */
-import type { MachineChange, MachineView, machines } from '../../../src-shared/api/machines.ts'
-import type { History, HostSample, MachineSample, MetricsSample, metrics } from '../../../src-shared/api/metrics.ts'
-import { settingsSchema, type Settings, type settings } from '../../../src-shared/api/settings.ts'
-import type { system } from '../../../src-shared/api/system.ts'
-import type { tasks, Task } from '../../../src-shared/api/tasks.ts'
-import type { terminals } from '../../../src-shared/api/terminals.ts'
-import * as api from '../../../src-shared/api/index.ts'
-import { ByteLog } from '../../../src-shared/base/byte-log.ts'
-import { utf8 } from '../../../src-shared/base/bytes.ts'
+/**
+ * A host without machines that run: the real services' types and the real RPC over an in-memory wire, answered from memory. For
+ * tests of the window's parts. Real boots are the guest suite's.
+ */
+import { AppError, type WireError } from '../../../src-shared/errors/app-error.ts'
 import { Emitter } from '../../../src-shared/base/event.ts'
-import { AppError } from '../../../src-shared/errors/app-error.ts'
+import { newId } from '../../../src-shared/base/ids.ts'
+import { GiB, MiB } from '../../../src-shared/base/units.ts'
+import { machines, metrics, settings, system, tasks, terminals } from '../../../src-shared/api/index.ts'
+import type { MachineChange, MachineView } from '../../../src-shared/api/machines.ts'
+import type { History, HostSample, MachineSample, MetricsSample } from '../../../src-shared/api/metrics.ts'
+import { settingsSchema, type Settings } from '../../../src-shared/api/settings.ts'
+import type { DirectoryEntry, DoctorReport, HostInfo } from '../../../src-shared/api/system.ts'
+import type { Task } from '../../../src-shared/api/tasks.ts'
 import { machineConfigSchema, type MachineConfig } from '../../../src-shared/model/machine.ts'
-import type { ByteStream } from '../../../src-shared/rpc/byte-stream.ts'
+import { isActive, isLegal, type MachineState, type PowerAction } from '../../../src-shared/model/machine-state.ts'
 import { RpcServer } from '../../../src-shared/rpc/server.ts'
-import type { Handlers, Service } from '../../../src-shared/rpc/service.ts'
 import { memoryWirePair } from '../../../src-shared/rpc/wires/memory-wire.ts'
 import type { Wire } from '../../../src-shared/rpc/wire.ts'
-import { HostLink } from '../../../src-renderer/client/host-link.ts'
-import { WindowState } from '../../../src-renderer/state/window-state.svelte.ts'
+import { fakeMachine, fakeTask, LIBRARY } from './fake-objects.ts'
+import { FakeConsole, FakeTerminal } from './fake-streams.ts'
 
-const CONSOLE_BYTES = 1 << 20
-
-/** A serial port: what it printed, what was typed into it, and who listens. */
-export class FakeConsole {
-  log = new ByteLog(CONSOLE_BYTES)
-  life = 'life-1'
-  live = true
-  typed = ''
-  opened = 0
-  readers = new Set<ByteStream>()
-
-  open(from: number | null, stream: ByteStream): { start: number; end: number; live: boolean; life: string } {
-    this.opened++
-    const kept = this.log.read(from ?? 0)
-    void stream.write(kept.bytes).catch(() => {})
-    if (this.live) {
-      this.readers.add(stream)
-      stream.onClose(() => this.readers.delete(stream))
-      void this.#listen(stream).catch(() => {})
-    } else stream.end()
-    return { start: kept.offset, end: this.log.end, live: this.live, life: this.life }
-  }
-
-  async #listen(stream: ByteStream): Promise<void> {
-    const decoder = new TextDecoder()
-    for await (const bytes of stream) this.typed += decoder.decode(bytes, { stream: true })
-  }
-
-  print(output: string | Uint8Array): void {
-    const bytes = typeof output === 'string' ? utf8(output) : output
-    this.log.append(bytes)
-    for (const reader of this.readers) void reader.write(bytes).catch(() => {})
-  }
-
-  stop(): void {
-    this.live = false
-    for (const reader of [...this.readers]) reader.end()
-    this.readers.clear()
-  }
-
-  start(life: string): void {
-    this.live = true
-    this.life = life
-    this.log = new ByteLog(CONSOLE_BYTES)
-  }
-}
-
-export class FakeTerminal {
-  typed = ''
-  size: { cols: number; rows: number }
-  closed = false
-  #stream: ByteStream
-
-  constructor(stream: ByteStream, size: { cols: number; rows: number }) {
-    this.#stream = stream
-    this.size = size
-    stream.onClose(() => (this.closed = true))
-    void this.#listen().catch(() => {})
-  }
-
-  async #listen(): Promise<void> {
-    const decoder = new TextDecoder()
-    for await (const bytes of this.#stream) this.typed += decoder.decode(bytes, { stream: true })
-  }
-
-  print(text: string): void {
-    void this.#stream.write(utf8(text)).catch(() => {})
-  }
-
-  exit(): void {
-    this.#stream.end()
-  }
+export interface FakeHostOptions {
+  machines?: MachineView[]
+  tasks?: Task[]
+  info?: Partial<HostInfo>
+  doctor?: DoctorReport
+  settings?: Partial<Settings>
+  /** Entries by folder. */
+  files?: Record<string, DirectoryEntry[]>
 }
 
 export class FakeHost {
   readonly machines = new Map<string, MachineView>()
-  readonly consoles = new Map<string, FakeConsole>()
-  readonly terminals: FakeTerminal[] = []
+  readonly tasks = new Map<string, Task>()
+  /** What was called, in order: "machines.start". */
+  readonly calls: string[] = []
+  /** What was changed in machines, in order. */
   readonly updates: { id: string; patch: Partial<MachineConfig> }[] = []
-  settings: Settings = settingsSchema.parse({})
-  /** What the next `machines.update` fails with. */
-  updateError: AppError | null = null
-  terminalAllowed = true
-  machineHistory: History<MachineSample> | null = null
-  hostHistory: History<HostSample> | null = null
-  /** What `metrics.latest` answers; made when it is asked for where there is none. */
+  /** Shells that were opened, in order. */
+  readonly terminals: FakeTerminal[] = []
+  /** What a call shall fail with, by its name; stays until it is taken out. */
+  readonly failures = new Map<string, WireError>()
+  /** Steps that a creation goes through before it is done; a test may end it by hand. */
+  autoFinishTasks = true
+  settings: Settings
+  machineHistory: History<MachineSample> = noHistory(MACHINE_SERIES)
+  hostHistory: History<HostSample> = noHistory(HOST_SERIES)
+  /** What `metrics.latest` answers; null: figures of now. */
   latest: MetricsSample | null = null
-  started: string[] = []
+  /** Whether one can connect. */
+  reachable = true
 
-  readonly changed = new Emitter<MachineChange>()
-  readonly sample = new Emitter<MetricsSample>()
-  #settingsChanged = new Emitter<Settings>()
+  readonly machineChanged = new Emitter<MachineChange>()
+  readonly taskChanged = new Emitter<Task>()
+  readonly tasksCleared = new Emitter<{ ids: string[] }>()
+  readonly settingsChanged = new Emitter<Settings>()
+  readonly sampled = new Emitter<MetricsSample>()
+  readonly quitting = new Emitter<{ reason: string }>()
+
   #server = new RpcServer((error) => console.error(error))
+  #options: FakeHostOptions
+  #consoles = new Map<string, FakeConsole>()
   #wires: Wire[] = []
+  #trash = new Map<string, MachineView>()
 
-  constructor() {
-    const register = <S extends Service>(service: S, handlers: Partial<Handlers<S>>): void =>
-      this.#server.register(service, handlers as Handlers<S>)
-    register(api.machines, this.#machines())
-    register(api.metrics, this.#metrics())
-    register<typeof settings>(api.settings, {
+  constructor(options: FakeHostOptions = {}) {
+    this.#options = options
+    this.settings = { ...settingsSchema.parse({}), ...options.settings }
+    for (const machine of options.machines ?? []) this.machines.set(machine.id, machine)
+    for (const task of options.tasks ?? []) this.tasks.set(task.id, task)
+    this.#register()
+  }
+
+  /** A new connection, as `Dial` wants it. */
+  connect = (): Promise<Wire> => {
+    if (!this.reachable) return Promise.reject(new Error('unreachable'))
+    const [here, there] = memoryWirePair()
+    this.#server.attach(there, { kind: 'window' })
+    this.#wires.push(here)
+    return Promise.resolve(here)
+  }
+
+  /** The wires break; the window dials again by itself. */
+  cut(): void {
+    for (const wire of this.#wires.splice(0)) wire.close()
+  }
+
+  console(id: string, port = 0): FakeConsole {
+    const key = `${id} ${port}`
+    let found = this.#consoles.get(key)
+    if (!found) this.#consoles.set(key, (found = new FakeConsole()))
+    return found
+  }
+
+  put(machine: MachineView): MachineView {
+    this.machines.set(machine.id, machine)
+    this.machineChanged.fire({ kind: 'put', machine })
+    return machine
+  }
+
+  putTask(task: Task): void {
+    this.tasks.set(task.id, task)
+    this.taskChanged.fire(task)
+  }
+
+  /** One second's figures: every machine that runs, and the host. */
+  figures(at: number, change: Partial<MachineSample> = {}): MetricsSample {
+    const one: MachineSample = {
+      cpu: 0.25,
+      instructionsPerSecond: 12_300_000,
+      halted: 0.7,
+      memoryBytes: 300 * MiB,
+      diskReadPerSecond: 0,
+      diskWrittenPerSecond: 0,
+      netReceivedPerSecond: 0,
+      netSentPerSecond: 0,
+      ...change,
+    }
+    const running = [...this.machines.values()].filter(({ state }) => state === 'running' || state === 'paused')
+    return {
+      at,
+      host: { cpu: 0.4, hostCpu: 0.3, memoryTotalBytes: 16 * GiB, memoryFreeBytes: 9 * GiB, hostMemoryBytes: 400 * MiB },
+      machines: Object.fromEntries(running.map(({ id }) => [id, one])),
+    }
+  }
+
+  #machine(id: string): MachineView {
+    const machine = this.machines.get(id)
+    if (!machine) throw new AppError('not-found', 'There is no such machine in the library.')
+    return machine
+  }
+
+  /** Records the call and fails it where a test asked for it. */
+  #called(name: string): void {
+    this.calls.push(name)
+    const failure = this.failures.get(name)
+    if (failure) throw AppError.fromWire(failure)
+  }
+
+  #power(action: PowerAction, to: MachineState): (input: { id: string }) => MachineView {
+    return ({ id }) => {
+      this.#called(`machines.${action}`)
+      const machine = this.#machine(id)
+      if (!isLegal(action, machine.state)) throw new AppError('wrong-state', `“${machine.name}” is ${machine.state}.`)
+      const at = new Date().toISOString()
+      return this.put({
+        ...machine,
+        state: to,
+        health: to === 'running' ? 'working' : null,
+        lastError: null,
+        startedAt: isActive(to) ? (machine.startedAt ?? at) : null,
+        bootedAt: isActive(to) ? (machine.bootedAt ?? at) : null,
+        suspendedAt: null,
+      })
+    }
+  }
+
+  #startTask(task: Task, finish: () => { id?: string }): { task: string } {
+    this.putTask(task)
+    if (this.autoFinishTasks)
+      setTimeout(() => {
+        const now = this.tasks.get(task.id)
+        if (now?.state !== 'running') return
+        const result = finish()
+        this.putTask({ ...now, state: 'done', result, endedAt: new Date().toISOString() })
+      })
+    return { task: task.id }
+  }
+
+  #register(): void {
+    this.#server.register(machines, {
+      list: () => (this.#called('machines.list'), [...this.machines.values()]),
+      get: ({ id }) => this.#machine(id),
+      changed: this.machineChanged.event,
+      suggestName: ({ wish }) => {
+        const taken = new Set([...this.machines.values()].map((machine) => machine.name))
+        let name = wish
+        for (let n = 2; taken.has(name); n++) name = `${wish} ${n}`
+        return { name }
+      },
+      create: (input) => {
+        this.#called('machines.create')
+        const task = fakeTask({ title: `Creating “${input.name}”`, step: 'Assembling the initial RAM disk' })
+        return this.#startTask(task, () => {
+          const machine = this.put(fakeMachine(input.name, {}, { memoryMiB: input.memoryMiB ?? 256, serialPorts: input.serialPorts }))
+          return { id: machine.id }
+        })
+      },
+      duplicate: ({ id, name }) => {
+        this.#called('machines.duplicate')
+        const { config } = this.#machine(id)
+        const task = fakeTask({ kind: 'duplicate-machine', title: `Duplicating “${name}”`, machine: id })
+        return this.#startTask(task, () => ({ id: this.put(fakeMachine(name, {}, { ...config, id: newId(), name })).id }))
+      },
+      update: ({ id, patch }) => {
+        this.#called('machines.update')
+        this.updates.push({ id, patch: patch as Partial<MachineConfig> })
+        const machine = this.#machine(id)
+        const config = machineConfigSchema.parse({ ...machine.config!, ...patch })
+        return this.put({ ...machine, config, name: config.name })
+      },
+      trash: ({ id }) => {
+        this.#called('machines.trash')
+        const machine = this.#machine(id)
+        this.#trash.set(machine.bundle, machine)
+        this.machines.delete(id)
+        this.machineChanged.fire({ kind: 'removed', id })
+        return { trashedTo: machine.bundle }
+      },
+      restore: ({ trashedTo }) => (this.#called('machines.restore'), this.put(this.#trash.get(trashedTo)!)),
+      open: ({ bundle }) => {
+        this.#called('machines.open')
+        const name = bundle
+          .split('/')
+          .at(-1)!
+          .replace(/\.coppice$/, '')
+        return this.put(fakeMachine(name, { bundle, inLibrary: false }))
+      },
+      forget: ({ id }) => {
+        this.#called('machines.forget')
+        this.machines.delete(id)
+        this.machineChanged.fire({ kind: 'removed', id })
+      },
+      start: this.#power('start', 'running'),
+      pause: this.#power('pause', 'paused'),
+      resume: this.#power('resume', 'running'),
+      powerButton: this.#power('powerButton', 'off'),
+      powerOff: this.#power('powerOff', 'off'),
+      reset: this.#power('reset', 'running'),
+      suspend: ({ id }) => {
+        this.#called('machines.suspend')
+        const machine = this.#machine(id)
+        const task = fakeTask({ kind: 'suspend-machine', title: `Suspending “${machine.name}”`, machine: id, cancellable: false })
+        this.put({ ...machine, state: 'suspending', task: task.id })
+        return this.#startTask(task, () => {
+          this.put({ ...machine, state: 'suspended', startedAt: null, bootedAt: null, suspendedAt: new Date().toISOString() })
+          return {}
+        })
+      },
+      discardSuspend: this.#power('discardSuspend', 'off'),
+      waitBooted: ({ id }) => this.#machine(id),
+      console: ({ id, port, from }, stream) => this.console(id, port).open(from, stream),
+      type: () => this.#called('machines.type'),
+    })
+    this.#server.register(metrics, {
+      sample: this.sampled.event,
+      latest: () => this.latest ?? this.figures(Date.now()),
+      machineHistory: () => this.machineHistory,
+      hostHistory: () => this.hostHistory,
+    })
+    this.#server.register(settings, {
       get: () => this.settings,
-      set: (patch) => this.#set(patch),
-      changed: this.#settingsChanged.event,
+      set: (patch) => {
+        this.#called('settings.set')
+        this.settings = { ...this.settings, ...patch } as Settings
+        this.settingsChanged.fire(this.settings)
+        return this.settings
+      },
+      changed: this.settingsChanged.event,
     })
-    register<typeof tasks>(api.tasks, {
-      list: () => [],
-      changed: new Emitter<Task>().event,
-      cleared: new Emitter<{ ids: string[] }>().event,
+    this.#server.register(tasks, {
+      list: () => [...this.tasks.values()],
+      changed: this.taskChanged.event,
+      cancel: ({ id }) => {
+        this.#called('tasks.cancel')
+        const task = this.tasks.get(id)
+        if (task) this.putTask({ ...task, state: 'cancelled', endedAt: new Date().toISOString() })
+      },
+      wait: ({ id }) =>
+        new Promise((resolve) => {
+          const now = this.tasks.get(id)
+          if (now && now.state !== 'running') return resolve(now)
+          const waiting = this.taskChanged.event((task) => {
+            if (task.id !== id || task.state === 'running') return
+            waiting.dispose()
+            resolve(task)
+          })
+        }),
+      clear: () => {
+        const ids = [...this.tasks.values()].filter((task) => task.state !== 'running').map((task) => task.id)
+        for (const id of ids) this.tasks.delete(id)
+        this.tasksCleared.fire({ ids })
+      },
+      cleared: this.tasksCleared.event,
     })
-    register<typeof system>(api.system, {
-      quitting: new Emitter<{ reason: string }>().event,
-      info: () => ({
-        version: '0.1.0',
-        platform: 'linux',
-        arch: 'x64',
-        shell: 'served',
-        library: '/library',
-        home: '/home/user',
-        features: { terminal: this.terminalAllowed },
-        versions: {},
-      }),
+    this.#server.register(system, {
+      info: () => this.#info(),
+      doctor: () => {
+        this.#called('system.doctor')
+        return this.#options.doctor ?? { at: new Date().toISOString(), summary: 'This computer can run machines.', checks: [] }
+      },
+      listFolder: ({ path }) => {
+        const entries = this.#options.files?.[path]
+        if (!entries) throw new AppError('not-found', `Reading the folder (${path}) failed: the file or folder does not exist.`)
+        const parent = path === '/' ? null : path.slice(0, path.lastIndexOf('/')) || '/'
+        return { path, parent, entries, truncated: false }
+      },
+      quit: () => this.#called('system.quit'),
+      quitting: this.quitting.event,
     })
-    register<typeof terminals>(api.terminals, {
+    this.#server.register(terminals, {
       open: ({ cols, rows }, stream) => {
-        if (!this.terminalAllowed) throw new AppError('denied', 'This Coppice was started without host terminals.')
+        this.#called('terminals.open')
+        if (!this.#info().features.terminal) throw new AppError('denied', 'This Coppice was started without host terminals.')
         this.terminals.push(new FakeTerminal(stream, { cols, rows }))
         return { terminal: String(this.terminals.length - 1), shell: '/bin/bash' }
       },
@@ -154,102 +312,18 @@ export class FakeHost {
     })
   }
 
-  #machines(): Partial<Handlers<typeof machines>> {
+  #info(): HostInfo {
     return {
-      list: () => [...this.machines.values()],
-      get: ({ id }) => this.#get(id),
-      changed: this.changed.event,
-      console: ({ id, port, from }, stream) => this.console(id, port).open(from, stream),
-      start: ({ id }) => {
-        this.started.push(id)
-        return this.put({ ...this.#get(id), state: 'running', startedAt: new Date().toISOString() })
-      },
-      update: ({ id, patch }) => {
-        const error = this.updateError
-        this.updateError = null
-        if (error) throw error
-        this.updates.push({ id, patch: patch as Partial<MachineConfig> })
-        const machine = this.#get(id)
-        return this.put({ ...machine, config: machineConfigSchema.parse({ ...machine.config, ...patch }) })
-      },
+      version: '0.1.0',
+      platform: 'linux',
+      arch: 'x64',
+      shell: 'served',
+      library: LIBRARY,
+      home: '/home/ada',
+      features: { terminal: false },
+      versions: { node: '24.21.0', v86: '0.5.462' },
+      ...this.#options.info,
     }
-  }
-
-  #metrics(): Partial<Handlers<typeof metrics>> {
-    return {
-      sample: this.sample.event,
-      latest: () => this.latest ?? this.aSample(Date.now()),
-      machineHistory: () => this.machineHistory ?? emptyHistory(MACHINE_SERIES),
-      hostHistory: () => this.hostHistory ?? emptyHistory(HOST_SERIES),
-    }
-  }
-
-  #get(id: string): MachineView {
-    const machine = this.machines.get(id)
-    if (!machine) throw new AppError('not-found', 'There is no such machine.')
-    return machine
-  }
-
-  #set(patch: Partial<Settings>): Settings {
-    this.settings = { ...this.settings, ...patch }
-    this.#settingsChanged.fire(this.settings)
-    return this.settings
-  }
-
-  put(machine: MachineView): MachineView {
-    this.machines.set(machine.id, machine)
-    this.changed.fire({ kind: 'put', machine })
-    return machine
-  }
-
-  console(id: string, port = 0): FakeConsole {
-    const key = `${id} ${port}`
-    let found = this.consoles.get(key)
-    if (!found) this.consoles.set(key, (found = new FakeConsole()))
-    return found
-  }
-
-  /** A window's state, connected to this host. */
-  async window(): Promise<WindowState> {
-    const link = new HostLink(() => {
-      const [here, there] = memoryWirePair()
-      this.#server.attach(there, { kind: 'test' })
-      this.#wires.push(here)
-      return Promise.resolve(here)
-    })
-    const window = new WindowState(link)
-    window.start()
-    for (let tries = 0; !(window.library.loaded && window.info) && tries < 200; tries++)
-      await new Promise((resolve) => setTimeout(resolve, 5))
-    return window
-  }
-
-  /** One second's figures, the same for every machine. */
-  aSample(at: number, change: Partial<MachineSample> = {}): MetricsSample {
-    const one: MachineSample = {
-      cpu: 0.1,
-      instructionsPerSecond: 1e7,
-      halted: 0.9,
-      memoryBytes: 128 * 1024 ** 2,
-      diskReadPerSecond: 0,
-      diskWrittenPerSecond: 0,
-      netReceivedPerSecond: 0,
-      netSentPerSecond: 0,
-      ...change,
-    }
-    const host: HostSample = {
-      cpu: 0.2,
-      hostCpu: 0.1,
-      memoryTotalBytes: 16 * 1024 ** 3,
-      memoryFreeBytes: 8 * 1024 ** 3,
-      hostMemoryBytes: 200 * 1024 ** 2,
-    }
-    return { at, host, machines: Object.fromEntries([...this.machines.keys()].map((id) => [id, one])) }
-  }
-
-  /** The wires break; the window dials again by itself. */
-  cut(): void {
-    for (const wire of this.#wires.splice(0)) wire.close()
   }
 }
 
@@ -271,41 +345,6 @@ const HOST_SERIES = [
   'hostMemoryBytes',
 ] as const satisfies readonly (keyof HostSample)[]
 
-function emptyHistory<K extends string>(names: readonly K[]): { at: number[]; series: Record<K, number[]> } {
+function noHistory<K extends string>(names: readonly K[]): { at: number[]; series: Record<K, number[]> } {
   return { at: [], series: Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<K, number[]> }
-}
-
-/** A machine as the host shows it. */
-export function aMachine(change: Partial<MachineView> = {}, config: Partial<MachineConfig> = {}): MachineView {
-  const id = change.id ?? crypto.randomUUID()
-  const name = change.name ?? 'web-1'
-  return {
-    id,
-    name,
-    bundle: `/library/${name}.coppice`,
-    inLibrary: true,
-    state: 'running',
-    health: 'idle',
-    healthDetail: null,
-    engine: 'embedded',
-    why: 'It is the only engine here.',
-    config: machineConfigSchema.parse({
-      schema: 1,
-      id,
-      created: '2026-01-01T00:00:00Z',
-      guest: 'coppice-linux',
-      name,
-      memoryMiB: 256,
-      boot: { kind: 'kernel', kernel: '/boot/vmlinuz', initrd: '/boot/initrd', cmdline: 'console=ttyS0 quiet' },
-      nics: [{ id: 'nic0', mac: '52:54:00:12:34:56' }],
-      ...config,
-    }),
-    problem: null,
-    lastError: null,
-    startedAt: '2026-01-01T00:00:00Z',
-    bootedAt: '2026-01-01T00:00:10Z',
-    suspendedAt: null,
-    task: null,
-    ...change,
-  }
 }

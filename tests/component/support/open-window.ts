@@ -1,4 +1,4 @@
-/** The whole window over a fake library. */
+/** The whole window over a fake host. */
 import '../../../src-renderer/ui/tokens.css'
 import '../../../src-renderer/ui/base.css'
 import { render } from 'vitest-browser-svelte'
@@ -8,41 +8,26 @@ import { HostLink } from '../../../src-renderer/client/host-link.ts'
 import { WindowState } from '../../../src-renderer/state/window-state.svelte.ts'
 import { asking } from '../../../src-renderer/ui/ask.svelte.ts'
 import { toasts } from '../../../src-renderer/ui/toasts.svelte.ts'
-import { FakeLibrary, type FakeLibraryOptions } from './fake-library.ts'
-import type { Wire } from '../../../src-shared/rpc/wire.ts'
+import { FakeHost, type FakeHostOptions } from './fake-host.ts'
 
 export interface OpenWindow {
-  host: FakeLibrary
+  host: FakeHost
   win: WindowState
-  /** The wires break; whether the next dial succeeds is the caller's. */
-  cut: () => void
-  setReachable: (reachable: boolean) => void
   close: () => Promise<void>
 }
 
 /** @param hash where the window begins: "#/doctor" */
-export async function openWindow(options: FakeLibraryOptions = {}, hash = '#/'): Promise<OpenWindow> {
+export async function openWindow(options: FakeHostOptions = {}, hash = '#/'): Promise<OpenWindow> {
   await page.viewport(1280, 800)
   localStorage.clear()
   location.hash = hash
-  const host = new FakeLibrary(options)
-  const wires: Wire[] = []
-  let reachable = true
-  const win = new WindowState(
-    new HostLink(() => {
-      if (!reachable) return Promise.reject(new Error('unreachable'))
-      const wire = host.connect()
-      wires.push(wire)
-      return Promise.resolve(wire)
-    }),
-  )
+  const host = new FakeHost(options)
+  const win = new WindowState(new HostLink(host.connect))
   const view = await render(App, { props: { win } })
   win.start()
   return {
     host,
     win,
-    cut: () => wires.splice(0).forEach((wire) => wire.close()),
-    setReachable: (now) => (reachable = now),
     close: async () => {
       await view.unmount()
       asking.answer(false)

@@ -1,0 +1,75 @@
+/** What a host answers with: machines, tasks and files, with whatever is given put over them. */
+import { newId } from '../../../src-shared/base/ids.ts'
+import type { MachineView } from '../../../src-shared/api/machines.ts'
+import type { DirectoryEntry } from '../../../src-shared/api/system.ts'
+import type { Task } from '../../../src-shared/api/tasks.ts'
+import { MACHINE_SCHEMA, type MachineConfig } from '../../../src-shared/model/machine.ts'
+import { isActive, type MachineState } from '../../../src-shared/model/machine-state.ts'
+
+export const LIBRARY = '/home/ada/Coppice'
+const MINUTE = 60_000
+
+/** A readable machine that is off, with whatever is given put over it. */
+export function fakeMachine(name: string, over: Partial<MachineView> = {}, config: Partial<MachineConfig> = {}): MachineView {
+  const id = over.id ?? newId()
+  const state: MachineState = over.state ?? 'off'
+  return {
+    id,
+    name,
+    bundle: `${LIBRARY}/${name}.coppice`,
+    inLibrary: true,
+    state,
+    health: state === 'running' ? 'working' : null,
+    healthDetail: null,
+    engine: 'embedded',
+    why: 'The embedded engine runs everywhere; no other engine was found on this computer.',
+    config: {
+      schema: MACHINE_SCHEMA,
+      id,
+      created: new Date(Date.now() - 24 * 60 * MINUTE).toISOString(),
+      guest: 'coppice-linux',
+      name,
+      engine: 'auto',
+      arch: 'i386',
+      memoryMiB: 256,
+      boot: { kind: 'kernel', kernel: 'boot/vmlinuz', initrd: 'boot/initrd', cmdline: 'console=ttyS0 quiet' },
+      drives: [],
+      nics: [{ id: 'nic0', model: 'virtio', mac: '52:54:00:12:34:56' }],
+      serialPorts: 1,
+      folder: [],
+      tags: [],
+      notes: '',
+      ...config,
+    },
+    problem: null,
+    lastError: null,
+    startedAt: isActive(state) ? new Date(Date.now() - 12 * MINUTE).toISOString() : null,
+    bootedAt: state === 'running' || state === 'paused' ? new Date(Date.now() - 12 * MINUTE + 3400).toISOString() : null,
+    suspendedAt: state === 'suspended' ? new Date(Date.now() - 90 * MINUTE).toISOString() : null,
+    task: null,
+    ...over,
+  }
+}
+
+export function fakeTask(over: Partial<Task> = {}): Task {
+  return {
+    id: newId(),
+    kind: 'create-machine',
+    title: 'Creating “Coppice Linux”',
+    machine: null,
+    state: 'running',
+    step: '',
+    progress: null,
+    cancellable: true,
+    startedAt: new Date().toISOString(),
+    endedAt: null,
+    error: null,
+    result: null,
+    ...over,
+  }
+}
+
+/** A file or folder of the fake computer. */
+export function fakeEntry(path: string, over: Partial<DirectoryEntry> = {}): DirectoryEntry {
+  return { name: path.split('/').at(-1)!, path, kind: 'file', bytes: 0, modified: new Date().toISOString(), ...over }
+}
