@@ -9,6 +9,7 @@ import { DisposableStore } from '../../src-shared/base/disposable.ts'
 import { Emitter, type Event } from '../../src-shared/base/event.ts'
 import { asAppError } from '../../src-shared/errors/app-error.ts'
 import { RpcServer } from '../../src-shared/rpc/server.ts'
+import type { HostOptions } from './host-options.ts'
 import { Library } from './library/library.ts'
 import { createLog } from './log/log.ts'
 import { describeEngine } from './machines/describe-engine.ts'
@@ -23,21 +24,6 @@ import { SystemService } from './system/system-service.ts'
 import { TaskService } from './tasks/task-service.ts'
 import { loadPty, TerminalService } from './terminals/terminal-service.ts'
 import { SharedThread } from './threads/shared-thread.ts'
-
-export interface HostOptions {
-  /** The library folder; made when missing. */
-  library: string
-  /** For what can be fetched or built again. */
-  cacheFolder: string
-  /** Holds firmware/ and guest/. */
-  resources: string
-  shell: HostInfo['shell']
-  /** Whether host terminals may be opened. */
-  allowTerminal: boolean
-  version: string
-  /** Null: no log file. */
-  logFolder: string | null
-}
 
 export interface CoppiceHost {
   readonly server: RpcServer

@@ -1,7 +1,7 @@
 /** Options for a host in a test: its own library, the machine's cache (so that appliances are built once), the checkout's resources. */
 import { homedir } from 'node:os'
 import path from 'node:path'
-import type { HostOptions } from '../../src-main/host/host.ts'
+import type { HostOptions } from '../../src-main/host/host-options.ts'
 
 export function testCacheFolder(): string {
   return process.env['COPPICE_CACHE'] ?? path.join(process.env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache'), 'coppice')

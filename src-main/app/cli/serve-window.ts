@@ -1,67 +1,29 @@
 /** `coppice serve`: the host in this process, or the one that runs for the library already, shown over HTTP until somebody ends it. */
-import { asAppError, AppError } from '../../../src-shared/errors/app-error.ts'
-import { Emitter, type Event } from '../../../src-shared/base/event.ts'
+import { asAppError } from '../../../src-shared/errors/app-error.ts'
+import { Emitter, nextValue, type Event } from '../../../src-shared/base/event.ts'
 import { whoRuns } from '../end-machines.ts'
-import { connectLocal } from '../local/connect.ts'
-import { startOwnHost, type OwnHost } from '../own-host.ts'
-import { rendererFolder } from '../paths.ts'
-import { serve } from '../serve/serve.ts'
+import type { OwnHost } from '../own-host.ts'
+import { serveLibrary, type ServeLibraryOptions } from '../serve/serve-library.ts'
 import { buildWindow } from './build-window.ts'
 import type { Cli } from './cli.ts'
-import { servicesOf } from './services.ts'
 
-export interface ServeWindowOptions {
-  port: number
-  listen: string
-  allowTerminal: boolean
-}
-
-/** @throws AppError `unavailable` for a port that cannot be had */
-export async function serveWindow(cli: Cli, options: ServeWindowOptions): Promise<void> {
+/** @throws AppError `unavailable` for a port that cannot be had, `disconnected` where a host that runs elsewhere is gone without a word */
+export async function serveWindow(cli: Cli, options: ServeLibraryOptions): Promise<void> {
   await buildWindow()
-  let own: OwnHost
+  const served = await serveLibrary(cli.library, options)
   try {
-    own = await startOwnHost({ library: cli.library, shell: 'served', allowTerminal: options.allowTerminal })
-  } catch (error) {
-    if (!(error instanceof AppError && error.code === 'already-exists')) throw error
-    await serveFromRunning(cli, options)
-    return
-  }
-  try {
-    const { port, listen } = options
-    const served = await serve(own.host, { port, listen, rendererFolder })
-    announce(cli, served)
-    await untilEnded(cli, own)
-    await served.close()
+    if (served.warning !== null) cli.output.note(served.warning)
+    cli.output.record({ url: served.url, port: served.port }, () => `Coppice is at ${served.url}`)
+    if (served.own) await untilEnded(cli, served.own)
+    else await Promise.race([served.gone, interrupted(cli)])
   } finally {
-    await own.close()
+    await served.close()
   }
 }
 
-/** The library's host runs elsewhere and serves for as long as we stay. */
-async function serveFromRunning(cli: Cli, options: ServeWindowOptions): Promise<void> {
-  const client = cli.store.add(await connectLocal(cli.library))
-  const { app, system } = servicesOf(client)
-  const { features } = await system.info({})
-  if (options.allowTerminal && !features.terminal)
-    throw new AppError(
-      'wrong-state',
-      'The Coppice that runs for this library was started without terminals. End it with “coppice quit”, then try again.',
-    )
-  const { opening, stream } = await app.serve({ port: options.port, listen: options.listen })
-  announce(cli, opening)
+function interrupted(cli: Cli): Promise<void> {
   const interruption = cli.interruption()
-  await new Promise<void>((resolve, reject) => {
-    interruption.addEventListener('abort', () => resolve())
-    system.quitting(() => resolve())
-    stream.onClose(() => reject(new AppError('disconnected', 'Coppice’s host has ended, and the window with it.')))
-  })
-  stream.close()
-}
-
-function announce(cli: Cli, served: { url: string; port: number; warning: string | null }): void {
-  if (served.warning !== null) cli.output.note(served.warning)
-  cli.output.record({ url: served.url, port: served.port }, () => `Coppice is at ${served.url}`)
+  return new Promise((resolve) => interruption.addEventListener('abort', () => resolve(), { once: true }))
 }
 
 /**
@@ -98,10 +60,5 @@ async function endBySignals(cli: Cli, host: OwnHost['host'], signal: Event<void>
 }
 
 function once<T>(event: Event<T>): Promise<T> {
-  return new Promise((resolve) => {
-    const listening = event((value) => {
-      listening.dispose()
-      resolve(value)
-    })
-  })
+  return nextValue(event, () => true)
 }

@@ -1,30 +1,8 @@
 /** The window without Electron: a Chromium that is installed, without its own buttons and with a profile of its own. */
 import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
-import path from 'node:path'
 
 type Environment = Readonly<Record<string, string | undefined>>
-
-const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'microsoft-edge', 'microsoft-edge-stable']
-
-/** Where Chromium, Chrome and Edge are, best first; none of them needs to exist. COPPICE_CHROMIUM names another. */
-export function browserCandidates(env: Environment, platform: NodeJS.Platform): string[] {
-  const given = env['COPPICE_CHROMIUM']
-  if (given) return [given]
-  if (platform === 'darwin')
-    return ['Google Chrome', 'Chromium', 'Microsoft Edge'].map((name) => `/Applications/${name}.app/Contents/MacOS/${name}`)
-  if (platform === 'win32')
-    return [env['PROGRAMFILES'], env['PROGRAMFILES(X86)'], env['LOCALAPPDATA']].flatMap((folder) =>
-      folder ? [`${folder}\\Google\\Chrome\\Application\\chrome.exe`, `${folder}\\Microsoft\\Edge\\Application\\msedge.exe`] : [],
-    )
-  const folders = (env['PATH'] ?? '').split(':').filter((folder) => folder !== '')
-  return NAMES.flatMap((name) => folders.map((folder) => path.posix.join(folder, name)))
-}
-
-export function findBrowser(env: Environment = process.env, platform: NodeJS.Platform = process.platform): string | null {
-  return browserCandidates(env, platform).find((candidate) => existsSync(candidate)) ?? null
-}
 
 /** A reason why no window can open here, as a sentence; null: one can. Windows and macOS always have a screen. */
 export function displayProblem(env: Environment, platform: NodeJS.Platform): string | null {

@@ -3,26 +3,15 @@
  * installed browser, or else the printed address.
  */
 import path from 'node:path'
-import { app } from '../../../src-shared/api/app.ts'
-import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import { asAppError } from '../../../src-shared/errors/app-error.ts'
+import { findBrowser } from '../../host/system/find-program.ts'
 import { endMachines, readSettings, whoRuns } from '../end-machines.ts'
-import { connectLocal } from '../local/connect.ts'
 import { libraryId, realLibraryPath } from '../local/runtime-folder.ts'
-import { startOwnHost, type OwnHost } from '../own-host.ts'
-import { cacheFolder, defaultLibrary, rendererFolder } from '../paths.ts'
-import { serve } from '../serve/serve.ts'
-import { displayProblem, findBrowser, showInBrowser } from './browser-window.ts'
+import type { OwnHost } from '../own-host.ts'
+import { cacheFolder, defaultLibrary } from '../paths.ts'
+import { serveLibrary, type ServedLibrary } from '../serve/serve-library.ts'
+import { displayProblem, showInBrowser } from './browser-window.ts'
 import { parseLaunchOptions, type LaunchOptions } from './options.ts'
-
-/** What the window is shown of: a host of ours, or one that runs elsewhere (`own` is null). */
-interface Shown {
-  url: string
-  own: OwnHost | null
-  /** Resolves when the host is gone. */
-  gone: Promise<void>
-  /** Stops serving; a host of ours ends. */
-  close(): Promise<void>
-}
 
 const say = (sentence: string): void => void process.stderr.write(`${sentence}\n`)
 
@@ -41,7 +30,14 @@ async function main(options: LaunchOptions): Promise<void> {
   const library = options.library ?? defaultLibrary()
   const noWindow = options.serve ? null : (displayProblem(process.env, process.platform) ?? browserProblem())
   const inWindow = !options.serve && noWindow === null
-  const shown = await show(library, options, inWindow)
+  const shown = await serveLibrary(library, {
+    port: options.port,
+    listen: '127.0.0.1',
+    allowTerminal: options.allowTerminal,
+    // In a window the address stands among the browser's arguments, which every user of this computer can read.
+    once: inWindow,
+    token: process.env['COPPICE_TOKEN'] || undefined,
+  })
   const stop = AbortSignal.any([asked.signal, abortWith(shown.gone)])
   try {
     if (noWindow) say(noWindow)
@@ -67,7 +63,7 @@ async function untilAborted(stop: AbortSignal): Promise<void> {
   if (!stop.aborted) await new Promise((resolve) => stop.addEventListener('abort', resolve, { once: true }))
 }
 
-async function showWindow(library: string, shown: Shown, stop: AbortSignal): Promise<void> {
+async function showWindow(library: string, shown: ServedLibrary, stop: AbortSignal): Promise<void> {
   const profile = path.join(cacheFolder(), 'browser', libraryId(await realLibraryPath(library)))
   const opened = await showInBrowser(findBrowser()!, shown.url, profile, stop)
   if (!opened) {
@@ -99,48 +95,9 @@ async function endOrStay(own: OwnHost, how: 'suspend' | 'shutdown' | null): Prom
   return left.length === 0 ? 'ended' : 'stays'
 }
 
-/** @param once the address will stand among the browser's arguments, which every user of this computer can read */
-async function show(library: string, options: LaunchOptions, once: boolean): Promise<Shown> {
-  try {
-    return await showOwn(library, options, once)
-  } catch (error) {
-    if (!(error instanceof AppError && error.code === 'already-exists')) throw error
-  }
-  const client = await connectLocal(library)
-  const { opening, stream } = await client.service(app).serve({ port: options.port, once })
-  return {
-    url: opening.url,
-    own: null,
-    gone: new Promise((resolve) => client.onClose(resolve)),
-    close: async () => {
-      stream.close()
-      client.dispose()
-    },
-  }
-}
-
-async function showOwn(library: string, options: LaunchOptions, once: boolean): Promise<Shown> {
-  const own = await startOwnHost({ library, shell: 'served', allowTerminal: options.allowTerminal })
-  try {
-    const token = process.env['COPPICE_TOKEN']
-    const served = await serve(own.host, { port: options.port, listen: '127.0.0.1', rendererFolder, once, ...(token ? { token } : {}) })
-    return {
-      url: served.url,
-      own,
-      gone: new Promise((resolve) => own.host.onQuit(() => resolve())),
-      close: async () => {
-        await served.close()
-        await own.close()
-      },
-    }
-  } catch (error) {
-    await own.close()
-    throw error
-  }
-}
-
 function abortWith(promise: Promise<void>): AbortSignal {
   const controller = new AbortController()
-  void promise.then(() => controller.abort())
+  const abort = (): void => controller.abort()
+  promise.then(abort, abort)
   return controller.signal
 }

@@ -4,9 +4,8 @@ import { DisposableStore, type Disposable } from '../../../src-shared/base/dispo
 import { Emitter, type Event } from '../../../src-shared/base/event.ts'
 import { asAppError } from '../../../src-shared/errors/app-error.ts'
 import { isActive } from '../../../src-shared/model/machine-state.ts'
-import { RpcClient } from '../../../src-shared/rpc/client.ts'
 import type { RpcServer } from '../../../src-shared/rpc/server.ts'
-import { memoryWirePair } from '../../../src-shared/rpc/wires/memory-wire.ts'
+import { inProcessClient } from '../in-process-client.ts'
 import { startOwnHost, type OwnHost } from '../own-host.ts'
 import type { Claim } from './claim.ts'
 import type { HeadlessReport } from './headless-report.ts'
@@ -80,9 +79,7 @@ export class IdleWatch implements Disposable {
   constructor(host: Watched, claim: Pick<Claim, 'clients' | 'onClientsChanged'>, limit: number) {
     this.#limit = limit
     this.#clients = () => claim.clients
-    const [near, far] = memoryWirePair()
-    this.#store.add(host.server.attach(far, { kind: 'cli' }))
-    const client = this.#store.add(new RpcClient(near))
+    const client = this.#store.add(inProcessClient(host.server))
     const set = (key: string, active: boolean): void => {
       if (active) this.#active.add(key)
       else this.#active.delete(key)

@@ -2,21 +2,15 @@
 import { open, readFile, readdir, statfs, unlink, access } from 'node:fs/promises'
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os'
 import { join } from 'node:path'
-import type { DoctorCheck, HostInfo } from '../../../src-shared/api/system.ts'
+import type { DoctorCheck } from '../../../src-shared/api/system.ts'
 import { formatBytes, GiB, MiB } from '../../../src-shared/base/units.ts'
 import { asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { EngineCapabilities } from '../../../src-shared/threads/engine-thread.ts'
+import type { HostOptions } from '../host-options.ts'
 import { findBrowser, findProgram } from './find-program.ts'
 
 /** Where Doctor looks. */
-export interface DoctorSubject {
-  library: string
-  cacheFolder: string
-  /** Holds firmware/. */
-  resources: string
-  shell: HostInfo['shell']
-  allowTerminal: boolean
-  version: string
+export interface DoctorSubject extends Omit<HostOptions, 'logFolder'> {
   /** Starts the engine's thread and asks it what it is. */
   describeEngine(): Promise<EngineCapabilities>
   /** Loads what host terminals need; rejects with the reason. */

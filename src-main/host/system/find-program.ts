@@ -1,6 +1,6 @@
 /** Finding programs that are installed on this computer. Pure but for the look whether a file is there. */
 import { existsSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { delimiter, join, posix } from 'node:path'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -12,17 +12,24 @@ export function findProgram(name: string, env: Environment = process.env): strin
 
 const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'microsoft-edge', 'microsoft-edge-stable']
 
-/** Chromium, Chrome or Edge, which can show the window without a browser's own buttons. COPPICE_CHROMIUM names another. */
+/**
+ * Where Chromium, Chrome and Edge would be, which can show the window without a browser's own buttons; best first, none of them needs to exist.
+ * COPPICE_CHROMIUM names another.
+ */
+export function browserCandidates(env: Environment, platform: NodeJS.Platform): string[] {
+  const given = env['COPPICE_CHROMIUM']
+  if (given) return [given]
+  if (platform === 'darwin')
+    return ['Google Chrome', 'Chromium', 'Microsoft Edge'].map((name) => `/Applications/${name}.app/Contents/MacOS/${name}`)
+  if (platform === 'win32')
+    return [env['PROGRAMFILES'], env['PROGRAMFILES(X86)'], env['LOCALAPPDATA']].flatMap((folder) =>
+      folder ? [`${folder}\\Google\\Chrome\\Application\\chrome.exe`, `${folder}\\Microsoft\\Edge\\Application\\msedge.exe`] : [],
+    )
+  const folders = (env['PATH'] ?? '').split(':').filter((folder) => folder !== '')
+  return BROWSERS.flatMap((name) => folders.map((folder) => posix.join(folder, name)))
+}
+
+/** The installed one, or the one that COPPICE_CHROMIUM names; null where that is nowhere. */
 export function findBrowser(env: Environment = process.env, platform: NodeJS.Platform = process.platform): string | null {
-  if (env['COPPICE_CHROMIUM']) return env['COPPICE_CHROMIUM']
-  if (platform === 'darwin') {
-    const names = ['Google Chrome', 'Chromium', 'Microsoft Edge']
-    return names.map((name) => `/Applications/${name}.app/Contents/MacOS/${name}`).find((path) => existsSync(path)) ?? null
-  }
-  if (platform === 'win32') {
-    const roots = [env['PROGRAMFILES'], env['PROGRAMFILES(X86)'], env['LOCALAPPDATA']].filter((root) => root !== undefined)
-    const ends = ['Google\\Chrome\\Application\\chrome.exe', 'Microsoft\\Edge\\Application\\msedge.exe']
-    return roots.flatMap((root) => ends.map((end) => `${root}\\${end}`)).find((path) => existsSync(path)) ?? null
-  }
-  return BROWSERS.map((name) => findProgram(name, env)).find((path) => path !== null) ?? null
+  return browserCandidates(env, platform).find((candidate) => existsSync(candidate)) ?? null
 }

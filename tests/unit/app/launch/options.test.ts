@@ -1,6 +1,6 @@
 import path from 'node:path'
 import { expect, test } from 'vitest'
-import { browserArguments, browserCandidates, displayProblem } from '../../../../src-main/app/launch/browser-window.ts'
+import { browserArguments, displayProblem } from '../../../../src-main/app/launch/browser-window.ts'
 import { parseLaunchOptions } from '../../../../src-main/app/launch/options.ts'
 
 test('nothing asked: a window on the usual library', () => {
@@ -28,20 +28,6 @@ test.each([
     expect.objectContaining({ code: 'invalid-input', message: expect.stringContaining(sentence) }),
   )
   expect(() => parseLaunchOptions(args)).toThrow('Usage: npm start')
-})
-
-test('browsers are looked for where each system has them', () => {
-  expect(browserCandidates({ PATH: '/usr/bin:/opt/bin' }, 'linux').slice(0, 3)).toEqual([
-    '/usr/bin/chromium',
-    '/opt/bin/chromium',
-    '/usr/bin/chromium-browser',
-  ])
-  expect(browserCandidates({}, 'linux')).toEqual([])
-  expect(browserCandidates({}, 'darwin')[0]).toBe('/Applications/Google Chrome.app/Contents/MacOS/Google Chrome')
-  expect(browserCandidates({ PROGRAMFILES: 'C:\\Program Files' }, 'win32')).toContain(
-    'C:\\Program Files\\Microsoft\\Edge\\Application\\msedge.exe',
-  )
-  expect(browserCandidates({ COPPICE_CHROMIUM: '/my/browser', PATH: '/usr/bin' }, 'linux')).toEqual(['/my/browser'])
 })
 
 test('the browser has a profile of its own, and its sandbox unless root starts it', () => {
