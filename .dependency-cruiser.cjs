@@ -7,7 +7,9 @@ const only = (name, comment, from, allowed) => ({
   to: { path: '^src-', pathNot: allowed },
 })
 
-const PARTS = ['archive', 'engines', 'storage', 'network', 'appliance']
+const PARTS = ['process', 'archive', 'engines', 'storage', 'network', 'appliance']
+/** What a part may import beside src-shared and itself. */
+const BASES = { appliance: 'appliance|archive', storage: 'storage|process' }
 
 module.exports = {
   forbidden: [
@@ -32,14 +34,14 @@ module.exports = {
         `${part}-stands-apart`,
         'engines, storage, network and appliance import src-shared, never each other or the host',
         `^src-main/${part}/`,
-        part === 'appliance' ? '^src-(shared|main/(appliance|archive))/' : `^src-(shared|main/${part})/`,
+        `^src-(shared|main/(${BASES[part] ?? part}))/`,
       ),
     ),
     only(
       'host-knows-contracts',
-      'the host imports src-shared and where threads are',
+      'the host imports src-shared, where threads are and who runs',
       '^src-main/host/',
-      '^src-(shared|main/host)/|^src-main/threads/thread-url\\.ts$',
+      '^src-(shared|main/(host|process))/|^src-main/threads/thread-url\\.ts$',
     ),
     only(
       'threads-are-entries',

@@ -1,25 +1,23 @@
 /**
  * Who runs a bundle: a file in it that names a process. Two hosts never run one machine, even where both see the same folder. Theory of operation:
- * the file is created exclusively (O_EXCL), so one creator wins. It is stale when its process is gone: another start of the computer (boot
- * id), no such process, or a process that started at another time (the number was used again). A stale file is first renamed away, which
+ * the file is created exclusively (O_EXCL), so one creator wins. It is stale when its process is gone: no such process, or one that started at
+ * another time (the number was used again, in this start of the computer or a later one). A stale file is first renamed away, which
  * one of several comers can do, and what was renamed is checked to be what was judged. A lock of another computer (a shared folder) cannot be
  * judged from here and is respected.
  */
-import { readFileSync } from 'node:fs'
 import { open, readFile, rename, stat, unlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { newId } from '../../../src-shared/base/ids.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import { isSameProcess, ownStart, UNKNOWN } from '../../process/process-start.ts'
 
 /** ms after which a lock file without readable content is taken for one whose writer died. */
 const WRITING_TIME = 5000
 
 interface LockOwner {
   pid: number
-  /** When the process started, as the system counts it; null where the system does not say. */
-  started: string | null
-  /** Which start of the computer; null where the system does not say. */
-  boot: string | null
+  /** Which run of the process id: see process-start.ts. */
+  start: string
   host: string
   /** Tells one locking from another. */
   token: string
@@ -36,7 +34,7 @@ export interface BundleLock {
  * @throws AppError `busy` where a living process, or another computer, has it
  */
 export async function lockBundle(path: string, what: string): Promise<BundleLock> {
-  const me: LockOwner = { pid: process.pid, started: processStart(process.pid), boot: bootId(), host: hostname(), token: newId() }
+  const me: LockOwner = { pid: process.pid, start: await ownStart(), host: hostname(), token: newId() }
   const text = JSON.stringify(me)
   for (let attempt = 0; attempt < 5; attempt++) {
     if (await create(path, text)) return { release: (where) => release(where, me.token) }
@@ -90,8 +88,7 @@ async function isStale(path: string, owner: LockOwner | null): Promise<boolean> 
     return stats === null || Date.now() - stats.mtimeMs > WRITING_TIME
   }
   if (owner.host !== hostname()) return false
-  if (owner.boot !== null && bootId() !== null && owner.boot !== bootId()) return true
-  return !isAlive(owner.pid) || (owner.started !== null && processStart(owner.pid) !== owner.started)
+  return !(await isSameProcess(owner.pid, owner.start))
 }
 
 function heldBy(owner: LockOwner | null, path: string, what: string): AppError {
@@ -105,35 +102,8 @@ function parseOwner(text: string): LockOwner | null {
   try {
     const value = JSON.parse(text) as Partial<LockOwner> | null
     if (!value || !Number.isSafeInteger(value.pid) || (value.pid ?? 0) <= 0 || typeof value.host !== 'string') return null
-    const word = (field: unknown): string | null => (typeof field === 'string' ? field : null)
-    return { pid: value.pid!, host: value.host, started: word(value.started), boot: word(value.boot), token: word(value.token) ?? '' }
-  } catch {
-    return null
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
-}
-
-/** Field 22 of /proc/<pid>/stat (proc(5)): clock ticks after the system's start. The command name before it may contain anything. */
-function processStart(pid: number): string | null {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? null
-  } catch {
-    return null
-  }
-}
-
-function bootId(): string | null {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
+    const word = (field: unknown, otherwise: string): string => (typeof field === 'string' ? field : otherwise)
+    return { pid: value.pid!, host: value.host, start: word(value.start, UNKNOWN), token: word(value.token, '') }
   } catch {
     return null
   }

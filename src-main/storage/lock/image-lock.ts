@@ -14,7 +14,7 @@ import { basename, dirname, join } from 'node:path'
 import { postMessageToThread, threadId } from 'node:worker_threads'
 import { z } from 'zod'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
-import { processStart } from './process-start.ts'
+import { isSameProcess, ownStart } from '../../process/process-start.ts'
 
 /** ms; a lock file that cannot be read may still be being written by its owner. */
 const YOUNG = 10_000
@@ -89,12 +89,8 @@ async function lockAgainstOthers(path: string, identity: string, access: 'read' 
   throw busy(path, 'by another program')
 }
 
-let startOfThisProcess: Promise<string | null> | null = null
-
 async function myself(image: string): Promise<Owner> {
-  startOfThisProcess ??= processStart(process.pid)
-  const start = (await startOfThisProcess) ?? 'unknown'
-  return { host: hostname(), pid: process.pid, start, thread: threadId, image, token: crypto.randomUUID() }
+  return { host: hostname(), pid: process.pid, start: await ownStart(), thread: threadId, image, token: crypto.randomUUID() }
 }
 
 async function create(file: string, owner: Owner): Promise<boolean> {
@@ -129,8 +125,7 @@ async function liveOwner(file: string, identity: string): Promise<string | null>
   }
   if (owner.image !== identity) return null
   if (owner.host !== hostname()) return `on the computer “${owner.host}”; if it is not, delete “${file}”`
-  const start = await processStart(owner.pid)
-  if (start === null || (start !== 'unknown' && owner.start !== 'unknown' && start !== owner.start)) return null
+  if (!(await isSameProcess(owner.pid, owner.start))) return null
   if (owner.pid === process.pid && !(await threadLives(owner.thread))) return null
   return owner.pid === process.pid ? 'by another machine' : `by process ${owner.pid}`
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { lockFileOf } from '../../../src-main/storage/lock/image-lock.ts'
-import { processStart } from '../../../src-main/storage/lock/process-start.ts'
+import { processStart } from '../../../src-main/process/process-start.ts'
 import { openImage } from '../../../src-main/storage/open-image.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 

@@ -5,6 +5,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { lockBundle } from '../../../../src-main/host/library/bundle-lock.ts'
+import { ownStart } from '../../../../src-main/process/process-start.ts'
 import { tempFolder } from '../../../support/temp-folder.ts'
 
 const path = async (): Promise<string> => join(await tempFolder(), 'lock')
@@ -32,7 +33,7 @@ describe('the lock of a bundle', () => {
     const at = await path()
     const other = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'])
     onTestFinished(() => void other.kill())
-    await writeFile(at, JSON.stringify({ pid: other.pid, started: null, boot: null, host: hostname(), token: 'x' }))
+    await writeFile(at, JSON.stringify({ pid: other.pid, start: 'unknown', host: hostname(), token: 'x' }))
     await expect(lockBundle(at, '“a”')).rejects.toMatchObject({ code: 'busy' })
     other.kill()
     await once(other, 'exit')
@@ -45,12 +46,9 @@ describe('the lock of a bundle', () => {
   test.runIf(process.platform === 'linux')(
     'of a number that another process has now is stale; so is one of before the last boot',
     async () => {
-      for (const [started, boot] of [
-        ['1', null],
-        [null, 'an earlier boot'],
-      ]) {
+      for (const start of ['an earlier boot:1', `${(await ownStart()).split(':')[0]}:1`]) {
         const at = await path()
-        await writeFile(at, JSON.stringify({ pid: process.pid, started, boot, host: hostname(), token: 'x' }))
+        await writeFile(at, JSON.stringify({ pid: process.pid, start, host: hostname(), token: 'x' }))
         await (await lockBundle(at, '“a”')).release(at)
       }
     },
@@ -58,7 +56,7 @@ describe('the lock of a bundle', () => {
 
   test('of another computer is respected, with what to do', async () => {
     const at = await path()
-    await writeFile(at, JSON.stringify({ pid: 1, started: null, boot: null, host: 'elsewhere', token: 'x' }))
+    await writeFile(at, JSON.stringify({ pid: 1, start: 'unknown', host: 'elsewhere', token: 'x' }))
     await expect(lockBundle(at, '“a”')).rejects.toMatchObject({
       code: 'busy',
       message: expect.stringContaining(`delete the file “${at}”`) as string,

@@ -1,13 +1,16 @@
-/** Which run of a process id is meant: ids are used again, the time of a start is not. */
+/** Which run of a process id is meant, for locks that outlive their owners: ids are used again, the time of a start is not. */
 import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
+/** Where the system does not say when a process started. */
+export const UNKNOWN = 'unknown'
+
 /**
  * A text that is the same as long as the process lives and differs for a later process of the same id; null where there is no such process, and
- * 'unknown' where the system does not say (then it counts as alive).
+ * UNKNOWN where the system does not say (then it counts as alive).
  */
 export async function processStart(pid: number): Promise<string | null> {
   if (!isAlive(pid)) return null
@@ -19,17 +22,17 @@ export async function processStart(pid: number): Promise<string | null> {
         const script = `(Get-Process -Id ${pid}).StartTime.ToFileTimeUtc()`
         return (
           (await run('powershell.exe', ['-NoProfile', '-NonInteractive', '-Command', script], { windowsHide: true })).stdout.trim() ||
-          'unknown'
+          UNKNOWN
         )
       }
       default:
         return (
           (await run('ps', ['-o', 'lstart=', '-p', String(pid)], { env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' } })).stdout.trim() ||
-          'unknown'
+          UNKNOWN
         )
     }
   } catch {
-    return isAlive(pid) ? 'unknown' : null
+    return isAlive(pid) ? UNKNOWN : null
   }
 }
 
@@ -49,4 +52,17 @@ async function linuxStart(pid: number): Promise<string> {
   // The command (field 2) may contain spaces and brackets: count from the last bracket.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return `${boot.trim()}:${fields[19]}`
+}
+
+let ofThisProcess: Promise<string> | null = null
+
+/** As processStart, of the process that asks; looked up once. */
+export function ownStart(): Promise<string> {
+  return (ofThisProcess ??= processStart(process.pid).then((start) => start ?? UNKNOWN))
+}
+
+/** Whether a process that noted `start` for itself lives still. What the system cannot say counts as alive. */
+export async function isSameProcess(pid: number, start: string): Promise<boolean> {
+  const now = await processStart(pid)
+  return now !== null && (now === start || now === UNKNOWN || start === UNKNOWN)
 }
