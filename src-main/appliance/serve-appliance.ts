@@ -1,13 +1,9 @@
 /** The appliance service, as its thread serves it. */
-import { fileURLToPath } from 'node:url'
 import { Emitter } from '../../src-shared/base/event.ts'
 import type { RpcServer } from '../../src-shared/rpc/server.ts'
 import { applianceThread, type ApplianceProgress } from '../../src-shared/threads/appliance-thread.ts'
 import { coppiceLinux } from './coppice-linux.ts'
 import { obtainFirmware } from './firmware.ts'
-
-/** Two levels up both from here and from where the built threads are (out/main). */
-const DEFAULT_RESOURCES = fileURLToPath(new URL('../../resources', import.meta.url))
 
 export function serveAppliance(server: RpcServer): void {
   const progress = new Emitter<ApplianceProgress>()
@@ -23,7 +19,7 @@ export function serveAppliance(server: RpcServer): void {
   }
   server.register(applianceThread, {
     // One after the other for the same result, so that two callers at once do not build it twice.
-    coppiceLinux: ({ job, arch, cacheFolder, resources = DEFAULT_RESOURCES }, { signal }) =>
+    coppiceLinux: ({ job, arch, cacheFolder, resources }, { signal }) =>
       turns.run(`${arch}:${cacheFolder}`, signal, () => coppiceLinux({ arch, cacheFolder, resources, onProgress: reporter(job), signal })),
     firmware: ({ job, cacheFolder }, { signal }) =>
       turns.run(`firmware:${cacheFolder}`, signal, () => obtainFirmware({ cacheFolder, onProgress: reporter(job), signal })),

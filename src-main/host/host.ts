@@ -69,6 +69,7 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
   const machines = new MachineService({
     ...{ library, tasks, storage, appliance, firmware, log },
     cacheFolder: options.cacheFolder,
+    resources: options.resources,
     defaultMemoryMiB: () => settings.current.defaultMemoryMiB,
     ...(doubles.embedded ? { engineEntry: doubles.embedded } : {}),
   })

@@ -35,8 +35,8 @@ export const applianceThread = defineService('appliance', {
       job: z.string(),
       arch: z.enum(['i386', 'x86_64']),
       cacheFolder,
-      /** The resources folder, which holds the guest's own files; by default the one of the checkout or build that the thread is part of. */
-      resources: z.string().min(1).optional(),
+      /** The resources folder, which holds the guest's own files. */
+      resources: z.string().min(1),
     }),
   ).returns<Appliance>(),
   /** The BIOS files from the cache, or fetched from the seabios package. */

@@ -13,6 +13,7 @@ import { BOOT_COMPLETE_MARK } from '../../src-shared/model/boot-mark.ts'
 import { RpcClient } from '../../src-shared/rpc/client.ts'
 import { nodePort, portWire } from '../../src-shared/rpc/wires/message-port-wire.ts'
 import { applianceThread, type Appliance, type ApplianceProgress } from '../../src-shared/threads/appliance-thread.ts'
+import { resourcesFolder } from '../../src-main/app/paths.ts'
 import { threadUrl } from '../../src-main/threads/thread-url.ts'
 
 const minutes = 60_000
@@ -20,6 +21,7 @@ const hasApt = !spawnSync('apt-get', ['--version'], { stdio: 'ignore' }).error
 
 describe.skipIf(!hasApt)('the appliance thread (skipped where apt-get is not there)', () => {
   const given = process.env['COPPICE_CACHE']
+  const resources = resourcesFolder()
   let cacheFolder = ''
   let worker: Worker
   let client: RpcClient
@@ -49,7 +51,7 @@ describe.skipIf(!hasApt)('the appliance thread (skipped where apt-get is not the
       const subscription = service().progress((progress) => told.push(progress))
       let appliance: Appliance
       try {
-        appliance = await service().coppiceLinux({ job: 'a', arch: 'i386', cacheFolder })
+        appliance = await service().coppiceLinux({ job: 'a', arch: 'i386', cacheFolder, resources })
       } catch (error) {
         if ((error as { code?: string }).code === 'unavailable') return context.skip(`no packages here: ${(error as Error).message}`)
         throw error
@@ -74,7 +76,7 @@ describe.skipIf(!hasApt)('the appliance thread (skipped where apt-get is not the
       expect(initrd).toContain(BOOT_COMPLETE_MARK.slice(1, -1))
 
       told.length = 0
-      expect(await service().coppiceLinux({ job: 'b', arch: 'i386', cacheFolder })).toEqual(appliance)
+      expect(await service().coppiceLinux({ job: 'b', arch: 'i386', cacheFolder, resources })).toEqual(appliance)
       expect(told).toEqual([])
     },
     5 * minutes,
@@ -90,14 +92,14 @@ describe.skipIf(!hasApt)('the appliance thread (skipped where apt-get is not the
       await truncate(initrd, 1000)
 
       const controller = new AbortController()
-      const cancelled = service().coppiceLinux({ job: 'c', arch: 'i386', cacheFolder }, { signal: controller.signal })
+      const cancelled = service().coppiceLinux({ job: 'c', arch: 'i386', cacheFolder, resources }, { signal: controller.signal })
       const subscription = service().progress(({ job }) => job === 'c' && controller.abort())
       await expect(cancelled).rejects.toMatchObject({ code: 'cancelled' })
       subscription.dispose()
 
       const steps = new Set<string>()
       const watching = service().progress(({ step }) => steps.add(step))
-      const again = await service().coppiceLinux({ job: 'd', arch: 'i386', cacheFolder })
+      const again = await service().coppiceLinux({ job: 'd', arch: 'i386', cacheFolder, resources })
       watching.dispose()
       expect(again.hash).toBe(hash)
       expect(await hashOf(initrd)).toBe(before)

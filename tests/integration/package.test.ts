@@ -17,6 +17,8 @@ import { nodePort, portWire } from '../../src-shared/rpc/wires/message-port-wire
 import { applianceThread } from '../../src-shared/threads/appliance-thread.ts'
 import { engineThread } from '../../src-shared/threads/engine-thread.ts'
 import { storageThread } from '../../src-shared/threads/storage-thread.ts'
+import { writeDurably } from '../../src-main/appliance/files.ts'
+import { readOverlay, recipeKey } from '../../src-main/appliance/recipe.ts'
 import { ensureBuilt, ROOT } from '../support/built.ts'
 
 const run = promisify(execFile)
@@ -121,6 +123,31 @@ describe('the packed host', () => {
       expect(JSON.parse(listed.stdout)).toEqual([])
       const doctor = await run(command, ['doctor', '--json', '--library', library], { env })
       expect(JSON.parse(doctor.stdout)).toMatchObject({ checks: expect.any(Array) })
+    } finally {
+      await run(command, ['quit', '--library', library], { env })
+    }
+  })
+
+  test('makes Coppice Linux with the files of its own that were packed', async () => {
+    // An appliance of the checkout's recipe is in the cache: only who finds the same files uses it, and nothing is fetched.
+    const appliance = path.join(folder, 'cache/appliances/packed')
+    await mkdir(appliance, { recursive: true })
+    const arch = 'i386'
+    const manifest = {
+      ...{ format: 1, arch, kernelVersion: '6.1', cmdline: 'console=ttyS0', packages: [], builtAt: '2026-11-21T00:00:00.000Z' },
+      recipe: recipeKey(arch, await readOverlay(path.join(ROOT, 'resources'))),
+      kernel: await writeDurably(appliance, 'vmlinuz', 'kernel'),
+      initrd: await writeDurably(appliance, 'initrd.img', 'initrd'),
+    }
+    await writeDurably(appliance, 'manifest.json', JSON.stringify(manifest))
+    try {
+      const offline = { ...env, PATH: '/nowhere' }
+      const node = path.join(application, 'coppice-workstation')
+      const created = await run(node, [inside('out/main/cli.js'), 'create', 'a', '--sample', '--json', '--library', library], {
+        env: { ...offline, ELECTRON_RUN_AS_NODE: '1' },
+      })
+      const { bundle } = JSON.parse(created.stdout) as { bundle: string }
+      expect(await readFile(path.join(bundle, 'boot/kernel'), 'utf8')).toBe('kernel')
     } finally {
       await run(command, ['quit', '--library', library], { env })
     }

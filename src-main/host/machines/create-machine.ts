@@ -33,6 +33,8 @@ export interface MakerParts {
   storage: SharedThread
   appliance: SharedThread
   cacheFolder: string
+  /** Holds guest/, our own files of Coppice Linux. */
+  resources: string
   /** MiB for machines that ask for none. */
   defaultMemoryMiB: () => number
 }
@@ -154,7 +156,8 @@ async function placeSample(folder: string, name: string, parts: MakerParts, cont
       context.progress(now.done, now.total, 'steps')
     })
     try {
-      return await service.coppiceLinux({ job, arch: 'i386', cacheFolder: parts.cacheFolder }, { signal: context.signal })
+      const { cacheFolder, resources } = parts
+      return await service.coppiceLinux({ job, arch: 'i386', cacheFolder, resources }, { signal: context.signal })
     } finally {
       progress.dispose()
     }

@@ -1,6 +1,6 @@
 /** Coppice Linux and the firmware, made by the product's own thread and cached like the product's. */
 import { Worker } from 'node:worker_threads'
-import { cacheFolder } from '../../../src-main/app/paths.ts'
+import { cacheFolder, resourcesFolder } from '../../../src-main/app/paths.ts'
 import { threadUrl } from '../../../src-main/threads/thread-url.ts'
 import { RpcClient } from '../../../src-shared/rpc/client.ts'
 import { nodePort, portWire } from '../../../src-shared/rpc/wires/message-port-wire.ts'
@@ -18,7 +18,8 @@ export async function guestFiles(): Promise<GuestFiles> {
   try {
     const service = rpc.service(applianceThread)
     const request = { job: 'test', cacheFolder: cacheFolder() }
-    return { linux: await service.coppiceLinux({ ...request, arch: 'i386' }), firmware: await service.firmware(request) }
+    const linux = await service.coppiceLinux({ ...request, arch: 'i386', resources: resourcesFolder() })
+    return { linux, firmware: await service.firmware(request) }
   } finally {
     rpc.dispose()
     await worker.terminate()

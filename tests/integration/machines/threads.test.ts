@@ -44,7 +44,9 @@ test('a thread ended on purpose has not died; what it was asked fails', async ()
   const thread = new HostThread('appliance', { log: memoryLog(), ...(DOUBLES.appliance ? { entry: DOUBLES.appliance } : {}) })
   let died = false
   thread.onDeath(() => (died = true))
-  const asked = thread.rpc.service(applianceThread).coppiceLinux({ job: 'x', arch: 'i386', cacheFolder: await tempFolder() })
+  const asked = thread.rpc
+    .service(applianceThread)
+    .coppiceLinux({ job: 'x', arch: 'i386', cacheFolder: await tempFolder(), resources: '/' })
   const failed = expect(asked).rejects.toMatchObject({ code: 'disconnected' })
   await thread.terminate()
   await failed
