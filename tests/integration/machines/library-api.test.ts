@@ -1,6 +1,6 @@
 /** Making, changing, duplicating, trashing and opening machines through the API, on a real file system. */
 import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { tempFolder } from '../../support/temp-folder.ts'
@@ -243,6 +243,25 @@ describe('a duplicate', () => {
     expect((await bytes(copy.bundle)).equals(await bytes(original.bundle))).toBe(true)
     await Promise.all([host.machines.start({ id }), host.machines.start({ id: copy.id })])
     expect((await host.machines.get({ id })).task).toBeNull()
+  })
+
+  test('has nothing of what a crash left in the original: no lock, no temporary file', async () => {
+    const host = await testHost()
+    const id = await host.make('a', '', { newDiskBytes: 1024 * 1024 })
+    const { bundle } = await host.machines.get({ id })
+    const gone = { host: hostname(), pid: 2 ** 22 + 1, start: 'x', thread: 0, image: '0:0', token: 'x' }
+    await put(join(bundle, 'disks/.disk0.img.coppice-lock'), JSON.stringify(gone))
+    await put(join(bundle, 'disks/.disk0.img.1234.coppice-tmp'), 'half')
+    await put(join(bundle, '.machine.json.1234.coppice-tmp'), '{')
+    await put(join(bundle, 'lock'), JSON.stringify(gone))
+    await put(join(bundle, 'suspend.new/memory'), 'half')
+    await put(join(bundle, 'logs/serial0.log'), 'of the original')
+    const task = await host.done(host.machines.duplicate({ id, name: 'b' }))
+    const copy = await host.machines.get({ id: task.result!.id! })
+    expect((await readdir(copy.bundle, { recursive: true })).sort()).toEqual([
+      ...['boot', 'boot/kernel', 'disks', 'disks/disk0.img', 'machine.json'],
+    ])
+    expect(await host.machines.start({ id: copy.id })).toMatchObject({ state: 'running' })
   })
 
   test('is made of a machine that nobody starts meanwhile', async () => {
