@@ -2,9 +2,8 @@
 import { toDisposable, type Disposable } from '../base/disposable.ts'
 import { Emitter, type Event } from '../base/event.ts'
 import { AppError } from '../errors/app-error.ts'
-import { WireByteStream } from './byte-stream.ts'
 import type { CallOptions, Client, Member, Service } from './service.ts'
-import { streamTransport } from './stream-transport.ts'
+import { Streams } from './streams.ts'
 import type { Wire } from './wire.ts'
 
 interface Pending {
@@ -17,7 +16,7 @@ export class RpcClient implements Disposable {
   #nextId = 1
   #pending = new Map<number, Pending>()
   #subscriptions = new Map<number, { listener: (value: unknown) => void; self: Disposable }>()
-  #streams = new Map<number, WireByteStream>()
+  #streams: Streams
   #closed = false
   #onClose = new Emitter<void>()
   #listening: Disposable[]
@@ -26,6 +25,7 @@ export class RpcClient implements Disposable {
 
   constructor(wire: Wire) {
     this.#wire = wire
+    this.#streams = new Streams(wire)
     this.#listening = [
       wire.onMessage((message) => {
         switch (message.t) {
@@ -40,16 +40,10 @@ export class RpcClient implements Disposable {
             this.#subscriptions.get(message.id)?.listener(message.value)
             break
           case 'data':
-            this.#streams.get(message.id)?.receiveData(message.data)
-            break
           case 'credit':
-            this.#streams.get(message.id)?.receiveCredit(message.bytes)
-            break
           case 'end':
-            this.#streams.get(message.id)?.receiveEnd()
-            break
           case 'close':
-            this.#streams.get(message.id)?.receiveClose(message.error && AppError.fromWire(message.error))
+            this.#streams.receive(message)
             break
           default: // messages to a server are not for us
         }
@@ -131,9 +125,7 @@ export class RpcClient implements Disposable {
 
   async #open(service: string, method: string, input: unknown, options?: CallOptions): Promise<unknown> {
     const { id, result } = this.#request('open', service, method, input, options)
-    const stream = new WireByteStream(streamTransport(this.#wire, id))
-    this.#streams.set(id, stream)
-    stream.onClose(() => this.#streams.delete(id))
+    const stream = this.#streams.open(id)
     try {
       return { opening: await result, stream }
     } catch (error) {
@@ -155,7 +147,7 @@ export class RpcClient implements Disposable {
     for (const pending of [...this.#pending.values()]) pending.reject(disconnected())
     this.#pending.clear()
     for (const { self } of [...this.#subscriptions.values()]) self.dispose()
-    for (const stream of [...this.#streams.values()]) stream.receiveClose(disconnected())
+    this.#streams.closeAll(disconnected)
     this.#onClose.fire()
     this.#onClose.dispose()
   }

@@ -3,9 +3,9 @@ import { DisposableStore, type Disposable } from '../base/disposable.ts'
 import type { Event } from '../base/event.ts'
 import { AppError, asAppError } from '../errors/app-error.ts'
 import { fieldErrors } from '../errors/field-errors.ts'
-import { WireByteStream, type ByteStream } from './byte-stream.ts'
+import type { ByteStream } from './byte-stream.ts'
 import type { CallContext, Handlers, Member, Peer, Service } from './service.ts'
-import { streamTransport } from './stream-transport.ts'
+import { Streams } from './streams.ts'
 import type { Wire, WireMessage } from './wire.ts'
 import type { z } from 'zod'
 
@@ -53,12 +53,13 @@ class Connection implements Disposable {
   #onFault: (error: AppError, where: string) => void
   #running = new Map<number, AbortController>()
   #subscriptions = new Map<number, Disposable>()
-  #streams = new Map<number, WireByteStream>()
+  #streams: Streams
   #store = new DisposableStore()
   #closed = false
 
   constructor(wire: Wire, peer: Peer, lookUp: LookUp, onFault: (error: AppError, where: string) => void) {
     this.#wire = wire
+    this.#streams = new Streams(wire)
     this.#peer = peer
     this.#lookUp = lookUp
     this.#onFault = onFault
@@ -71,7 +72,7 @@ class Connection implements Disposable {
     this.#closed = true
     for (const controller of this.#running.values()) controller.abort(AppError.cancelled())
     for (const subscription of this.#subscriptions.values()) subscription.dispose()
-    for (const stream of [...this.#streams.values()]) stream.receiveClose(new AppError('disconnected', 'The connection was closed.'))
+    this.#streams.closeAll(() => new AppError('disconnected', 'The connection was closed.'))
     this.#store.dispose()
     this.#wire.close()
   }
@@ -93,16 +94,10 @@ class Connection implements Disposable {
         this.#subscriptions.delete(message.id)
         break
       case 'data':
-        this.#streams.get(message.id)?.receiveData(message.data)
-        break
       case 'credit':
-        this.#streams.get(message.id)?.receiveCredit(message.bytes)
-        break
       case 'end':
-        this.#streams.get(message.id)?.receiveEnd()
-        break
       case 'close':
-        this.#streams.get(message.id)?.receiveClose(message.error && AppError.fromWire(message.error))
+        this.#streams.receive(message)
         break
       default: // messages to a client are not for us
     }
@@ -133,10 +128,7 @@ class Connection implements Disposable {
   async #open(message: Extract<WireMessage, { t: 'open' }>, context: CallContext): Promise<unknown> {
     const { member, handler } = this.#lookUp(message.service, message.method, 'stream')
     const input = parseInput((member as { input: z.ZodType }).input, message.input)
-    const { id } = message
-    const stream = new WireByteStream(streamTransport(this.#wire, id))
-    this.#streams.set(id, stream)
-    stream.onClose(() => this.#streams.delete(id))
+    const stream = this.#streams.open(message.id)
     const onAbort = (): void => stream.close(AppError.cancelled())
     context.signal.addEventListener('abort', onAbort, { once: true })
     try {

@@ -1,6 +1,6 @@
-import { Emitter } from '../../base/event.ts'
 import { isWireMessage } from '../check-message.ts'
-import type { TransferItem, Wire, WireMessage } from '../wire.ts'
+import type { TransferItem, Wire } from '../wire.ts'
+import { WireEnd } from './wire-end.ts'
 
 /** What browsers' MessagePort, Node's MessagePort, Worker and parentPort, and Electron's MessagePortMain have in common once adapted. */
 export interface PortLike {
@@ -13,30 +13,19 @@ export interface PortLike {
 
 /** A wire over a port. What is no message is ignored: others may talk on the same port (a Worker's, the page's). */
 export function portWire(port: PortLike): Wire {
-  const messages = new Emitter<WireMessage>()
-  const closes = new Emitter<void>()
-  let open = true
-  const closed = (): void => {
-    if (!open) return
-    open = false
-    closes.fire()
-    messages.dispose()
-    closes.dispose()
-  }
+  const end = new WireEnd()
   port.listen((data) => {
-    if (open && isWireMessage(data)) messages.fire(data)
+    if (end.open && isWireMessage(data)) end.receive(data)
   })
-  port.onClose(closed)
+  port.onClose(() => end.close())
   return {
     post: (message, transfer) => {
-      if (open) port.postMessage(message, transfer)
+      if (end.open) port.postMessage(message, transfer)
     },
-    onMessage: messages.event,
-    onClose: closes.event,
+    onMessage: end.onMessage,
+    onClose: end.onClose,
     close: () => {
-      if (!open) return
-      port.close()
-      closed()
+      if (end.close()) port.close()
     },
   }
 }

@@ -1,6 +1,6 @@
-import { Emitter } from '../../base/event.ts'
 import type { Wire, WireMessage } from '../wire.ts'
 import { decodeFrame, encodeFrame, MAX_FRAME } from './frames.ts'
+import { WireEnd } from './wire-end.ts'
 
 /** What the browser's WebSocket and the `ws` package's have in common. */
 export interface WebSocketLike {
@@ -23,45 +23,32 @@ const PROTOCOL_ERROR = 1002
 
 /** A wire over an open WebSocket. A frame that cannot be read, or a peer that does not read, closes it. */
 export function webSocketWire(socket: WebSocketLike): Wire {
-  const messages = new Emitter<WireMessage>()
-  const closes = new Emitter<void>()
-  let open = true
-  const closed = (): void => {
-    if (!open) return
-    open = false
-    closes.fire()
-    messages.dispose()
-    closes.dispose()
+  const end = new WireEnd()
+  const close = (code?: number): void => {
+    if (end.close()) socket.close(code)
   }
   socket.binaryType = 'arraybuffer'
   socket.addEventListener('message', ({ data }) => {
-    if (!open) return
+    if (!end.open) return
     let message: WireMessage
     try {
       message = decodeFrame(data instanceof ArrayBuffer ? new Uint8Array(data) : new Uint8Array())
     } catch {
-      socket.close(PROTOCOL_ERROR)
-      closed()
+      close(PROTOCOL_ERROR)
       return
     }
-    messages.fire(message)
+    end.receive(message)
   })
-  socket.addEventListener('close', closed)
-  socket.addEventListener('error', closed)
+  socket.addEventListener('close', () => end.close())
+  socket.addEventListener('error', () => end.close())
   return {
     post: (message) => {
-      if (!open) return
+      if (!end.open) return
       socket.send(encodeFrame(message))
-      if (socket.bufferedAmount <= MAX_UNSENT) return
-      socket.close()
-      closed()
+      if (socket.bufferedAmount > MAX_UNSENT) close()
     },
-    onMessage: messages.event,
-    onClose: closes.event,
-    close: () => {
-      if (!open) return
-      socket.close()
-      closed()
-    },
+    onMessage: end.onMessage,
+    onClose: end.onClose,
+    close: () => close(),
   }
 }

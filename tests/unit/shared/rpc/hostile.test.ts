@@ -6,7 +6,7 @@ import { ACK, MAX_CHUNK, WINDOW, WireByteStream } from '../../../../src-shared/r
 import { isWireMessage } from '../../../../src-shared/rpc/check-message.ts'
 import { RpcServer } from '../../../../src-shared/rpc/server.ts'
 import type { WireMessage } from '../../../../src-shared/rpc/wire.ts'
-import { decodeFrame, encodeFrame, FrameSplitter, MAX_FRAME, withLength } from '../../../../src-shared/rpc/wires/frames.ts'
+import { decodeFrame, encodeForStream, encodeFrame, MAX_FRAME, MessageReader } from '../../../../src-shared/rpc/wires/frames.ts'
 import { memoryWirePair } from '../../../../src-shared/rpc/wires/memory-wire.ts'
 import { socketPair, WIRE_PAIRS } from '../../../support/wire-pairs.ts'
 import { settle, testPeers } from './test-service.ts'
@@ -99,15 +99,15 @@ describe('frames', () => {
   test('a byte stream may be cut anywhere', () => {
     fc.assert(
       fc.property(fc.array(message, { maxLength: 8 }), fc.array(fc.nat({ max: 40 })), (messages, cuts) => {
-        const all = Buffer.concat(messages.map((sent) => withLength(encodeFrame(sent))))
-        const splitter = new FrameSplitter()
-        const frames: Uint8Array[] = []
+        const all = Buffer.concat(messages.flatMap((sent) => encodeForStream(sent)) as Uint8Array[])
+        const reader = new MessageReader()
+        const read: WireMessage[] = []
         let at = 0
         for (const size of [...cuts, all.length]) {
-          frames.push(...splitter.push(all.subarray(at, at + size)))
+          read.push(...reader.push(all.subarray(at, at + size)))
           at += size
         }
-        expect(frames.map((frame) => Buffer.from(frame))).toEqual(messages.map((sent) => Buffer.from(encodeFrame(sent))))
+        expect(read).toEqual(messages.map((sent) => decodeFrame(encodeFrame(sent))))
       }),
     )
   })
@@ -118,16 +118,27 @@ describe('frames', () => {
       { t: 'end', id: 1 },
       { t: 'ok', id: 2, value: 'ü' },
     ]
-    const all = Buffer.concat(messages.map((sent) => withLength(encodeFrame(sent))))
-    const splitter = new FrameSplitter()
-    const frames = [...all].flatMap((byte) => splitter.push(Uint8Array.of(byte)))
-    expect(frames.map(decodeFrame)).toEqual(messages)
+    const all = Buffer.concat(messages.flatMap((sent) => encodeForStream(sent)) as Uint8Array[])
+    const reader = new MessageReader()
+    expect([...all].flatMap((byte) => reader.push(Uint8Array.of(byte)))).toEqual(messages)
   })
 
-  test('a length over the limit is refused at once, before its bytes come', () => {
-    const length = new Uint8Array(4)
-    new DataView(length.buffer).setUint32(0, MAX_FRAME + 1)
-    expect(() => new FrameSplitter().push(length)).toThrow(expect.objectContaining({ code: 'invalid-input' }))
+  test.each([
+    ['over the limit', [MAX_FRAME + 1]],
+    ['too small for a header', [3]],
+    ['smaller than its header', [100, 97]],
+  ])('a length that is %s is refused at once, before its bytes come', (_what, lengths) => {
+    const bytes = new Uint8Array(4 * lengths.length)
+    lengths.forEach((length, at) => new DataView(bytes.buffer).setUint32(4 * at, length))
+    expect(() => new MessageReader().push(bytes)).toThrow(expect.objectContaining({ code: 'invalid-input' }))
+  })
+
+  test('the bytes of a message are its own', () => {
+    const sent: WireMessage = { t: 'data', id: 1, data: new Uint8Array(300).fill(7) }
+    for (const { data } of [decodeFrame(encodeFrame(sent)), ...new MessageReader().push(Buffer.concat(encodeForStream(sent) as Uint8Array[]))] as {
+      data: Uint8Array
+    }[])
+      expect(data.buffer.byteLength).toBe(data.length)
   })
 })
 
@@ -184,7 +195,7 @@ describe('a server under fire', () => {
     const wire = socketWire(far)
     const serving = new RpcServer().attach(wire, { kind: 'test' })
     const closed = new Promise<void>((resolve) => wire.onClose(resolve))
-    near.write(withLength(new TextEncoder().encode('{"t":"call"')))
+    near.write(new Uint8Array([0, 0, 0, 9, 0, 0, 0, 5, ...new TextEncoder().encode('{"t":')]))
     await closed
     serving.dispose()
     await close()
