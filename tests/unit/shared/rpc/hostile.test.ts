@@ -135,7 +135,10 @@ describe('frames', () => {
 
   test('the bytes of a message are its own', () => {
     const sent: WireMessage = { t: 'data', id: 1, data: new Uint8Array(300).fill(7) }
-    for (const { data } of [decodeFrame(encodeFrame(sent)), ...new MessageReader().push(Buffer.concat(encodeForStream(sent) as Uint8Array[]))] as {
+    for (const { data } of [
+      decodeFrame(encodeFrame(sent)),
+      ...new MessageReader().push(Buffer.concat(encodeForStream(sent) as Uint8Array[])),
+    ] as {
       data: Uint8Array
     }[])
       expect(data.buffer.byteLength).toBe(data.length)
