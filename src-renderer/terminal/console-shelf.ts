@@ -21,8 +21,8 @@ export class KeptConsole implements Disposable {
     this.core = this.#store.add(new TerminalCore(look))
     this.session = this.#store.add(new ConsoleSession((from, signal) => host.machines.console({ id, port, from }, { signal }), this.core))
     this.#store.add(this.core.onInput((bytes) => this.session.type(bytes)))
-    // A cursor that blinks says that somebody listens.
-    this.#store.add(this.session.onStatus(({ kind }) => (this.core.terminal.options.cursorBlink = kind === 'live')))
+    this.core.listening = false
+    this.#store.add(this.session.onStatus(({ kind }) => (this.core.listening = kind === 'live')))
   }
 
   dispose(): void {

@@ -112,6 +112,12 @@ export class TerminalCore implements Disposable {
     void this.#enqueue(() => '\x1bc\x1b[3J', true)
   }
 
+  /** Whether anybody reads what is typed: a cursor that blinks says so; without a listener there is none until the terminal has the focus. */
+  set listening(yes: boolean) {
+    this.terminal.options.cursorBlink = yes
+    this.terminal.options.cursorInactiveStyle = yes ? 'outline' : 'none'
+  }
+
   configure(look: TerminalLook): void {
     this.terminal.options.fontSize = look.fontSize
     this.terminal.options.scrollback = look.scrollback

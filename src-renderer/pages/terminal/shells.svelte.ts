@@ -18,7 +18,7 @@ export class Shell implements Disposable {
   constructor(host: Host, number: number, look: TerminalLook) {
     this.number = number
     this.core = this.#store.add(new TerminalCore(look))
-    this.core.terminal.options.cursorBlink = true
+    this.core.listening = true
     this.#session = this.#store.add(new ShellSession(host, this.core, FIRST_SIZE))
     this.#store.add(this.core.onInput((bytes) => this.#session.type(bytes)))
     this.#store.add(this.core.terminal.onResize((size) => this.#session.resize(size)))
@@ -26,7 +26,7 @@ export class Shell implements Disposable {
       this.#session.onStatus((status) => {
         this.status = status
         if (status.kind === 'open') this.#name = status.shell.split(/[/\\]/).at(-1) ?? this.#name
-        this.core.terminal.options.cursorBlink = status.kind === 'open'
+        this.core.listening = status.kind === 'open'
       }),
     )
   }

@@ -38,7 +38,7 @@ export function deviceLines(form: HardwareForm): DeviceLine[] {
       key: 'boot',
       icon: PowerIcon,
       title: 'Start-up',
-      detail: form.bootKind === 'kernel' ? `Kernel ${fileName(form.kernel) || '–'}` : form.order.map((kind) => BOOT_WORDS[kind]).join(', '),
+      detail: form.bootKind === 'kernel' ? kernelDetail(form.kernel) : form.order.map((kind) => BOOT_WORDS[kind]).join(', '),
     },
     ...form.drives.map((drive): DeviceLine => ({
       key: `drive:${drive.id}`,
@@ -75,4 +75,10 @@ function driveDetail(drive: FormDrive): string {
 
 export function fileName(path: string): string {
   return path.trim().split(/[/\\]/).at(-1) ?? ''
+}
+
+/** A copy in the bundle is called after its place there, which says nothing. */
+function kernelDetail(file: string): string {
+  const name = fileName(file)
+  return name === '' || name === 'kernel' ? 'Linux kernel' : `Kernel ${name}`
 }
