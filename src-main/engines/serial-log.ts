@@ -33,7 +33,7 @@ export class SerialLog {
       .catch((error: unknown) => {
         // The machine runs on without its log; the reason is said once.
         this.#failed = true
-        console.error(asAppError(error, 'Writing the serial log').message)
+        console.error(asAppError(error, `Writing the serial log “${this.#path}”`).message)
       })
       .finally(() => {
         this.#writing = null

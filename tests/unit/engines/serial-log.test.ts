@@ -52,6 +52,6 @@ test.each([
   await log.print('three\n')
   expect(await readdir(library)).toEqual([])
   expect(said.mock.calls.map(String)).toEqual([
-    `Writing the serial log (${printed ? log.path : join(bundle, 'logs')}) failed: the file or folder does not exist.`,
+    `Writing the serial log “${log.path}” (${printed ? log.path : join(bundle, 'logs')}) failed: the file or folder does not exist.`,
   ])
 })

@@ -32,14 +32,23 @@ export interface TestHost {
 const here = (name: string): URL => new URL(name, import.meta.url)
 export const DOUBLES: HostDoubles = { embedded: here('./engine-double.thread.ts'), appliance: here('./appliance-double.thread.ts') }
 
-export async function testHost(options: { library?: string; cacheFolder?: string; doubles?: HostDoubles } = {}): Promise<TestHost> {
+export interface TestHostOptions {
+  library?: string
+  cacheFolder?: string
+  doubles?: HostDoubles
+  /** With the firmware in it; by default an empty folder. */
+  resources?: string
+  logFolder?: string
+}
+
+export async function testHost(options: TestHostOptions = {}): Promise<TestHost> {
   const root = await tempFolder()
   const library = options.library ?? join(root, 'library')
-  const resources = join(root, 'resources')
-  await mkdir(resources)
+  const resources = options.resources ?? join(root, 'resources')
+  await mkdir(resources, { recursive: true })
   const host = await startHost(
     {
-      ...{ library, resources, shell: 'headless', allowTerminal: false, version: '0', logFolder: null },
+      ...{ library, resources, shell: 'headless', allowTerminal: false, version: '0', logFolder: options.logFolder ?? null },
       cacheFolder: options.cacheFolder ?? join(root, 'cache'),
     },
     options.doubles ?? DOUBLES,
