@@ -2,17 +2,22 @@
 /**
  * `npm test`: sets up what is missing, then runs every check there is, cheap ones first, and sums them up in one line.
  *   npm test -- NAME …    only these sections: static, build, unit, contract, integration, component, guest, e2e, electron
- * Each static check and the build count as one; the suites count their tests. A suite that cannot run here is counted as one skipped, with its reason.
+ * Each static check and the build count as one; the suites count their tests. A suite that cannot run here is counted as one skipped, with its reason;
+ * one that leaves processes behind has failed once more. Downloads, logs and reports stay in the checkout.
  */
+import { randomUUID } from 'node:crypto'
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { build } from './setup/build.mjs'
 import { ensureChromium } from './setup/chromium.mjs'
 import { electronBinary } from './setup/electron.mjs'
 import { drive, root, setUp } from './setup/index.mjs'
+import { endLeftovers, MARK } from './setup/leftovers.mjs'
 import { run, say } from './setup/say.mjs'
 
 const OUTPUT = path.join(root, 'tests/.output')
+/** Downloads for Coppice Linux and its firmware, shared by the suites and kept for the next run. */
+const CACHE = path.join(root, '.cache')
 const bin = (name) => path.join(root, 'node_modules', name)
 
 /** Run by Node: what each check is called, and its program with arguments. */
@@ -139,8 +144,43 @@ function skip(reason) {
   return { passed: 0, failed: 0, skipped: 1 }
 }
 
+/** Ends what a section left behind. @returns {Promise<Count>} */
+async function noLeftovers(mark) {
+  const left = await endLeftovers(mark)
+  for (const { pid, command } of left) process.stdout.write(`✗ left running, and ended now: process ${pid}, ${command.slice(0, 200)}\n`)
+  return { passed: 0, failed: left.length > 0 ? 1 : 0, skipped: 0 }
+}
+
+function add(total, count) {
+  for (const key of Object.keys(total)) total[key] += count[key]
+}
+
+/** A checkout that cannot be set up has failed its one check: whoever reads the last line learns so. */
+async function setUpOrFail() {
+  try {
+    return await setUp({ built: false })
+  } catch (error) {
+    process.stdout.write(`${error.message}\n0 passed, 1 failed, 0 skipped\n`)
+    return null
+  }
+}
+
 drive(async () => {
-  const { node, env } = await setUp({ built: false })
+  const setup = await setUpOrFail()
+  if (!setup) return 1
+  const { node } = setup
+  const mark = randomUUID()
+  const env = {
+    ...setup.env,
+    COPPICE_CACHE: process.env.COPPICE_CACHE || CACHE,
+    COPPICE_STATE: process.env.COPPICE_STATE || path.join(OUTPUT, 'state'),
+    [MARK]: mark,
+  }
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ])
+    process.once(signal, () => void endLeftovers(mark, 0).then(() => process.exit(code)))
   mkdirSync(OUTPUT, { recursive: true })
   const chromium = await ensureChromium('for the tests of the window')
   const inBrowser = (suite) => () => (chromium ? suite() : skip('no Chromium, Chrome or Edge is installed here'))
@@ -169,8 +209,9 @@ drive(async () => {
     heading(name)
     const began = Date.now()
     const count = await section()
+    add(count, await noLeftovers(mark))
     process.stdout.write(`${name}: ${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped (${seconds(began)})\n`)
-    for (const key of Object.keys(total)) total[key] += count[key]
+    add(total, count)
   }
   heading(`all, in ${seconds(started)}`)
   process.stdout.write(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`)

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -5,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { findChromium } from '../../../bin/setup/chromium.mjs'
 import { isDebian, packagePlan } from '../../../bin/setup/debian.mjs'
 import { nodeProblem } from '../../../bin/setup/node-version.mjs'
+import { endLeftovers, MARK, processesOf } from '../../../bin/setup/leftovers.mjs'
 import { headersFolder } from '../../../bin/setup/packages.mjs'
 import { findProgram, run, tail } from '../../../bin/setup/say.mjs'
 import { hashOf, readStamp, removeStamp, writeStamp } from '../../../bin/setup/stamps.mjs'
@@ -122,4 +125,17 @@ test('headers for node-pty are those of the packages’ Node, when they are ther
   await writeFile(path.join(headers, 'include/node/common.gypi'), '')
   expect(headersFolder(folder, 'linux', 'x64')).toBe(headers)
   expect(headersFolder(folder, 'linux', 'arm64')).toBeNull()
+})
+
+test.runIf(process.platform === 'linux')('what a run of the tests leaves running is found, in the background too, and ended', async () => {
+  const mark = crypto.randomUUID()
+  const sleeper = (name: string) => spawn('sleep', ['60'], { env: { ...process.env, [MARK]: name }, detached: true, stdio: 'ignore' })
+  const [ours, others] = [sleeper(mark), sleeper('another run')]
+  const ended = once(ours, 'exit')
+  await expect.poll(() => processesOf(mark)).toEqual([{ pid: ours.pid, command: 'sleep 60' }])
+  expect(await endLeftovers(mark, 0)).toEqual([{ pid: ours.pid, command: 'sleep 60' }])
+  await ended
+  expect(others.exitCode).toBeNull()
+  others.kill()
+  expect(await endLeftovers(mark)).toEqual([])
 })
