@@ -38,7 +38,7 @@ export async function endMachines(host: EndingHost, how: 'suspend' | 'shutdown',
     })
     for (const machine of host.activeMachines()) {
       if (machine.state === 'paused') await service.resume({ id: machine.id })
-      // One that starts, suspends or stops already is only waited for.
+      // One that starts or suspends is only waited for.
       if (isLegal('powerButton', machine.state) || machine.state === 'paused') await service.powerButton({ id: machine.id })
     }
     if (host.activeMachines().length > 0) await ended

@@ -109,6 +109,7 @@ export const machines = defineService('machines', {
   start: call(id).returns<MachineView>(),
   pause: call(id).returns<MachineView>(),
   resume: call(id).returns<MachineView>(),
+  /** Asks the guest to shut down: `stopping` until it is off, or a minute is over. One that still boots is asked again when it has booted. */
   powerButton: call(id).returns<MachineView>(),
   powerOff: call(id).returns<MachineView>(),
   reset: call(id).returns<MachineView>(),

@@ -34,7 +34,8 @@ const LEGAL: Record<PowerAction, readonly MachineState[]> = {
   start: ['off', 'suspended', 'crashed'],
   pause: ['running'],
   resume: ['paused', 'suspended'],
-  powerButton: ['running'],
+  // Again while it stops: a guest may not have heard the first press.
+  powerButton: ['running', 'stopping'],
   powerOff: ['running', 'paused', 'starting', 'resuming', 'stopping'],
   reset: ['running', 'paused'],
   suspend: ['running', 'paused'],

@@ -21,14 +21,12 @@ import type { TaskService } from '../tasks/task-service.ts'
 import { writeCrash } from './crash-log.ts'
 import type { FirmwareFiles, FirmwareFinder } from './firmware.ts'
 import { AT_REST, machineView, stateOf, type MachineStatus } from './machine-view.ts'
+import { POWER_BUTTON_PATIENCE, PowerButton } from './power-button.ts'
 import { Session, type SessionEnd, type SessionParts } from './session.ts'
 import { suspendTask } from './suspend-task.ts'
 import { putBackSuspended, removeSuspended, suspendedProblem, takeSuspended } from './suspended-state.ts'
 import { Turns } from './turns.ts'
 import { busyError, wrongState } from './wrong-state.ts'
-
-/** ms that a guest has to react to its power button, before the machine counts as running again. */
-export const POWER_BUTTON_PATIENCE = 60_000
 
 export interface MachineParts extends SessionParts {
   library: Library
@@ -44,7 +42,8 @@ export class Machine {
   #session: Session | null = null
   #turns = new Turns()
   #heldFor: string | null = null
-  #patience: NodeJS.Timeout | null = null
+  /** Pressed, and the machine not off yet. */
+  #button: PowerButton | null = null
   /** The last thing the engine said of this life's guest. */
   #verdict: Pick<MachineStatus, 'health' | 'healthDetail'> | null = null
 
@@ -115,17 +114,31 @@ export class Machine {
     })
   }
 
-  /** The guest decides: it is off when it says so, and running again where it does not within POWER_BUTTON_PATIENCE. */
-  powerButton(): Promise<MachineView> {
-    return this.#operate('powerButton', async (session) => {
-      await session!.race(session!.engine.powerButton({ machine: this.id }))
-      this.setStatus({ state: 'stopping', lastError: null })
-      this.#patience = setTimeout(() => {
-        if (this.state !== 'stopping' || this.#session !== session || session?.end) return
+  /** The guest decides: it is off when it says so, and running again where it does not within POWER_BUTTON_PATIENCE. May be pressed again. */
+  async powerButton(): Promise<MachineView> {
+    const again = this.state === 'stopping'
+    try {
+      return await this.#operate('powerButton', (session) => this.#pressButton(session!))
+    } catch (error) {
+      // It went off meanwhile, which is what was wished.
+      if (again && asAppError(error).code === 'wrong-state') return this.view()
+      throw error
+    }
+  }
+
+  async #pressButton(session: Session): Promise<void> {
+    const press = (): Promise<void> => session.race(session.engine.powerButton({ machine: this.id }))
+    await press()
+    this.setStatus({ state: 'stopping', lastError: null })
+    this.#button?.dispose()
+    this.#button = new PowerButton({
+      press: () => void press().catch(() => {}),
+      hasBooted: () => this.#status.bootedAt !== null,
+      giveUp: () => {
+        if (this.state !== 'stopping' || this.#session !== session || session.end) return
         const text = `“${this.#bundle.name}” did not react to its power button within ${POWER_BUTTON_PATIENCE / 1000} s. Shut it down from inside, or power it off.`
         this.setStatus({ state: 'running', lastError: new AppError('timeout', text) })
-      }, POWER_BUTTON_PATIENCE)
-      this.#patience.unref()
+      },
     })
   }
 
@@ -307,8 +320,8 @@ export class Machine {
 
   async #closed(end: SessionEnd): Promise<void> {
     const { name, folder } = this.#bundle
-    if (this.#patience) clearTimeout(this.#patience)
-    this.#patience = null
+    this.#button?.dispose()
+    this.#button = null
     this.#session = null
     if (end.error) {
       this.#parts.log.error('machines', end.error.message, { machine: name, error: end.error })
@@ -322,10 +335,12 @@ export class Machine {
     switch (event.kind) {
       case 'booted':
         // A resumed guest booted in an earlier life.
-        if (this.#status.bootedAt === null) this.setStatus({ bootedAt: new Date().toISOString() })
+        if (this.#status.bootedAt !== null) break
+        this.setStatus({ bootedAt: new Date().toISOString() })
+        if (this.state === 'stopping') this.#button?.booted()
         break
       case 'rebooted':
-        this.setStatus({ bootedAt: null, ...(this.state === 'stopping' ? { state: 'running' } : {}) })
+        this.setStatus({ bootedAt: null })
         break
       case 'health':
         this.#verdict = { health: event.health, healthDetail: event.detail === '' ? null : event.detail }

@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { LOOK_INTERVAL } from '../../../src-main/host/machines/heartbeat.ts'
-import { POWER_BUTTON_PATIENCE } from '../../../src-main/host/machines/machine.ts'
+import { POWER_BUTTON_PATIENCE, PRESS_AGAIN } from '../../../src-main/host/machines/power-button.ts'
 import { attach, testHost } from './support/test-host.ts'
 
 afterEach(() => void vi.useRealTimers())
@@ -102,6 +102,48 @@ describe('a machine', () => {
     expect(view.lastError?.message).toBe(
       '“web-1” did not react to its power button within 60 s. Shut it down from inside, or power it off.',
     )
+  })
+
+  test('whose power button is pressed while it boots goes off when it has booted', async () => {
+    const host = await testHost()
+    const id = await host.make('web-1', 'late')
+    await host.machines.start({ id })
+    expect(await host.machines.powerButton({ id })).toMatchObject({ state: 'stopping' })
+    await host.machines.type({ id, text: 'boot\n' })
+    expect(await host.until(id, ({ state }) => state === 'off')).toMatchObject({ lastError: null })
+
+    // The same where it was restarting just then.
+    await host.machines.start({ id })
+    await host.machines.type({ id, text: 'boot\n' })
+    await host.machines.waitBooted({ id })
+    await host.machines.type({ id, text: 'reboot\n' })
+    await host.until(id, ({ bootedAt }) => bootedAt === null)
+    await host.machines.powerButton({ id })
+    await host.machines.type({ id, text: 'reboot\nboot\n' })
+    expect(await host.until(id, ({ state }) => state === 'off')).toMatchObject({ lastError: null })
+  })
+
+  test('of which no boot is seen is asked again and again; one that has booted, once', async () => {
+    const host = await testHost()
+    const id = await host.make('web-1', 'late')
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    await host.machines.start({ id })
+    await host.machines.powerButton({ id })
+    await host.machines.type({ id, text: 'listen\n' })
+    vi.advanceTimersByTime(PRESS_AGAIN)
+    await host.until(id, ({ state }) => state === 'off')
+
+    const booted = await host.make('web-2', 'deaf')
+    await host.machines.start({ id: booted })
+    await host.machines.waitBooted({ id: booted })
+    await host.machines.powerButton({ id: booted })
+    await host.machines.type({ id: booted, text: 'listen\n' })
+    vi.advanceTimersByTime(10 * PRESS_AGAIN)
+    await host.machines.type({ id: booted, text: 'set x\n' })
+    expect(await host.machines.get({ id: booted })).toMatchObject({ state: 'stopping' })
+    // Its user may press again.
+    expect(await host.machines.powerButton({ id: booted })).toMatchObject({ state: 'stopping' })
+    await host.until(booted, ({ state }) => state === 'off')
   })
 
   test('that cannot start says why, and is off', async () => {

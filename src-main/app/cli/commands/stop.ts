@@ -45,7 +45,7 @@ async function shutDown(host: Services, machine: MachineView, limitMs: number): 
   const { id, state } = machine
   // A paused guest cannot hear its power button.
   if (state === 'paused') await host.machines.resume({ id })
-  if (state !== 'stopping') await host.machines.powerButton({ id })
+  await host.machines.powerButton({ id })
   const ended = await change.catch(() => {
     throw new AppError(
       'timeout',

@@ -2,9 +2,9 @@
  * A thread like the embedded engine's with a guest of a few lines instead of a computer: it prints a prompt, keeps one line in memory, and does
  * what it is told on its serial port. Everything around the guest (thread, wire, consoles, events) is the product's.
  *
- * Words: `set X`, `get`, `poweroff`, `reboot`, `trap`, `die` (the thread exits), `oom` (the thread runs out of memory), `spin` (the thread does not
+ * Words: `boot` (prints a prompt and listens to the power button), `listen` (the latter alone), `set X`, `get`, `poweroff`, `reboot`, `trap`, `die` (the thread exits), `oom` (the thread runs out of memory), `spin` (the thread does not
  * answer any more), `write N` (writes block 0 of the first drive).
- * Command line: `deaf` (ignores the power button), `memory=N` (size of the memory state in MiB), `nospace` (saving fails as on a full disk),
+ * Command line: `deaf` (ignores the power button), `late` (does not boot before it is told to), `memory=N` (size of the memory state in MiB), `nospace` (saving fails as on a full disk),
  * `slow=N` (ms that saving takes), `quiet` (no prompt), `badstart` (start fails), `dieatstart`.
  */
 import { open, readFile, rename } from 'node:fs/promises'
@@ -29,6 +29,7 @@ class DoubleMachine implements EngineMachine {
   #line = ''
   #beat: NodeJS.Timeout | null = null
   #cmdline: string
+  #listens = false
   readonly onEvent = this.#events.event
 
   constructor(spec: MachineSpec, attach: Attachments, memory: string) {
@@ -46,7 +47,8 @@ class DoubleMachine implements EngineMachine {
     if (this.#word('badstart')) throw new AppError('corrupt', 'The kernel is not for this engine.')
     if (this.#word('dieatstart')) process.exit(9)
     this.#run()
-    if (!this.#attach.memory) this.#print(`Booting ${this.#spec.name}\r\n${this.#word('quiet') ? '' : `${BOOT_COMPLETE_MARK}# `}`)
+    if (!this.#attach.memory) this.#print(`Booting ${this.#spec.name}\r\n`)
+    if (!this.#word('late')) this.#boot()
   }
   async pause(): Promise<void> {
     this.#halt()
@@ -55,12 +57,14 @@ class DoubleMachine implements EngineMachine {
     this.#run()
   }
   async powerButton(): Promise<void> {
-    if (!this.#word('deaf')) setTimeout(() => this.#stop('guest-poweroff'), 20)
+    if (this.#listens) setTimeout(() => this.#stop('guest-poweroff'), 20)
   }
   async reset(): Promise<void> {
     this.#memory = ''
+    this.#listens = false
     this.#events.fire({ kind: 'rebooted' })
-    this.#print(`Booting again\r\n${BOOT_COMPLETE_MARK}# `)
+    this.#print('Booting again\r\n')
+    if (!this.#word('late')) this.#boot()
   }
   async powerOff(): Promise<void> {
     this.#stop('powered-off')
@@ -109,6 +113,10 @@ class DoubleMachine implements EngineMachine {
     if (this.#beat) clearInterval(this.#beat)
     this.#beat = null
   }
+  #boot(): void {
+    this.#listens = !this.#word('deaf')
+    if (!this.#attach.memory && !this.#word('quiet')) this.#print(`${BOOT_COMPLETE_MARK}# `)
+  }
   #stop(reason: 'guest-poweroff' | 'powered-off'): void {
     this.#halt()
     this.#events.fire({ kind: 'stopped', reason })
@@ -130,6 +138,11 @@ class DoubleMachine implements EngineMachine {
   async #execute(line: string): Promise<void> {
     const [word, rest = ''] = line.split(' ', 2)
     switch (word) {
+      case 'boot':
+        return this.#boot()
+      case 'listen':
+        this.#listens = true
+        break
       case 'set':
         this.#memory = rest
         break

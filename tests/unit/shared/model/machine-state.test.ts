@@ -10,7 +10,7 @@ const TABLE: Record<(typeof MACHINE_STATES)[number], string> = {
   suspending: '',
   suspended: 'start resume discardSuspend',
   resuming: 'powerOff',
-  stopping: 'powerOff',
+  stopping: 'powerButton powerOff',
   crashed: 'start',
   broken: '',
 }
