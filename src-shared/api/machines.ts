@@ -1,7 +1,7 @@
 /** The machines of the library: find, make, change, run. */
 import { z } from 'zod'
 import type { WireError } from '../errors/app-error.ts'
-import { filePathSchema, machinePatchSchema, memoryMiBSchema, type MachineConfig } from '../model/machine.ts'
+import { ARCHES, cpusSchema, ENGINES, filePathSchema, machinePatchSchema, memoryMiBSchema, type MachineConfig } from '../model/machine.ts'
 import type { MachineHealth, MachineState } from '../model/machine-state.ts'
 import { nameSchema } from '../model/names.ts'
 import { call, defineService, event, stream } from '../rpc/service.ts'
@@ -20,9 +20,14 @@ export interface MachineView {
   health: MachineHealth | null
   /** A sentence about `health` where it is worth saying. */
   healthDetail: string | null
-  engine: 'embedded'
-  /** Why this engine. */
+  /** What runs it, or would if it were started now. */
+  engine: 'embedded' | 'qemu'
+  /** Why this engine, as a sentence. */
   why: string
+  /** How QEMU executes it: kvm, hvf, whpx or tcg; null on the embedded engine. */
+  accelerator: string | null
+  /** The guest's IP addresses, as far as an agent in it tells them. */
+  addresses: string[]
   /** Null for a bundle that cannot be read; `problem` says why. */
   config: MachineConfig | null
   problem: WireError | null
@@ -58,7 +63,10 @@ export type NewMachineSource = z.output<typeof newMachineSourceSchema>
 export const newMachineSchema = z.strictObject({
   name: nameSchema,
   source: newMachineSourceSchema,
-  engine: z.enum(['auto', 'embedded']).default('auto'),
+  engine: z.enum(ENGINES).default('auto'),
+  /** Absent: the source's own; for Coppice Linux the one that suits the engine. */
+  arch: z.enum(ARCHES).optional(),
+  cpus: cpusSchema.optional(),
   memoryMiB: memoryMiBSchema.optional(),
   /** Bytes; a new empty disk beside an ISO. */
   newDiskBytes: z

@@ -1,29 +1,74 @@
 /**
  * MachineSpec: what an engine is told to build. The planner (host) resolves a MachineConfig and the host's facts into it: all paths
- * absolute and checked, all defaults filled in. Frozen once made.
+ * absolute and checked, all defaults and all `auto` filled in. Frozen once made.
  */
 import { z } from 'zod'
-import { macSchema, memoryMiBSchema } from './machine.ts'
+import { ARCHES, cpusSchema, driveLimitsSchema, macSchema, memoryMiBSchema, NIC_MODELS } from './machine.ts'
 
 const absolutePath = z.string().min(1)
+
+export const ACCELERATORS = ['kvm', 'hvf', 'whpx', 'tcg'] as const
+export type Accelerator = (typeof ACCELERATORS)[number]
+
+export const qemuSpecSchema = z.strictObject({
+  /** The program for the guest's architecture. */
+  binary: absolutePath,
+  /** "7.2.22" */
+  version: z.string(),
+  accelerator: z.enum(ACCELERATORS),
+  /** As `-machine` takes it: pc, q35 or virt. */
+  machineType: z.string().min(1),
+  devices: z.enum(['modern', 'legacy']),
+  display: z.enum(['vga', 'virtio', 'none']),
+  firmware: z.discriminatedUnion('kind', [
+    /** `code` null: the BIOS that this QEMU brings. */
+    z.strictObject({ kind: z.literal('bios'), code: absolutePath.nullable() }),
+    z.strictObject({
+      kind: z.enum(['uefi', 'uefi-secure']),
+      code: absolutePath,
+      /** `template` is copied to `path` (in the bundle) where that is not there yet. Null: this firmware keeps no variables. */
+      vars: z.strictObject({ template: absolutePath, path: absolutePath }).nullable(),
+    }),
+  ]),
+  /** TPM 2.0 by swtpm, which keeps its state in the folder `state` (in the bundle). */
+  tpm: z.strictObject({ swtpm: absolutePath, state: absolutePath }).nullable(),
+})
+export type QemuSpec = z.output<typeof qemuSpecSchema>
 
 export const machineSpecSchema = z.strictObject({
   id: z.uuid(),
   name: z.string(),
-  arch: z.enum(['i386', 'x86_64']),
+  engine: z.enum(['embedded', 'qemu']),
+  arch: z.enum(ARCHES),
+  cpus: cpusSchema,
   memoryMiB: memoryMiBSchema,
-  firmware: z.strictObject({ bios: absolutePath, vgaBios: absolutePath }),
+  /** The embedded engine's; null for QEMU. */
+  firmware: z.strictObject({ bios: absolutePath, vgaBios: absolutePath }).nullable(),
   boot: z.discriminatedUnion('kind', [
     z.strictObject({ kind: z.literal('kernel'), kernel: absolutePath, initrd: absolutePath.nullable(), cmdline: z.string() }),
     z.strictObject({ kind: z.literal('firmware'), order: z.array(z.enum(['disk', 'cdrom', 'floppy'])) }),
   ]),
-  /** Each drive's bytes come from its block device, given beside the spec under the drive's id; an empty drive has none. */
+  /**
+   * The embedded engine gets each drive's bytes from its block device, given beside the spec under the drive's id; QEMU opens `path`
+   * itself. An empty drive has neither.
+   */
   drives: z.array(
-    z.strictObject({ id: z.string(), kind: z.enum(['disk', 'cdrom', 'floppy']), readOnly: z.boolean(), inserted: z.boolean() }),
+    z.strictObject({
+      id: z.string(),
+      kind: z.enum(['disk', 'cdrom', 'floppy']),
+      readOnly: z.boolean(),
+      inserted: z.boolean(),
+      path: absolutePath.nullable(),
+      format: z.enum(['raw']),
+      limits: driveLimitsSchema.nullable(),
+    }),
   ),
-  nics: z.array(z.strictObject({ id: z.string(), model: z.enum(['virtio', 'ne2k']), mac: macSchema })),
+  nics: z.array(z.strictObject({ id: z.string(), model: z.enum(NIC_MODELS), mac: macSchema })),
   serialPorts: z.number().int().min(1).max(4),
+  sharedFolders: z.array(z.strictObject({ tag: z.string(), path: absolutePath, readOnly: z.boolean() })),
   /** Where each serial port's output is kept (serial0.log …): the bundle's logs folder. */
   logFolder: absolutePath,
+  /** Null unless `engine` is qemu. */
+  qemu: qemuSpecSchema.nullable(),
 })
 export type MachineSpec = z.output<typeof machineSpecSchema>

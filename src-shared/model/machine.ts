@@ -9,10 +9,18 @@ import { nameSchema } from './names.ts'
 import { patchSchema } from './patch.ts'
 
 export const MACHINE_SCHEMA = 1
-export const MEMORY_MIB = { min: 16, max: 2047, step: 1, default: 256 } as const
+export const ENGINES = ['auto', 'embedded', 'qemu'] as const
+export const ARCHES = ['i386', 'x86_64', 'aarch64', 'riscv64'] as const
+export type Arch = (typeof ARCHES)[number]
+/** What a configuration may say; what an engine and this computer can give is the planner's word (engine-limits.ts). */
+export const MEMORY_MIB = { min: 16, max: 16 * 1024 * 1024, step: 1, default: 256 } as const
+export const CPUS = { min: 1, max: 64, default: 1 } as const
 export const SERIAL_PORTS = { min: 1, max: 4 } as const
 export const MAX_DRIVES = 4
 export const MAX_NICS = 4
+export const MAX_SHARED_FOLDERS = 8
+/** Characters: what a virtio-9p device's configuration holds (QEMU's MAX_TAG_LEN less its end). */
+const MAX_TAG = 31
 export const MAX_NOTES = 64 * 1024
 
 /**
@@ -34,6 +42,20 @@ export function isAbsolutePath(path: string): boolean {
   return path.startsWith('/') || path.startsWith('\\\\') || /^[A-Za-z]:[\\/]/.test(path)
 }
 
+/** What a drive may do at most; absent: as much as it can. */
+export const driveLimitsSchema = z.strictObject({
+  /** Reads and writes together, each second. */
+  iops: z.number().int().min(1, 'A drive needs at least one operation a second.').max(10_000_000).optional(),
+  /** Read and written together, each second. */
+  bytesPerSecond: z
+    .number()
+    .int()
+    .min(4096, 'A drive needs at least 4 KiB a second.')
+    .max(1024 ** 4)
+    .optional(),
+})
+export type DriveLimits = z.output<typeof driveLimitsSchema>
+
 export const driveSchema = z.strictObject({
   id: z.string().regex(/^[a-z0-9-]{1,32}$/),
   kind: z.enum(['disk', 'cdrom', 'floppy']),
@@ -42,6 +64,7 @@ export const driveSchema = z.strictObject({
   /** Declared here, never probed. */
   format: z.enum(['raw']).default('raw'),
   readOnly: z.boolean().default(false),
+  limits: driveLimitsSchema.nullable().default(null),
 })
 export type Drive = z.output<typeof driveSchema>
 
@@ -51,12 +74,26 @@ export const macSchema = z
   .regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/, 'A MAC address is six pairs of hexadecimal digits, as in 52:54:00:12:34:56.')
   .refine((mac) => (parseInt(mac.slice(0, 2), 16) & 1) === 0, 'A network card needs a unicast MAC address: its first pair must be even.')
 
+export const NIC_MODELS = ['virtio', 'e1000e', 'e1000', 'rtl8139', 'ne2k'] as const
+export type NicModel = (typeof NIC_MODELS)[number]
+
 export const nicSchema = z.strictObject({
   id: z.string().regex(/^[a-z0-9-]{1,32}$/),
-  model: z.enum(['virtio', 'ne2k']).default('virtio'),
+  model: z.enum(NIC_MODELS).default('virtio'),
   mac: macSchema,
 })
 export type Nic = z.output<typeof nicSchema>
+
+/** A folder of this computer that the guest mounts by its tag (9p). Nothing is shared that does not stand here. */
+export const sharedFolderSchema = z.strictObject({
+  tag: z
+    .string()
+    .max(MAX_TAG, `A shared folder’s tag has at most ${MAX_TAG} characters.`)
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'A shared folder’s tag has letters, digits, full stops, hyphens and underscores only.'),
+  path: filePathSchema.refine(isAbsolutePath, 'A shared folder needs its full path.'),
+  readOnly: z.boolean().default(true),
+})
+export type SharedFolder = z.output<typeof sharedFolderSchema>
 
 export const bootSchema = z.discriminatedUnion('kind', [
   z.strictObject({
@@ -84,14 +121,28 @@ export const memoryMiBSchema = z
     error: (issue) => `${String(issue.input)} MiB is too little memory. Give the machine at least ${MEMORY_MIB.min} MiB.`,
   })
   .max(MEMORY_MIB.max, {
-    error: (issue) => `${String(issue.input)} MiB is more memory than the embedded engine can give. The most is ${MEMORY_MIB.max} MiB.`,
+    error: (issue) => `${String(issue.input)} MiB is more memory than any machine can have. The most is ${MEMORY_MIB.max} MiB.`,
   })
+
+export const cpusSchema = z
+  .number({ error: 'Processors must be a number.' })
+  .int('Processors must be a whole number.')
+  .min(CPUS.min, 'A machine has at least one processor.')
+  .max(CPUS.max, `A machine has at most ${CPUS.max} processors.`)
 
 const configShape = {
   name: nameSchema,
-  engine: z.enum(['auto', 'embedded']).default('auto'),
-  arch: z.enum(['i386', 'x86_64']).default('i386'),
+  engine: z.enum(ENGINES).default('auto'),
+  arch: z.enum(ARCHES).default('i386'),
+  cpus: cpusSchema.default(CPUS.default),
   memoryMiB: memoryMiBSchema.default(MEMORY_MIB.default),
+  /** For PCs; aarch64 and riscv64 always have UEFI. */
+  firmware: z.enum(['bios', 'uefi', 'uefi-secure']).default('bios'),
+  /** A TPM 2.0. */
+  tpm: z.boolean().default(false),
+  /** `auto` and `modern`: virtio. `legacy`: what systems know that were made before it. */
+  devices: z.enum(['auto', 'modern', 'legacy']).default('auto'),
+  display: z.enum(['auto', 'vga', 'virtio', 'none']).default('auto'),
   boot: bootSchema,
   drives: z.array(driveSchema).max(MAX_DRIVES, `A machine has at most ${MAX_DRIVES} drives.`).default([]),
   nics: z.array(nicSchema).max(MAX_NICS, `A machine has at most ${MAX_NICS} network cards.`).default([]),
@@ -101,6 +152,10 @@ const configShape = {
     .min(SERIAL_PORTS.min, 'A machine has at least one serial port.')
     .max(SERIAL_PORTS.max, `A machine has at most ${SERIAL_PORTS.max} serial ports.`)
     .default(1),
+  sharedFolders: z
+    .array(sharedFolderSchema)
+    .max(MAX_SHARED_FOLDERS, `A machine has at most ${MAX_SHARED_FOLDERS} shared folders.`)
+    .default([]),
   /** The library folder it is shown in, as path elements. */
   folder: z.array(nameSchema).max(8).default([]),
   tags: z.array(z.string().trim().min(1).max(50)).max(50).default([]),
@@ -122,6 +177,9 @@ export const machineConfigSchema = z
     )
     unique(config.nics, 'mac', (at) =>
       context.addIssue({ code: 'custom', path: ['nics', at, 'mac'], message: 'Two network cards have the same MAC address.' }),
+    )
+    unique(config.sharedFolders, 'tag', (at) =>
+      context.addIssue({ code: 'custom', path: ['sharedFolders', at, 'tag'], message: 'Two shared folders have the same tag.' }),
     )
     config.drives.forEach((drive, at) => {
       if (drive.kind === 'disk' && drive.path === null)

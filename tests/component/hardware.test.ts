@@ -31,7 +31,7 @@ afterEach(() => state.dispose())
 
 describe('the hardware tab', () => {
   test('lists the devices and what they are set to', async () => {
-    await begin({ drives: [{ id: 'cd0', kind: 'cdrom', path: '/isos/debian.iso', format: 'raw', readOnly: true }] })
+    await begin({ drives: [{ id: 'cd0', kind: 'cdrom', path: '/isos/debian.iso', format: 'raw', readOnly: true, limits: null }] })
     await show()
     await expect.element(device('Memory 256 MiB')).toBeVisible()
     await expect.element(device('Start-up Kernel vmlinuz')).toBeVisible()
@@ -63,8 +63,8 @@ describe('the hardware tab', () => {
     // The first wrong device is shown, with what was typed.
     await expect.element(page.getByRole('textbox', { name: 'Memory' })).toHaveValue('7')
     expect(host.updates).toEqual([])
-    await page.getByRole('textbox', { name: 'Memory' }).fill('9999999')
-    await expect.element(page.getByText('The most is 2047 MiB', { exact: false })).toBeVisible()
+    await page.getByRole('textbox', { name: 'Memory' }).fill('99999999')
+    await expect.element(page.getByText('The most is 16777216 MiB', { exact: false })).toBeVisible()
   })
 
   test('what the host refuses is said at its field, and what was typed stays', async () => {
@@ -106,14 +106,14 @@ describe('the hardware tab', () => {
     await save().click()
     await expect
       .poll(() => host.updates.at(-1)?.patch)
-      .toEqual({ drives: [{ id: 'disk0', kind: 'disk', path: '/images/data.img', format: 'raw', readOnly: true }] })
+      .toEqual({ drives: [{ id: 'disk0', kind: 'disk', path: '/images/data.img', format: 'raw', readOnly: true, limits: null }] })
   })
 
   test('a CD is ejected, a card gets another address, a drive is removed', async () => {
     await begin({
       drives: [
-        { id: 'cd0', kind: 'cdrom', path: '/isos/debian.iso', format: 'raw', readOnly: true },
-        { id: 'floppy0', kind: 'floppy', path: null, format: 'raw', readOnly: false },
+        { id: 'cd0', kind: 'cdrom', path: '/isos/debian.iso', format: 'raw', readOnly: true, limits: null },
+        { id: 'floppy0', kind: 'floppy', path: null, format: 'raw', readOnly: false, limits: null },
       ],
     })
     await show()
@@ -128,7 +128,7 @@ describe('the hardware tab', () => {
     await save().click()
     await expect.poll(() => host.updates.length).toBe(1)
     const { drives, nics } = host.updates[0]!.patch
-    expect(drives).toEqual([{ id: 'cd0', kind: 'cdrom', path: null, format: 'raw', readOnly: true }])
+    expect(drives).toEqual([{ id: 'cd0', kind: 'cdrom', path: null, format: 'raw', readOnly: true, limits: null }])
     expect(nics![0]!.mac).toMatch(/^52:54:00:/)
     expect(nics![0]!.mac).not.toBe('52:54:00:12:34:56')
   })

@@ -12,6 +12,7 @@ import type { Client } from '../../src-shared/rpc/service.ts'
 import { Counters } from '../../src-shared/threads/counters.ts'
 import type { engineThread, EngineEvent } from '../../src-shared/threads/engine-thread.ts'
 import { echoBios } from '../support/echo-bios.ts'
+import { specDrive } from '../support/spec-drive.ts'
 
 export interface EngineThread {
   engine: Client<typeof engineThread>
@@ -36,13 +37,17 @@ export function engineContract(name: string, startThread: () => EngineThread): v
       spec = {
         id: newId(),
         name: 'contract',
+        engine: 'embedded',
         arch: 'i386',
+        cpus: 1,
         memoryMiB: 16,
         firmware: { bios, vgaBios },
         boot: { kind: 'firmware', order: ['disk'] },
         drives: [],
         nics: [{ id: 'nic-1', model: 'virtio', mac: '52:54:00:00:00:01' }],
         serialPorts: 2,
+        sharedFolders: [],
+        qemu: null,
         logFolder: join(folder, 'logs'),
       }
       open()
@@ -156,12 +161,7 @@ export function engineContract(name: string, startThread: () => EngineThread): v
 
     test('a machine that cannot be built says which field, and the thread can build another', async () => {
       const { arches, maxDisks } = await thread.engine.describe({})
-      const drives = Array.from({ length: maxDisks + 1 }, (_, at) => ({
-        id: `disk-${at}`,
-        kind: 'disk' as const,
-        readOnly: false,
-        inserted: false,
-      }))
+      const drives = Array.from({ length: maxDisks + 1 }, (_, at) => specDrive(`disk-${at}`, 'disk', { inserted: false, path: null }))
       await expect(create({ drives })).rejects.toMatchObject({ code: 'unsupported', details: { fields: [{ path: `drives.${maxDisks}` }] } })
       if (!arches.includes('x86_64')) await expect(create({ arch: 'x86_64' })).rejects.toMatchObject({ code: 'unsupported' })
       const empty = join(folder, 'empty')
@@ -170,7 +170,7 @@ export function engineContract(name: string, startThread: () => EngineThread): v
         code: 'corrupt',
         message: expect.stringContaining('is empty') as string,
       })
-      await expect(create({ firmware: { ...spec.firmware, bios: join(folder, 'none') } })).rejects.toMatchObject({ code: 'not-found' })
+      await expect(create({ firmware: { ...spec.firmware!, bios: join(folder, 'none') } })).rejects.toMatchObject({ code: 'not-found' })
       await create()
       await thread.engine.start(it())
       await readText(await serial(), 'A')

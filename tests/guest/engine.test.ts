@@ -6,6 +6,7 @@ import { crc32 } from 'node:zlib'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { WINDOWS_TO_SPINNING } from '../../src-main/engines/watchdog.ts'
 import { encodeHeader } from '../../src-main/engines/embedded/memory.ts'
+import { specDrive } from '../support/spec-drive.ts'
 import { guestFiles, type GuestFiles } from './support/appliance.ts'
 import { Guest } from './support/guest.ts'
 import { MemoryDisk } from './support/memory-disk.ts'
@@ -88,7 +89,7 @@ describe('Coppice Linux', () => {
     const image = disk(bytes)
     const guest = keep(
       await Guest.boot(files, {
-        spec: { drives: [{ id: 'disk-1', kind: 'disk', readOnly: false, inserted: true }] },
+        spec: { drives: [specDrive('disk-1', 'disk')] },
         disks: { 'disk-1': image },
       }),
     )
@@ -152,13 +153,13 @@ describe('guests that are dead or missing', () => {
 
   test('a CD boots, and so does a disk; a CD cut short is said to spin; without one the firmware is said to have found nothing', async () => {
     const boot = { kind: 'firmware' as const, order: ['cdrom' as const] }
-    const drives = [{ id: 'cd', kind: 'cdrom' as const, readOnly: true, inserted: true }]
+    const drives = [specDrive('cd', 'cdrom')]
     const whole = bootableCd('booted from CD')
     const good = keep(await Guest.start(files, { spec: { boot, drives }, disks: { cd: disk(whole, true) } }))
     await good.expectSerial(/booted from CD/)
     await good.close()
     const hard = await Guest.start(files, {
-      spec: { boot: { kind: 'firmware', order: ['cdrom', 'disk'] }, drives: [{ id: 'hd', kind: 'disk', readOnly: false, inserted: true }] },
+      spec: { boot: { kind: 'firmware', order: ['cdrom', 'disk'] }, drives: [specDrive('hd', 'disk')] },
       disks: { hd: disk(bootableDisk('booted from disk')) },
     })
     await keep(hard).expectSerial(/booted from disk/)

@@ -29,7 +29,7 @@ export interface KernelBoot {
 }
 
 /** @throws AppError naming the file */
-export async function readFirmware(paths: MachineSpec['firmware']): Promise<Firmware> {
+export async function readFirmware(paths: NonNullable<MachineSpec['firmware']>): Promise<Firmware> {
   const bios = await readWhole(paths.bios, MAX_BIOS, 'The BIOS')
   // The processor starts 16 bytes below 4 GiB, in the BIOS's last paragraph, and BIOS sizes are multiples of 64 KiB.
   if (bios.byteLength % (64 * KiB) !== 0)

@@ -20,9 +20,9 @@ const MOST = { disk: 2, cdrom: 1, floppy: 2 } as const
 const MOST_NICS = 1
 
 export async function buildMachine(spec: MachineSpec, attach: Attachments): Promise<EmbeddedMachine> {
-  checkSpec(spec)
+  const files = checkSpec(spec)
   const memory = spec.memoryMiB * MiB
-  const firmware = await readFirmware(spec.firmware)
+  const firmware = await readFirmware(files)
   const boot = spec.boot.kind === 'kernel' ? await readKernelBoot(spec.boot, memory) : null
   const saved =
     attach.memory === null
@@ -33,7 +33,6 @@ export async function buildMachine(spec: MachineSpec, attach: Attachments): Prom
   // A machine that goes on must not see its clock run backwards: timers would wait until it caught up.
   const clockOffset = saved === null ? 0 : saved.clockMs - performance.now()
   const clock = (): number => performance.now() + clockOffset
-  const nic = spec.nics[0]
   const emulator = await createEmulator(
     {
       memory_size: memory,
@@ -48,7 +47,7 @@ export async function buildMachine(spec: MachineSpec, attach: Attachments): Prom
       uart2: spec.serialPorts > 2,
       uart3: spec.serialPorts > 3,
       acpi: true,
-      net_device: { type: nic?.model ?? 'none' },
+      net_device: { type: nicModel(spec) ?? 'none' },
     },
     clock,
   )
@@ -72,7 +71,8 @@ export async function buildMachine(spec: MachineSpec, attach: Attachments): Prom
   return machine
 }
 
-function checkSpec(spec: MachineSpec): void {
+/** @returns where its firmware is */
+function checkSpec(spec: MachineSpec): NonNullable<MachineSpec['firmware']> {
   const fields: FieldError[] = []
   const refuse = (path: string, message: string): void => void fields.push({ path, message })
   if (spec.arch !== 'i386') refuse('arch', 'The embedded engine runs 32-bit x86 guests (i386) only. Choose a 32-bit system.')
@@ -85,7 +85,17 @@ function checkSpec(spec: MachineSpec): void {
       )
   }
   if (spec.nics.length > MOST_NICS) refuse(`nics.${MOST_NICS}`, 'The embedded engine has room for one network card.')
+  if (nicModel(spec) === null)
+    refuse('nics.0.model', `The embedded engine has no ${spec.nics[0]?.model} network card. Choose virtio or ne2k.`)
   if (fields.length > 0) throw new AppError('unsupported', fields.map((field) => field.message).join(' '), { fields })
+  if (!spec.firmware) throw new AppError('internal', 'The machine came without the embedded engine’s firmware.')
+  return spec.firmware
+}
+
+/** What the first network card is; null where it is one that v86 has not. */
+function nicModel({ nics }: MachineSpec): 'virtio' | 'ne2k' | 'none' | null {
+  const model = nics[0]?.model ?? 'none'
+  return model === 'virtio' || model === 'ne2k' || model === 'none' ? model : null
 }
 
 interface Drives {

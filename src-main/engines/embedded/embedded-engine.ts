@@ -2,7 +2,7 @@
  * The embedded engine: v86 in this thread. It needs nothing installed and no rights; guest code runs inside WebAssembly. One machine for each
  * thread, because a fault of v86 takes its whole thread along.
  */
-import { MEMORY_MIB, SERIAL_PORTS } from '../../../src-shared/model/machine.ts'
+import { EMBEDDED_LIMITS } from '../../../src-shared/model/engine-limits.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
 import type { EngineCapabilities } from '../../../src-shared/threads/engine-thread.ts'
@@ -21,10 +21,10 @@ export class EmbeddedEngine implements Engine {
       engine: 'embedded',
       version: V86_VERSION,
       arches: ['i386'],
-      maxMemoryMiB: MEMORY_MIB.max,
-      maxCpus: 1,
-      serialPorts: SERIAL_PORTS.max,
-      maxDisks: 2,
+      maxMemoryMiB: EMBEDDED_LIMITS.memoryMiB.max,
+      maxCpus: EMBEDDED_LIMITS.maxCpus,
+      serialPorts: EMBEDDED_LIMITS.serialPorts,
+      maxDisks: EMBEDDED_LIMITS.drives.disk,
       isolation: 'Guest code runs inside WebAssembly, in a thread of its own, with no access to files, network or other machines.',
       features: ['pause', 'suspend', 'powerButton', 'reset'],
     })

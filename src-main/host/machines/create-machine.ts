@@ -7,6 +7,7 @@ import type { TaskStarted } from '../../../src-shared/api/tasks.ts'
 import { newId } from '../../../src-shared/base/ids.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import {
+  CPUS,
   isAbsolutePath,
   MACHINE_SCHEMA,
   parseMachineConfig,
@@ -15,10 +16,11 @@ import {
   type Drive,
   type MachineConfig,
 } from '../../../src-shared/model/machine.ts'
+import { EMBEDDED_LIMITS } from '../../../src-shared/model/engine-limits.ts'
 import { applianceThread } from '../../../src-shared/threads/appliance-thread.ts'
 import { storageThread } from '../../../src-shared/threads/storage-thread.ts'
 import type { Library } from '../library/library.ts'
-import { EMBEDDED_LIMITS, pathsOf, planMachine } from '../planner/plan-machine.ts'
+import { pathsOf, planMachine } from '../planner/plan-machine.ts'
 import { fileFacts } from '../planner/probe-files.ts'
 import type { TaskContext, TaskService } from '../tasks/task-service.ts'
 import type { SharedThread } from '../threads/shared-thread.ts'
@@ -79,6 +81,7 @@ async function fill(folder: string, request: NewMachineRequest, parts: MakerPart
     name: request.name,
     engine: request.engine,
     arch: 'i386',
+    cpus: request.cpus ?? CPUS.default,
     memoryMiB: request.memoryMiB ?? parts.defaultMemoryMiB(),
     ...made,
     // Systems that come on a floppy know no virtio.
@@ -124,7 +127,7 @@ function firmware(...order: ('disk' | 'cdrom' | 'floppy')[]): Boot {
 }
 
 function drive(id: string, kind: Drive['kind'], path: string, readOnly = false): Drive {
-  return { id, kind, path, format: 'raw', readOnly }
+  return { id, kind, path, format: 'raw', readOnly, limits: null }
 }
 
 /** A new, empty, sparse disk. */
@@ -201,7 +204,6 @@ export function hostName(name: string): string {
  */
 async function checkSource(request: NewMachineRequest): Promise<void> {
   const { source } = request
-  if (source.kind === 'sample') return
   const relative = Object.entries(source).filter(
     ([key, value]) => ['path', 'kernel', 'initrd'].includes(key) && typeof value === 'string' && !isAbsolutePath(value),
   )

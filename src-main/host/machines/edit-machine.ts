@@ -17,7 +17,10 @@ import { removeSuspended } from './suspended-state.ts'
 import { wrongState } from './wrong-state.ts'
 
 /** What the guest sees: it can change only while nothing of it is kept anywhere. */
-const HARDWARE = ['engine', 'arch', 'memoryMiB', 'boot', 'drives', 'nics', 'serialPorts'] as const satisfies (keyof MachineConfig)[]
+const HARDWARE = [
+  ...['engine', 'arch', 'cpus', 'memoryMiB', 'firmware', 'tpm', 'devices', 'display'],
+  ...['boot', 'drives', 'nics', 'serialPorts', 'sharedFolders'],
+] as const satisfies (keyof MachineConfig)[]
 
 /**
  * The configuration with a patch applied. Pure.

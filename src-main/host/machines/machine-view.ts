@@ -43,6 +43,8 @@ export function machineView(bundle: Bundle, status: Readonly<MachineStatus>): Ma
     healthDetail: status.healthDetail,
     engine: 'embedded',
     why: bundle.config?.engine === 'embedded' ? 'You chose the embedded engine.' : 'The embedded engine runs on every computer.',
+    accelerator: null,
+    addresses: [],
     config: bundle.config,
     problem: bundle.problem?.toWire() ?? null,
     lastError: (status.lastError ?? suspendProblem)?.toWire() ?? null,

@@ -4,31 +4,10 @@
  */
 import { formatBytes, MiB } from '../../../src-shared/base/units.ts'
 import type { FieldError } from '../../../src-shared/errors/app-error.ts'
+import type { EngineLimits } from '../../../src-shared/model/engine-limits.ts'
 import type { Boot, Drive, MachineConfig } from '../../../src-shared/model/machine.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import { CD_SECTOR, volumeShortfall, type FileFact } from './file-fact.ts'
-
-/** What an engine can be given, known without starting it. */
-export interface EngineLimits {
-  /** For sentences: "embedded". */
-  name: string
-  arches: readonly MachineConfig['arch'][]
-  maxMemoryMiB: number
-  serialPorts: number
-  nics: number
-  /** How many drives of each kind its controllers take. */
-  drives: Readonly<Record<Drive['kind'], number>>
-}
-
-/** v86: two hard disks and one CD drive on its IDE controllers, two floppy drives, one network card; one 32-bit CPU; less than 2 GiB. */
-export const EMBEDDED_LIMITS: EngineLimits = {
-  name: 'embedded',
-  arches: ['i386'],
-  maxMemoryMiB: 2047,
-  serialPorts: 4,
-  nics: 1,
-  drives: { disk: 2, cdrom: 1, floppy: 2 },
-}
 
 export interface PlanFacts {
   engine: EngineLimits
@@ -76,14 +55,18 @@ export function planMachine(config: MachineConfig, facts: PlanFacts): Plan {
   const spec: MachineSpec = {
     id: config.id,
     name: config.name,
+    engine: 'embedded',
     arch: config.arch,
+    cpus: config.cpus,
     memoryMiB: config.memoryMiB,
     firmware: facts.firmware,
     boot,
     drives,
     nics: config.nics.map(({ id, model, mac }) => ({ id, model, mac })),
     serialPorts: config.serialPorts,
+    sharedFolders: [],
     logFolder: facts.logFolder,
+    qemu: null,
   }
   const images = config.drives.flatMap((drive, at) => {
     const file = drive.path === null ? undefined : facts.files.get(drive.path)
@@ -98,28 +81,24 @@ interface Report {
 }
 
 function checkEngine(config: MachineConfig, engine: EngineLimits, { problem }: Report): void {
+  const Engine = engine.name.charAt(0).toUpperCase() + engine.name.slice(1)
+  const room = (count: number, words: string): string => `${Engine} has room for ${count} ${words}${count === 1 ? '' : 's'}.`
   if (!engine.arches.includes(config.arch))
-    problem('arch', `The ${engine.name} engine runs ${engine.arches.join(' and ')} systems, not ${config.arch} ones.`)
-  if (config.memoryMiB > engine.maxMemoryMiB)
-    problem(
-      'memoryMiB',
-      `${config.memoryMiB} MiB is more memory than the ${engine.name} engine can give. The most is ${engine.maxMemoryMiB} MiB.`,
-    )
+    problem('arch', `${Engine} runs ${engine.arches.join(' and ')} systems, not ${config.arch} ones.`)
+  if (config.cpus > engine.maxCpus) problem('cpus', `${room(engine.maxCpus, 'processor')} Give the machine no more.`)
+  if (config.memoryMiB > engine.memoryMiB.max)
+    problem('memoryMiB', `${config.memoryMiB} MiB is more memory than ${engine.name} can give. The most is ${engine.memoryMiB.max} MiB.`)
   if (config.serialPorts > engine.serialPorts)
-    problem('serialPorts', `The ${engine.name} engine has at most ${engine.serialPorts} serial ports, not ${config.serialPorts}.`)
-  if (config.nics.length > engine.nics)
-    problem(
-      `nics.${engine.nics}`,
-      `The ${engine.name} engine has room for ${engine.nics} network card${engine.nics === 1 ? '' : 's'}. Remove the others.`,
-    )
+    problem('serialPorts', `${Engine} has at most ${engine.serialPorts} serial ports, not ${config.serialPorts}.`)
+  if (config.nics.length > engine.nics) problem(`nics.${engine.nics}`, `${room(engine.nics, 'network card')} Remove the others.`)
+  config.nics.forEach(({ model }, at) => {
+    if (!engine.nicModels.includes(model))
+      problem(`nics.${at}.model`, `${Engine} has no ${model} network card. Choose ${engine.nicModels.join(' or ')}.`)
+  })
   const count = { disk: 0, cdrom: 0, floppy: 0 }
   config.drives.forEach((drive, at) => {
     const most = engine.drives[drive.kind]
-    if (++count[drive.kind] === most + 1)
-      problem(
-        `drives.${at}.kind`,
-        `The ${engine.name} engine has room for ${most} ${DRIVE_WORDS[drive.kind]}${most === 1 ? '' : 's'}. Remove one.`,
-      )
+    if (++count[drive.kind] === most + 1) problem(`drives.${at}.kind`, `${room(most, DRIVE_WORDS[drive.kind])} Remove one.`)
   })
 }
 
@@ -150,9 +129,9 @@ function checkRoom(config: MachineConfig, bytes: number, { problem }: Report): v
 }
 
 function planDrive(drive: Drive, field: string, facts: PlanFacts, report: Report): MachineSpec['drives'][number] {
-  const { id, kind } = drive
+  const { id, kind, format, limits } = drive
   const readOnly = drive.readOnly || kind === 'cdrom'
-  if (drive.path === null) return { id, kind, readOnly, inserted: false }
+  if (drive.path === null) return { id, kind, readOnly, inserted: false, path: null, format, limits }
   const file = usableFile(facts, drive.path, field, DRIVE_FILES[kind], report)
   if (file) {
     if (kind === 'cdrom') checkIso(file, field, report)
@@ -167,7 +146,7 @@ function planDrive(drive: Drive, field: string, facts: PlanFacts, report: Report
         `You have no permission to write to “${file.path}”. Make the drive read-only, or change the file’s permissions.`,
       )
   }
-  return { id, kind, readOnly, inserted: true }
+  return { id, kind, readOnly, inserted: true, path: file?.path ?? null, format, limits }
 }
 
 const DRIVE_FILES: Record<Drive['kind'], string> = { disk: 'The disk image', cdrom: 'The ISO image', floppy: 'The floppy image' }

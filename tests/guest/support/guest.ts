@@ -31,14 +31,18 @@ export function linuxSpec(files: GuestFiles, logFolder: string, changes: Partial
   return {
     id: newId(),
     name: 'guest',
+    engine: 'embedded',
     arch: 'i386',
+    cpus: 1,
     memoryMiB: 128,
     firmware: { bios: files.firmware.bios, vgaBios: files.firmware.vgaBios },
     boot: { kind: 'kernel', kernel: files.linux.kernel, initrd: files.linux.initrd, cmdline: files.linux.cmdline },
     drives: [],
     nics: [],
     serialPorts: 1,
+    sharedFolders: [],
     logFolder,
+    qemu: null,
     ...changes,
   }
 }

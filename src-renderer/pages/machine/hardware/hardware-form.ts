@@ -16,13 +16,9 @@ import {
 
 export type BootDevice = Drive['kind']
 
-export interface FormDrive {
-  id: string
-  kind: Drive['kind']
+export interface FormDrive extends Omit<Drive, 'path'> {
   /** '' is an empty drive. */
   path: string
-  format: Drive['format']
-  readOnly: boolean
 }
 
 export interface HardwareForm {
@@ -120,6 +116,12 @@ export function deviceOfField(path: string, form: HardwareForm): DeviceKey | nul
       return 'serial'
     case 'engine':
     case 'arch':
+    case 'cpus':
+    case 'firmware':
+    case 'tpm':
+    case 'devices':
+    case 'display':
+    case 'sharedFolders':
       return 'engine'
     case 'drives': {
       const drive = form.drives[Number(at)]
@@ -155,7 +157,7 @@ export function addDevice(device: NewDevice, form: HardwareForm): DeviceKey {
     form.nics.push({ id, model: 'virtio', mac: randomMac() })
     return `nic:${id}`
   }
-  form.drives.push({ id, kind: device, path: '', format: 'raw', readOnly: device === 'cdrom' })
+  form.drives.push({ id, kind: device, path: '', format: 'raw', readOnly: device === 'cdrom', limits: null })
   return `drive:${id}`
 }
 

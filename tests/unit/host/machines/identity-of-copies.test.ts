@@ -29,8 +29,8 @@ test('a copy shares nothing that tells machines apart', () => {
 test('a patch changes what it names, and every wrong field is reported', () => {
   expect(applyPatch(config, { memoryMiB: 512, notes: undefined })).toEqual({ ...config, memoryMiB: 512 })
   const drives = [
-    { id: 'a', kind: 'disk' as const, path: null, format: 'raw' as const, readOnly: false },
-    { id: 'a', kind: 'cdrom' as const, path: null, format: 'raw' as const, readOnly: false },
+    { id: 'a', kind: 'disk' as const, path: null, format: 'raw' as const, readOnly: false, limits: null },
+    { id: 'a', kind: 'cdrom' as const, path: null, format: 'raw' as const, readOnly: false, limits: null },
   ]
   try {
     applyPatch(config, { memoryMiB: 7, drives })

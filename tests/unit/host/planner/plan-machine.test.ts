@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import type { FileFact } from '../../../../src-main/host/planner/file-fact.ts'
-import { EMBEDDED_LIMITS, pathsOf, planMachine, type PlanFacts } from '../../../../src-main/host/planner/plan-machine.ts'
+import { pathsOf, planMachine, type PlanFacts } from '../../../../src-main/host/planner/plan-machine.ts'
+import { EMBEDDED_LIMITS } from '../../../../src-shared/model/engine-limits.ts'
 import { parseMachineConfig, type MachineConfig } from '../../../../src-shared/model/machine.ts'
+import { specDrive } from '../../../support/spec-drive.ts'
 
 const MiB = 1024 * 1024
 
@@ -48,13 +50,15 @@ describe('the planner', () => {
     const plan = planMachine(config({ nics: [{ id: 'nic0', mac: '52:54:00:00:00:01' }] }), facts(BOOTABLE))
     expect(plan.problems).toBeNull()
     expect(plan.spec).toEqual({
-      ...{ id: '0b8f3c2a-6a2f-4a7e-9a51-1f6a3f0f6c11', name: 'web-1', arch: 'i386', memoryMiB: 256 },
+      ...{ id: '0b8f3c2a-6a2f-4a7e-9a51-1f6a3f0f6c11', name: 'web-1', engine: 'embedded', arch: 'i386', cpus: 1, memoryMiB: 256 },
       firmware: { bios: '/fw/bios.bin', vgaBios: '/fw/vga.bin' },
       boot: { kind: 'kernel', kernel: '/lib/web-1.coppice/boot/kernel', initrd: '/lib/web-1.coppice/boot/initrd', cmdline: 'quiet' },
       drives: [],
       nics: [{ id: 'nic0', model: 'virtio', mac: '52:54:00:00:00:01' }],
       serialPorts: 1,
+      sharedFolders: [],
       logFolder: '/lib/web-1.coppice/logs',
+      qemu: null,
     })
     expect(Object.isFrozen(plan.spec!.boot)).toBe(true)
     expect(Object.isFrozen(plan.spec!.nics[0])).toBe(true)
@@ -77,9 +81,9 @@ describe('the planner', () => {
       { drive: 'cdrom0', path: '/isos/x.iso', format: 'raw', readOnly: true },
     ])
     expect(plan.spec?.drives).toEqual([
-      { id: 'disk0', kind: 'disk', readOnly: false, inserted: true },
-      { id: 'cdrom0', kind: 'cdrom', readOnly: true, inserted: true },
-      { id: 'floppy0', kind: 'floppy', readOnly: false, inserted: false },
+      specDrive('disk0', 'disk', { path: '/lib/web-1.coppice/disks/a.img' }),
+      specDrive('cdrom0', 'cdrom', { path: '/isos/x.iso' }),
+      specDrive('floppy0', 'floppy', { inserted: false, path: null }),
     ])
   })
 
@@ -109,6 +113,16 @@ describe('the planner', () => {
     expect(found['boot.kernel']).toBe('The kernel “/lib/web-1.coppice/boot/kernel” is empty (0 bytes). Choose another file.')
     expect(found['drives.0.path']).toContain('is not there')
     expect(found['drives.1.path']).toContain('truncated: it says that it has 700 MiB, but the file ends 699 MiB earlier')
+  })
+
+  test('more than the embedded engine has is said with what it has', () => {
+    const nics = [{ id: 'n', model: 'e1000e', mac: '52:54:00:00:00:01' }]
+    const found = problems(config({ memoryMiB: 9_999_999, cpus: 2, nics }), BOOTABLE)
+    expect(found).toEqual({
+      memoryMiB: '9999999 MiB is more memory than the embedded engine can give. The most is 2047 MiB.',
+      cpus: 'The embedded engine has room for 1 processor. Give the machine no more.',
+      'nics.0.model': 'The embedded engine has no e1000e network card. Choose virtio or ne2k.',
+    })
   })
 
   test('a file that is no kernel, and a kernel too large for the memory', () => {

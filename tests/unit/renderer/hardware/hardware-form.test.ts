@@ -52,7 +52,7 @@ describe('the hardware form', () => {
     const cd = addDevice('cdrom', form)
     expect(cd).toBe('drive:cd0')
     expect(hardwareOf(form).boot).toMatchObject({ initrd: null })
-    expect(hardwareOf(form).drives[1]).toEqual({ id: 'cd0', kind: 'cdrom', path: null, format: 'raw', readOnly: true })
+    expect(hardwareOf(form).drives[1]).toEqual({ id: 'cd0', kind: 'cdrom', path: null, format: 'raw', readOnly: true, limits: null })
     expect(formErrors(form, config())).toEqual({})
   })
 

@@ -31,7 +31,7 @@ describe('a draft of a machine', () => {
   })
   test.each([
     [7, '7 MiB is too little'],
-    [9_999_999, '9999999 MiB is more'],
+    [99_999_999, '99999999 MiB is more'],
     [NaN, 'number'],
     [64.5, 'whole number'],
   ])('refuses %s MiB of memory with a sentence', (memoryMiB, sentence) => {

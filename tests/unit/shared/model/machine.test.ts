@@ -35,7 +35,13 @@ describe('parseMachineConfig', () => {
     expect(config).toMatchObject({
       engine: 'auto',
       arch: 'i386',
+      cpus: 1,
       memoryMiB: 256,
+      firmware: 'bios',
+      tpm: false,
+      devices: 'auto',
+      display: 'auto',
+      sharedFolders: [],
       drives: [],
       nics: [],
       serialPorts: 1,
@@ -48,10 +54,19 @@ describe('parseMachineConfig', () => {
   })
 
   const drive = { id: 'd', kind: 'disk', path: 'disks/a.img' }
+  const share = { tag: 'src', path: '/srv/src' }
   const nic = { id: 'n', mac: '52:54:00:00:00:01' }
   const bad: [string, Record<string, unknown>, string, string][] = [
     ['memory of 7 MiB', { memoryMiB: 7 }, 'memoryMiB', '7 MiB is too little'],
-    ['memory of 9,999,999 MiB', { memoryMiB: 9_999_999 }, 'memoryMiB', '9999999 MiB is more memory'],
+    ['memory of 99,999,999 MiB', { memoryMiB: 99_999_999 }, 'memoryMiB', '99999999 MiB is more memory'],
+    ['no processor', { cpus: 0 }, 'cpus', 'at least one processor'],
+    ['65 processors', { cpus: 65 }, 'cpus', 'at most 64'],
+    ['an unknown firmware', { firmware: 'coreboot' }, 'firmware', ''],
+    ['an unknown architecture', { arch: 'm68k' }, 'arch', ''],
+    ['a drive that may do nothing', { drives: [{ ...drive, limits: { iops: 0 } }] }, 'drives.0.limits.iops', 'at least one operation'],
+    ['a shared folder in the bundle', { sharedFolders: [{ tag: 'a', path: 'shared' }] }, 'sharedFolders.0.path', 'full path'],
+    ['a tag with a comma', { sharedFolders: [{ tag: 'a,b', path: '/srv' }] }, 'sharedFolders.0.tag', 'letters, digits'],
+    ['two shared folders of one tag', { sharedFolders: [share, share] }, 'sharedFolders.1.tag', 'same tag'],
     ['half a MiB', { memoryMiB: 100.5 }, 'memoryMiB', 'whole number'],
     ['memory as text', { memoryMiB: '256' }, 'memoryMiB', 'number of MiB'],
     ['a name with ../', { name: '../a' }, 'name', '/'],
