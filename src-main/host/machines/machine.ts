@@ -45,6 +45,8 @@ export class Machine {
   #heldFor: string | null = null
   /** Pressed, and the machine not off yet. */
   #button: PowerButton | null = null
+  /** It was suspended before its boot was seen. An engine says of everything resumed that it has booted. */
+  #resumedUnseen = false
   /** The last thing the engine said of this life's guest. */
   #verdict: Pick<MachineStatus, 'health' | 'healthDetail'> | null = null
 
@@ -134,7 +136,7 @@ export class Machine {
     this.#button?.dispose()
     this.#button = new PowerButton({
       press: () => void press().catch(() => {}),
-      hasBooted: () => this.#status.bootedAt !== null,
+      hasBooted: () => this.#status.bootedAt !== null && !this.#resumedUnseen,
       giveUp: () => {
         if (this.state !== 'stopping' || this.#session !== session || session.end) return
         const text = `“${this.#bundle.name}” did not react to its power button within ${POWER_BUTTON_PATIENCE / 1000} s. Shut it down from inside, or power it off.`
@@ -250,6 +252,7 @@ export class Machine {
     const bundle = this.#bundle
     const from = bundle.suspended
     this.#verdict = null
+    this.#resumedUnseen = from !== null && (from.record?.bootedAt ?? null) === null
     this.setStatus({ ...AT_REST, state: from ? 'resuming' : 'starting' })
     let session: Session | null = null
     let taken = false
@@ -341,6 +344,7 @@ export class Machine {
         if (this.state === 'stopping') this.#button?.booted()
         break
       case 'rebooted':
+        this.#resumedUnseen = false
         this.setStatus({ bootedAt: null })
         break
       case 'health':

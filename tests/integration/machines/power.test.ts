@@ -133,6 +133,15 @@ describe('a machine', () => {
     vi.advanceTimersByTime(PRESS_AGAIN)
     await host.until(id, ({ state }) => state === 'off')
 
+    // Suspended while it booted, it still boots.
+    await host.machines.start({ id })
+    await host.done(host.machines.suspend({ id }))
+    await host.machines.resume({ id })
+    await host.machines.powerButton({ id })
+    await host.machines.type({ id, text: 'listen\n' })
+    vi.advanceTimersByTime(PRESS_AGAIN)
+    await host.until(id, ({ state }) => state === 'off')
+
     const booted = await host.make('web-2', 'deaf')
     await host.machines.start({ id: booted })
     await host.machines.waitBooted({ id: booted })
