@@ -7,7 +7,7 @@ import type { MachineView } from '../../src-shared/api/machines.ts'
 import type { HostInfo } from '../../src-shared/api/system.ts'
 import { DisposableStore } from '../../src-shared/base/disposable.ts'
 import { Emitter, type Event } from '../../src-shared/base/event.ts'
-import { asAppError } from '../../src-shared/errors/app-error.ts'
+import { AppError, asAppError } from '../../src-shared/errors/app-error.ts'
 import { RpcServer } from '../../src-shared/rpc/server.ts'
 import type { HostOptions } from './host-options.ts'
 import { Library } from './library/library.ts'
@@ -45,12 +45,10 @@ export interface HostDoubles {
   appliance?: URL
 }
 
-/** @throws AppError where the library folder cannot be made */
+/** @throws AppError where the library is no folder and cannot be made one */
 export async function startHost(given: HostOptions, doubles: HostDoubles = {}): Promise<CoppiceHost> {
   const options = { ...given, library: resolve(given.library) }
-  await mkdir(options.library, { recursive: true }).catch((error: unknown) => {
-    throw asAppError(error, 'Making the library folder')
-  })
+  await makeLibrary(options.library)
   const store = new DisposableStore()
   const log = store.add(createLog(options.logFolder))
 
@@ -114,6 +112,18 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
     activeMachines: () => machines.active().map((machine) => machine.view()),
     quiesce,
     close: () => (closing ??= close()),
+  }
+}
+
+async function makeLibrary(library: string): Promise<void> {
+  try {
+    await mkdir(library, { recursive: true })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST')
+      throw new AppError('invalid-input', `The library “${library}” is a file, not a folder. Choose another, or move the file away.`, {
+        subject: library,
+      })
+    throw asAppError(error, 'Making the library folder')
   }
 }
 

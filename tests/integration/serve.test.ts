@@ -157,11 +157,14 @@ describe('names and origins', () => {
     const answer = await request(`/?token=${token()}`, { host: `evil.example:${served.port}` })
     expect(answer.status).toBe(421)
     expect(answer.headers['set-cookie']).toBeUndefined()
+    expect(answer.body).toContain('The request names another computer. Open the address that Coppice printed when it started.')
   })
 
   test('other methods: foreign origins are refused, ours are told what is allowed', async () => {
     for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {
-      expect(await request('/', { cookie: cookie(), origin: 'http://evil.example' }, method)).toMatchObject({ status: 403 })
+      const foreign = await request('/', { cookie: cookie(), origin: 'http://evil.example' }, method)
+      expect(foreign.status).toBe(403)
+      expect(foreign.body).toContain('The request comes from a page that does not belong to Coppice.')
       expect(await request('/', { cookie: cookie() }, method)).toMatchObject({ status: 403 })
       expect(await request('/', { cookie: cookie(), origin: origin() }, method)).toMatchObject({
         status: 405,
@@ -324,7 +327,14 @@ describe('listening', () => {
   test('on an address of another computer fails with a sentence', async () => {
     await expect(tryServe({ listen: '192.0.2.1' })).rejects.toMatchObject({
       code: 'unavailable',
-      message: expect.stringContaining('no address 192.0.2.1'),
+      message: 'This computer has no address 192.0.2.1. Use 127.0.0.1, or an address of this computer.',
+    })
+  })
+
+  test.each(['', ' '])('on no address is not on every address: “%s”', async (listen) => {
+    await expect(tryServe({ listen })).rejects.toMatchObject({
+      code: 'invalid-input',
+      message: 'The address to listen on is empty. Use 127.0.0.1 for this computer alone.',
     })
   })
 

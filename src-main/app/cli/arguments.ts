@@ -43,6 +43,12 @@ export function folderArgument(text: string): string {
   return text
 }
 
+/** An address to listen on; an empty one (a variable that was not set) would be every address of this computer. */
+export function addressArgument(text: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError('The address is empty: give one, as in 127.0.0.1.')
+  return text
+}
+
 /** A JavaScript regular expression; `^` and `$` stand for a line's beginning and end. */
 export function patternArgument(text: string): RegExp {
   try {

@@ -93,6 +93,9 @@ export async function serve(host: { readonly server: RpcServer }, options: Serve
 }
 
 async function listen(server: http.Server, options: ServeOptions): Promise<void> {
+  // To the system an empty address is every address.
+  if (options.listen.trim() === '')
+    throw new AppError('invalid-input', 'The address to listen on is empty. Use 127.0.0.1 for this computer alone.')
   try {
     server.listen({ port: options.port, host: options.listen })
     await once(server, 'listening')

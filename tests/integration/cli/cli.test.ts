@@ -1,7 +1,7 @@
 /** The command line as a process of its own, with real hosts and a library of files. No guest is booted here: tests/guest/cli.test.ts does that. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readdir, realpath, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -48,6 +48,12 @@ async function json<T>(...args: string[]): Promise<T> {
   const ran = await run(...args, '--json')
   expect(ran).toMatchObject({ code: 0, stderr: '' })
   return JSON.parse(ran.stdout) as T
+}
+
+/** The last line of what was said: `serve` in a checkout may build its window first, and say so. */
+function after(sentence: string): string {
+  const literal = sentence.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
+  return expect.stringMatching(new RegExp(`(^|\n)${literal}\n$`)) as string
 }
 
 interface Listed {
@@ -120,7 +126,13 @@ describe('coppice', () => {
   it.each([
     [['create', 'web', '--kernel', 'K'], /There is already a machine named “web”/],
     [['create', '../x', '--kernel', 'K'], /The name contains “\/”/],
+    [['create', '..', '--kernel', 'K'], /The name begins or ends with a full stop\. Choose another one\./],
+    [['create', '', '--kernel', 'K'], /The name is empty\. Give it at least one character\./],
     [['create', 'a\u0007', '--kernel', 'K'], /The name contains a control character/],
+    [['create', 'n'.repeat(300), '--kernel', 'K'], /The name is longer than 200 characters\. Choose a shorter one\./],
+    [['set', 'web', 'name=../x'], /^coppice: name: The name contains “\/”/],
+    [['set', 'web', 'name=a\u001bb'], /^coppice: name: The name contains a control character/],
+    [['set', 'web', 'memory=9999999M'], /^coppice: memory: 9999999 MiB is more memory/],
     [['create', 'x', '--kernel', 'K', '--memory', '7M'], /^coppice: --memory: 7 MiB is too little/],
     [['create', 'x', '--kernel', 'K', '--memory', '9999999M'], /^coppice: --memory: 9999999 MiB is more memory/],
     [['create', 'x', '--iso', '/none.iso'], /none\.iso/],
@@ -139,26 +151,29 @@ describe('coppice', () => {
   })
 
   it.each([
-    [[]],
-    [['fly']],
-    [['start']],
-    [['list', '--colour']],
-    [['create', 'x']],
-    [['create', 'x', '--sample', '--iso', 'y']],
-    [['create', 'x', '--iso', 'y', '--cmdline', 'quiet']],
-    [['create', 'x', '--sample', '--memory', 'lots']],
-    [['create', 'x', '--sample', '--engine', 'other']],
-    [['console', 'web', '--until', '(']],
-    [['console', 'web', '--port', '9']],
-    [['set', 'web', 'memory']],
-    [['delete', 'web']],
-    [['serve', '--port', '99999']],
-    [['list', '--library', '']],
-  ])('calls %j wrong usage', async (args) => {
+    [[], /^Usage: coppice/],
+    [['fly'], /unknown command 'fly'/],
+    [['start'], /missing required argument 'name'/],
+    [['list', '--colour'], /unknown option '--colour'/],
+    [['create', 'x'], /Say what it boots: --sample, --iso FILE, --disk FILE, --floppy FILE or --kernel FILE\./],
+    [['create', 'x', '--sample', '--iso', 'y'], /A machine is made from one thing, not from --sample and --iso\./],
+    [['create', 'x', '--iso', 'y', '--cmdline', 'quiet'], /--initrd and --cmdline belong to a kernel: give --kernel FILE too\./],
+    [['create', 'x', '--sample', '--memory', 'lots'], /“lots” is not an amount of memory\. Write it as in 256M or 1G\./],
+    [['create', 'x', '--sample', '--memory', '-7M'], /“-7M” is not an amount of memory\. Write it as in 256M or 1G\./],
+    [['create', 'x', '--sample', '--engine', 'other'], /Allowed choices are auto, embedded\./],
+    [['create', 'x', '--sample', '--serial-ports', '9'], /“9” is not a number of serial ports: give a whole number from 1 to 4\./],
+    [['console', 'web', '--until', '('], /“\(” is not a regular expression/],
+    [['console', 'web', '--port', '9'], /“9” is not /],
+    [['console', 'web', '--timeout', '-1'], /“-1” is not a number of seconds above 0\./],
+    [['set', 'web', 'memory'], /memory/],
+    [['delete', 'web'], /--yes/],
+    [['serve', '--port', '99999'], /“99999” is not a port: give a whole number from 0 to 65535\./],
+    [['serve', '--listen', ''], /The address is empty: give one, as in 127\.0\.0\.1\./],
+    [['list', '--library', ''], /The folder’s path is empty\./],
+  ])('calls %j wrong usage, and says what is wrong', async (args, sentence) => {
     const ran = await run(...args)
-    expect(ran.code).toBe(2)
-    expect(ran.stdout).toBe('')
-    expect(ran.stderr).not.toBe('')
+    expect(ran).toMatchObject({ code: 2, stdout: '' })
+    expect(ran.stderr).toMatch(sentence)
   })
 
   it('says that a stopped machine is stopped', async () => {
@@ -206,10 +221,33 @@ describe('coppice', () => {
     expect(await run('quit')).toEqual({ code: 0, stdout: 'No Coppice runs for this library.\n', stderr: '' })
   })
 
-  it('says why a host cannot start', async () => {
-    const ran = await coppice(['list', '--library', join(folder, 'kernel')], { env })
+  it.each([['list'], ['serve']])('says why %s has no library: a file', async (command) => {
+    const file = join(folder, 'kernel')
+    const sentence = `coppice: The library “${file}” is a file, not a folder. Choose another, or move the file away.`
+    expect(await coppice([command, '--library', file], { env })).toEqual({ code: 1, stdout: '', stderr: after(sentence) })
+    expect(await coppice([command, '--library', join(file, 'in it')], { env })).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/kernel\/in it\) failed: a part of the path is not a folder\.\n$/) as string,
+    })
+  })
+
+  it.runIf(process.platform === 'linux').each([['list'], ['serve']])('says why %s has no library: it cannot be made', async (command) => {
+    const ran = await coppice([command, '--library', '/sys/library'], { env })
     expect(ran).toMatchObject({ code: 1, stdout: '' })
-    expect(ran.stderr).toMatch(/^coppice: .*kernel/)
+    expect(ran.stderr).toMatch(
+      /coppice: Making the library folder \(\/sys\/library\) failed: (the system does not permit it|you have no permission for it|the file system is read-only)\.\n$/,
+    )
+  })
+
+  it('goes on without settings that cannot be read, and keeps them', async () => {
+    const other = join(folder, 'other')
+    await mkdir(other)
+    await writeFile(join(other, 'settings.json'), '{"theme":')
+    expect(await coppice(['list', '--json', '--library', other], { env })).toMatchObject({ code: 0, stdout: '[]\n' })
+    await coppice(['quit', '--library', other], { env })
+    const kept = (await readdir(other)).find((name) => name.startsWith('settings.json.broken-'))
+    expect(await readFile(join(other, kept!), 'utf8')).toBe('{"theme":')
   })
 })
 
@@ -259,10 +297,16 @@ describe('coppice serve', () => {
     await json('list')
     const served = await serving([])
     expect(await opens(served.address)).toBe(true)
-    expect(await run('serve', '--port', served.address.port)).toMatchObject({
+    const { port } = served.address
+    expect(await run('serve', '--port', port)).toEqual({
       code: 1,
       stdout: '',
-      stderr: expect.stringContaining(served.address.port) as string,
+      stderr: after(`coppice: Another program uses port ${port} on 127.0.0.1. Choose another port, or 0 for any free one.`),
+    })
+    expect(await run('serve', '--listen', '192.0.2.1')).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: after('coppice: This computer has no address 192.0.2.1. Use 127.0.0.1, or an address of this computer.'),
     })
     expect(await run('serve', '--allow-terminal')).toMatchObject({
       code: 1,

@@ -1,4 +1,4 @@
-import { wholeNumber } from '../arguments.ts'
+import { addressArgument, wholeNumber } from '../arguments.ts'
 import type { Define } from './index.ts'
 
 export const defineServe: Define = (program, run) => {
@@ -6,7 +6,7 @@ export const defineServe: Define = (program, run) => {
     .command('serve')
     .description('show the window in a browser: prints its address, and serves it until Ctrl-C')
     .option('--port <number>', 'port to listen on; 0 is any free one', wholeNumber('a port', 0, 65535), 0)
-    .option('--listen <address>', 'address to listen on', '127.0.0.1')
+    .option('--listen <address>', 'address to listen on', addressArgument, '127.0.0.1')
     .option('--allow-terminal', 'let the window open terminals on this computer')
     .action((options: { port: number; listen: string; allowTerminal?: boolean }) =>
       run(async (cli) => {
