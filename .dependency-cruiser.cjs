@@ -9,7 +9,7 @@ const only = (name, comment, from, allowed) => ({
 
 const PARTS = ['process', 'archive', 'engines', 'storage', 'network', 'appliance']
 /** What a part may import beside src-shared and itself. */
-const BASES = { appliance: 'appliance|archive', storage: 'storage|process' }
+const BASES = { appliance: 'appliance|archive', storage: 'storage|process', engines: 'engines|process' }
 
 module.exports = {
   forbidden: [

@@ -2,7 +2,8 @@ import { chmod, mkdir, mkdtemp, realpath, rm, stat, symlink, writeFile } from 'n
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { libraryId, MAX_SOCKET_PATH, realLibraryPath, runtimeFolderFor } from '../../../src-main/app/local/runtime-folder.ts'
+import { libraryId, realLibraryPath, runtimeFolderFor } from '../../../src-main/app/local/runtime-folder.ts'
+import { MAX_SOCKET_PATH } from '../../../src-main/process/private-folder.ts'
 
 let folder: string
 beforeEach(async () => {
