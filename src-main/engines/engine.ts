@@ -5,6 +5,7 @@
 import type { Disposable } from '../../src-shared/base/disposable.ts'
 import type { Event } from '../../src-shared/base/event.ts'
 import type { MachineSpec } from '../../src-shared/model/machine-spec.ts'
+import type { ByteStream } from '../../src-shared/rpc/byte-stream.ts'
 import type { Client } from '../../src-shared/rpc/service.ts'
 import type { blockPort } from '../../src-shared/threads/block-port.ts'
 import type { Counters } from '../../src-shared/threads/counters.ts'
@@ -28,6 +29,17 @@ export interface SerialPort {
   input(bytes: Uint8Array): Promise<void>
 }
 
+/** A machine's screen. */
+export interface DisplaySource {
+  /**
+   * One more viewer. The stream, which is the source's from here on, carries RFB 3.8 (RFC 6143) with the security type None. It ends with the
+   * machine, or with an error that says what the viewer did wrong.
+   */
+  attach(stream: ByteStream): void
+  /** What is on the screen now, as a PNG file; also where nobody views it. */
+  screenshot(): Promise<Uint8Array<ArrayBuffer>>
+}
+
 type WithoutMachine<T> = T extends unknown ? Omit<T, 'machine'> : never
 export type MachineEvent = WithoutMachine<EngineEvent>
 
@@ -41,6 +53,8 @@ export interface EngineMachine extends Disposable {
   /** Paused only. Durable when it resolves. */
   saveMemory(path: string): Promise<MemoryHeader>
   readonly serial: readonly SerialPort[]
+  /** Null: the machine has no screen. */
+  readonly display: DisplaySource | null
   readonly onEvent: Event<MachineEvent>
 }
 

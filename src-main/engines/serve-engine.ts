@@ -13,7 +13,7 @@ import { blockPort } from '../../src-shared/threads/block-port.ts'
 import { Counters } from '../../src-shared/threads/counters.ts'
 import { engineThread, type EngineEvent } from '../../src-shared/threads/engine-thread.ts'
 import { ConsoleHub } from './console-hub.ts'
-import type { BlockClient, Engine, EngineMachine } from './engine.ts'
+import type { BlockClient, DisplaySource, Engine, EngineMachine } from './engine.ts'
 
 interface Served {
   machine: EngineMachine
@@ -81,8 +81,15 @@ export function serveEngine(server: RpcServer, engine: Engine): void {
     },
     saveMemory: ({ machine, path }) => find(machine).machine.saveMemory(path),
     serial: ({ machine, port, from }, stream) => find(machine).consoles.attach(port, from, stream),
+    display: ({ machine }, stream) => screenOf(find(machine)).attach(stream),
+    screenshot: async ({ machine }) => ({ png: await screenOf(find(machine)).screenshot() }),
     events: events.event,
   })
+}
+
+function screenOf({ machine }: Served): DisplaySource {
+  if (!machine.display) throw new AppError('unsupported', 'This machine has no screen. Give it one in its hardware settings.')
+  return machine.display
 }
 
 type DistributiveOmit<T, K extends keyof T> = T extends unknown ? Omit<T, K> : never

@@ -129,6 +129,10 @@ export const machines = defineService('machines', {
 
   /** Serial console, with all that is kept from `from` on. */
   console: stream(id.extend({ port: z.number().int().min(0).max(3), from: z.number().int().min(0).nullable() })).returns<ConsoleOpening>(),
+  /** One viewer of the screen of a machine that runs: RFB 3.8 (RFC 6143), security type None. Several may be open. */
+  display: stream(id).returns<void>(),
+  /** What is on the screen now: the bytes of a PNG file, then the end. */
+  screenshot: stream(id).returns<{ bytes: number }>(),
   /** Types text into a serial port. */
   type: call(id.extend({ port: z.number().int().min(0).max(3).default(0), text: z.string().max(64 * 1024) })).returns<void>(),
 })

@@ -87,5 +87,9 @@ export const engineThread = defineService('engine', {
    * (null: everything that is kept).
    */
   serial: stream(m.extend({ port: z.number().int().min(0).max(3), from: z.number().int().min(0).nullable() })).returns<SerialOpening>(),
+  /** One viewer of the screen: RFB 3.8 (RFC 6143), security type None. Several may be open. */
+  display: stream(m).returns<void>(),
+  /** What is on the screen now, as a PNG file. */
+  screenshot: call(m).returns<{ png: Uint8Array<ArrayBuffer> }>(),
   events: event<EngineEvent>(),
 })

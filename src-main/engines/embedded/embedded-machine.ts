@@ -9,6 +9,7 @@ import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import type { Counters } from '../../../src-shared/threads/counters.ts'
 import type { MemoryHeader, StopReason } from '../../../src-shared/threads/engine-thread.ts'
 import type { EngineMachine, MachineEvent } from '../engine.ts'
+import { RfbDisplay } from '../rfb/rfb-display.ts'
 import type { BlockDisk } from './block-disk.ts'
 import { trapped } from './faults.ts'
 import { HealthMonitor } from './health-monitor.ts'
@@ -22,10 +23,12 @@ import {
   pressPowerButton,
   repairAcpi,
   repairReset,
+  repairRetrace,
   setUpNic,
   watchPowerOff,
   type FlushableDisk,
 } from './patches.ts'
+import { EmbeddedScreen } from './screen.ts'
 import { EmbeddedSerial } from './serial.ts'
 import { V86_VERSION, type Clock, type Emulator } from './v86.ts'
 
@@ -44,6 +47,7 @@ type State = 'built' | 'running' | 'paused' | 'stopping' | 'stopped'
 
 export class EmbeddedMachine implements EngineMachine {
   readonly serial: readonly EmbeddedSerial[]
+  readonly display: RfbDisplay
   #parts: MachineParts
   #state: State = 'built'
   #onEvent = new Emitter<MachineEvent>()
@@ -66,10 +70,12 @@ export class EmbeddedMachine implements EngineMachine {
     repairAcpi(cpu)
     watchPowerOff(cpu, () => void this.#stop('guest-poweroff'))
     repairReset(cpu, parts.spec.boot.kind === 'kernel', () => this.#rebooted())
+    repairRetrace(cpu, parts.clock)
     if (parts.spec.nics[0]) setUpNic(cpu, parts.spec.nics[0].mac)
     const ours = new Set<unknown>(parts.disks)
     patchDisks(cpu, (disk) => (ours.has(disk) ? (disk as FlushableDisk) : null))
     this.serial = Array.from({ length: parts.spec.serialPorts }, (_, index) => new EmbeddedSerial(cpu, index, parts.counters))
+    this.display = new RfbDisplay(new EmbeddedScreen(parts.emulator), parts.spec.name)
     this.#instructions = new InstructionCounter(cpu)
     this.#health = new HealthMonitor(parts.emulator, parts.counters)
     patchMainLoop(core, {
@@ -137,6 +143,7 @@ export class EmbeddedMachine implements EngineMachine {
     this.#state = 'stopped'
     this.#parts.emulator.v86.stop()
     for (const port of this.serial) port.close()
+    this.display.dispose()
     this.#onEvent.dispose()
   }
 

@@ -6,7 +6,7 @@
  * Sources: ACPI 6.5 sections 4.8.3 (PM1 registers) and 4.8.4 (general-purpose events); Intel 82371AB (PIIX4) data sheet; ATA/ATAPI-6 (T13
  * 1410D) 8.15 IDENTIFY DEVICE and 8.12 FLUSH CACHE; 16550 UART data sheet.
  */
-import type { Core, Cpu, IdeInterface, Uart } from './v86.ts'
+import type { Clock, Core, Cpu, IdeInterface, Uart } from './v86.ts'
 
 /** PM1a status (PIIX4 base 0xB000) is followed by enable and, at +4, control. */
 const PM1_CONTROL = 0xb004
@@ -296,6 +296,31 @@ function failTransfer(drive: IdeInterface): void {
 function ideInterfaces(cpu: Cpu): IdeInterface[] {
   const { primary, secondary } = cpu.devices.ide
   return [primary, secondary].flatMap((channel) => (channel ? [channel.master, channel.slave] : []))
+}
+
+const INPUT_STATUS_1 = [0x3da, 0x3ba]
+/** ms between two vertical retraces: 70 Hz. */
+const FRAME_MS = 1000 / 70
+
+/**
+ * Vertical retraces in graphics modes. v86 has one for each time its screen is painted; here nothing paints while nobody watches, and a guest
+ * that waits for the retrace would wait for ever.
+ */
+export function repairRetrace(cpu: Cpu, clock: Clock): void {
+  const { vga } = cpu.devices
+  let frame = 0
+  for (const number of INPUT_STATUS_1) {
+    const port = cpu.io.ports[number]!
+    const read8 = port.read8
+    port.read8 = function () {
+      const now = Math.floor(clock() / FRAME_MS)
+      if (vga.graphical_mode && now !== frame) {
+        frame = now
+        vga.update_vertical_retrace()
+      }
+      return read8.call(this)
+    }
+  }
 }
 
 /** v86's settings by number (its JitConfig). */

@@ -83,10 +83,57 @@ export interface IdeInterface {
   atapi_check_condition_response(senseKey: number, additionalSense: number): void
 }
 
+/** The VGA's registers and memories, as v86 keeps them. */
+export interface Vga {
+  graphical_mode: boolean
+  readonly vga_memory: Uint8Array
+  readonly plane2: Uint8Array
+  /** 0xRRGGBB */
+  readonly vga256_palette: Int32Array
+  readonly dac_map: Uint8Array
+  dac_mask: number
+  color_select: number
+  attribute_mode: number
+  clocking_mode: number
+  character_map_select: number
+  max_scan_line: number
+  line_compare: number
+  offset_register: number
+  start_address: number
+  cursor_address: number
+  cursor_scanline_start: number
+  cursor_scanline_end: number
+  /** Of text modes. */
+  max_cols: number
+  max_rows: number
+  /** Of graphics modes. */
+  screen_width: number
+  screen_height: number
+  image_data: object | null
+  /** Marks everything as touched. */
+  complete_redraw(): void
+  complete_replot(): void
+  /** Converts what was touched and hands it to the adapter's update_buffer. */
+  screen_fill_buffer(): void
+  update_vertical_retrace(): void
+}
+
+/** A part of a frame buffer and where it is shown; all in pixels. */
+export interface ScreenLayer {
+  image_data: { readonly data: Uint8ClampedArray; readonly width: number; readonly height: number }
+  screen_x: number
+  screen_y: number
+  buffer_x: number
+  buffer_y: number
+  buffer_width: number
+  buffer_height: number
+}
+
 export interface Cpu {
   io: Io
   devices: {
     acpi?: Acpi
+    vga: Vga
     pci: { devices: ({ pci_bars: (object | undefined)[] } | undefined)[]; device_spaces: (Int32Array | undefined)[] }
     ide: { primary?: IdeChannel; secondary?: IdeChannel }
     fdc: { drives: { read_only: boolean }[] }
@@ -143,7 +190,8 @@ export interface Core {
 
 export interface Emulator {
   readonly v86: Core
-  readonly screen_adapter: { get_text_screen(): string[] }
+  readonly screen_adapter: { get_text_screen(): string[]; update_buffer(layers: ScreenLayer[]): void }
+  readonly bus: { send(event: string, data: unknown): void }
   add_listener(event: string, listener: (value: never) => void): void
   remove_listener(event: string, listener: (value: never) => void): void
 }

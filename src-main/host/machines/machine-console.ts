@@ -21,7 +21,7 @@ export async function openConsole(machine: Machine, port: number, from: number |
   if (!session || session.end) return openKept(machine, port, from, stream)
   await session.race(session.built)
   const { opening, stream: engine } = await session.race(session.engine.serial({ machine: session.machine, port, from }))
-  void joinStreams(engine, stream, session)
+  void joinStreams(engine, stream, session, 'Following the console')
   return { ...opening, live: true, life: session.life }
 }
 
@@ -39,9 +39,9 @@ export async function typeText(session: Session, port: number, text: string): Pr
 
 /**
  * Both directions at the slower one's pace, with no buffer of our own. A client that has no more to type keeps on reading; the client's stream
- * ends, without an error, when the machine's life does.
+ * ends, without an error, when the machine's life does. `doing` begins the sentence about a failure: "Following the console".
  */
-async function joinStreams(engine: ByteStream, client: ByteStream, session: Session): Promise<void> {
+export async function joinStreams(engine: ByteStream, client: ByteStream, session: Session, doing: string): Promise<void> {
   const gone = client.onClose(() => engine.close())
   if (client.closed) engine.close()
   void pump(client, engine).catch(() => {})
@@ -49,7 +49,7 @@ async function joinStreams(engine: ByteStream, client: ByteStream, session: Sess
     await pump(engine, client)
     client.close()
   } catch (error) {
-    client.close(session.end || client.closed ? undefined : asAppError(error, 'Following the console'))
+    client.close(session.end || client.closed ? undefined : asAppError(error, doing))
   } finally {
     gone.dispose()
     engine.close()

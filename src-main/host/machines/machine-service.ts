@@ -14,6 +14,7 @@ import { duplicateMachine } from './duplicate-machine.ts'
 import { openBundle, restoreMachine, trashMachine, updateMachine } from './edit-machine.ts'
 import { HeartbeatMonitor } from './heartbeat.ts'
 import { openConsole, typeText } from './machine-console.ts'
+import { openDisplay, sendScreenshot } from './machine-display.ts'
 import { Machine, type MachineParts } from './machine.ts'
 import { wrongState } from './wrong-state.ts'
 
@@ -84,6 +85,8 @@ export class MachineService implements Disposable {
       discardSuspend: async ({ id }) => (await this.#find(id)).discardSuspend(),
       waitBooted: async ({ id }, context) => this.#waitBooted(await this.#find(id), context),
       console: async ({ id, port, from }, stream) => openConsole(await this.#find(id), port, from, stream),
+      display: async ({ id }, stream) => openDisplay(await this.#find(id), stream),
+      screenshot: async ({ id }, stream) => sendScreenshot(await this.#find(id), stream),
       type: async ({ id, port, text }) => {
         const machine = await this.#find(id)
         if (!machine.session) throw new AppError('wrong-state', `“${machine.bundle.name}” is not running: nothing can be typed into it.`)

@@ -30,6 +30,7 @@ class DoubleMachine implements EngineMachine {
   #beat: NodeJS.Timeout | null = null
   #cmdline: string
   #listens = false
+  readonly display = null
   readonly onEvent = this.#events.event
 
   constructor(spec: MachineSpec, attach: Attachments, memory: string) {

@@ -1,0 +1,34 @@
+/** Screens: a viewer's stream joined to the engine's, and pictures of them. */
+import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import type { ByteStream } from '../../../src-shared/rpc/byte-stream.ts'
+import { joinStreams } from './machine-console.ts'
+import type { Machine } from './machine.ts'
+import type { Session } from './session.ts'
+
+/**
+ * @param stream the viewer's: RFB 3.8; it ends when the machine goes off
+ * @throws AppError `wrong-state` where the machine is off
+ */
+export async function openDisplay(machine: Machine, stream: ByteStream): Promise<void> {
+  const session = runningSession(machine)
+  await session.race(session.built)
+  const { stream: engine } = await session.race(session.engine.display({ machine: session.machine }))
+  void joinStreams(engine, stream, session, 'Showing the screen')
+}
+
+/** Sends a PNG file and ends the stream; as openDisplay. */
+export async function sendScreenshot(machine: Machine, stream: ByteStream): Promise<{ bytes: number }> {
+  const session = runningSession(machine)
+  await session.race(session.built)
+  const { png } = await session.race(session.engine.screenshot({ machine: session.machine }))
+  void stream
+    .write(png)
+    .then(() => stream.end())
+    .catch((error: unknown) => stream.close(asAppError(error, 'Sending the picture of the screen')))
+  return { bytes: png.length }
+}
+
+function runningSession({ session, bundle }: Machine): Session {
+  if (!session || session.end) throw new AppError('wrong-state', `“${bundle.name}” is off: its screen is dark. Start it first.`)
+  return session
+}
