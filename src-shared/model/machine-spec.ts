@@ -18,6 +18,10 @@ export const qemuSpecSchema = z.strictObject({
   accelerator: z.enum(ACCELERATORS),
   /** As `-machine` takes it: pc, q35 or virt. */
   machineType: z.string().min(1),
+  /** Processors that can be added while it runs, together with those it has from the start. */
+  maxCpus: cpusSchema,
+  /** Whether this QEMU can forbid itself system calls (seccomp). */
+  sandbox: z.boolean(),
   devices: z.enum(['modern', 'legacy']),
   display: z.enum(['vga', 'virtio', 'none']),
   firmware: z.discriminatedUnion('kind', [

@@ -1,0 +1,121 @@
+/**
+ * Disks, CDs and floppies. Each image is a block node named after its drive, which QMP commands use too: `<id>` is what the device reads and
+ * `<id>-file` the image. A disk has a throttle group of its own even without limits, so that limits can be set while it runs.
+ */
+import type { MachineSpec, QemuSpec } from '../../../../src-shared/model/machine-spec.ts'
+import { slot, type Board } from './board.ts'
+import { device, json } from './option.ts'
+
+type Drive = MachineSpec['drives'][number]
+
+export function driveArguments(spec: MachineSpec, qemu: QemuSpec, board: Board): string[] {
+  const { drives } = spec
+  const places = drivePlaces(drives, qemu, board)
+  const controllers = [...new Set(places.map(({ controller }) => controller))].flatMap((controller) =>
+    controller === null ? [] : controllerArguments(controller, board),
+  )
+  const floppies = drives.flatMap((drive, at) => (drive.kind === 'floppy' ? [bootIndex(spec, at)] : []))
+  return [
+    // Which floppy is tried when is the controller's, not the drive's.
+    ...floppies.flatMap((index, at) => (index === null ? [] : ['-global', `isa-fdc.bootindex${at === 0 ? 'A' : 'B'}=${index}`])),
+    ...controllers,
+    ...drives.flatMap((drive, at) => {
+      const { driver, where } = places[at]!
+      return [
+        ...nodeArguments(drive),
+        ...device(driver, {
+          id: drive.id,
+          ...where,
+          drive: drive.inserted ? drive.id : null,
+          ...(drive.kind === 'disk' ? { serial: drive.id } : {}),
+          bootindex: drive.kind === 'floppy' ? null : bootIndex(spec, at),
+        }),
+      ]
+    }),
+  ]
+}
+
+type Controller = 'floppy' | 'scsi'
+interface Place {
+  driver: string
+  where: Record<string, string | number>
+  /** What must be there for it, and is not by itself. */
+  controller: Controller | null
+}
+
+/** What each drive is and where it is plugged in. Old systems know IDE (i440FX) or SATA (q35) and no virtio; boards that are no PCs have neither. */
+function drivePlaces(drives: readonly Drive[], { devices }: QemuSpec, board: Board): Place[] {
+  // The two IDE channels have room for two drives each; SATA ports take one each. CDs begin at the second channel, as PCs had them.
+  const free = board.kind === 'pci' ? [0, 1, 2, 3] : [0, 1, 2, 3, 4, 5]
+  const cdFirst = [2, 3, 1, 0, 4, 5]
+  const taken = new Set<number>()
+  const take = (order: readonly number[]): Record<string, string | number> => {
+    const port = order.find((one) => free.includes(one) && !taken.has(one)) ?? 0
+    taken.add(port)
+    return board.kind === 'pci' ? { bus: `ide.${port >> 1}`, unit: port & 1 } : { bus: `ide.${port}` }
+  }
+  const cds = drives.map((drive) => (drive.kind === 'cdrom' && board.pc ? take(cdFirst) : null))
+  const count = { disk: 0, cdrom: 0, floppy: 0 }
+  return drives.map(({ kind, inserted }, index): Place => {
+    const at = count[kind]++
+    switch (kind) {
+      case 'floppy':
+        return {
+          driver: 'floppy',
+          where: { unit: at, ...(inserted ? {} : EMPTY_FLOPPY) },
+          controller: board.kind === 'pcie' ? 'floppy' : null,
+        }
+      case 'cdrom':
+        if (!board.pc) return { driver: 'scsi-cd', where: { bus: 'scsi0.0', 'scsi-id': at }, controller: 'scsi' }
+        return { driver: 'ide-cd', where: cds[index]!, controller: null }
+      case 'disk':
+        if (devices === 'legacy') return { driver: 'ide-hd', where: take(free), controller: null }
+        return { driver: 'virtio-blk-pci', where: slot(board, 'disk', at), controller: null }
+    }
+  })
+}
+
+/** A 1.44 MB drive. One with an image is what the image is. */
+const EMPTY_FLOPPY = { 'drive-type': '144' } as const
+
+function controllerArguments(controller: Controller, board: Board): string[] {
+  if (controller === 'floppy') return device('isa-fdc', { id: 'fdc0' })
+  return device('virtio-scsi-pci', { id: 'scsi0', ...slot(board, 'scsi') })
+}
+
+/** The first drive of the first kind in the boot order is tried first. Null: not at all. */
+function bootIndex({ boot, drives }: MachineSpec, at: number): number | null {
+  if (boot.kind === 'kernel') return null
+  const ranked = boot.order.flatMap((kind) => drives.flatMap((drive, index) => (drive.kind === kind ? [index] : [])))
+  const rank = ranked.indexOf(at)
+  return rank < 0 ? null : rank
+}
+
+function nodeArguments(drive: Drive): string[] {
+  if (!drive.inserted || drive.path === null) return []
+  const file = { driver: 'file', filename: drive.path, ...(drive.kind === 'disk' && !drive.readOnly ? { discard: 'unmap' } : {}) }
+  const image = {
+    driver: drive.format,
+    'read-only': drive.readOnly,
+    ...(drive.kind === 'disk' && !drive.readOnly ? { discard: 'unmap', 'detect-zeroes': 'unmap' } : {}),
+    file,
+  }
+  if (drive.kind !== 'disk') return json('-blockdev', { 'node-name': drive.id, ...image })
+  const group = `${drive.id}-limits`
+  return [
+    ...json('-object', { 'qom-type': 'throttle-group', id: group, limits: throttleLimits(drive) }),
+    ...json('-blockdev', { 'node-name': `${drive.id}-file`, ...image }),
+    ...json('-blockdev', {
+      driver: 'throttle',
+      'node-name': drive.id,
+      'throttle-group': group,
+      file: `${drive.id}-file`,
+      ...(drive.readOnly ? { 'read-only': true } : { discard: 'unmap' }),
+    }),
+  ]
+}
+
+/** As `qom-set` takes it, too: 0 is no limit (QEMU's ThrottleLimits). */
+export function throttleLimits({ limits }: Pick<Drive, 'limits'>): Record<string, number> {
+  return { 'iops-total': limits?.iops ?? 0, 'bps-total': limits?.bytesPerSecond ?? 0 }
+}

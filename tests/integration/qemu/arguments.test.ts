@@ -1,0 +1,205 @@
+/** A real QEMU takes our arguments: it greets on both QMP sockets, has the devices, and quits when told to. No guest runs. */
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { connect, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { qemuArguments } from '../../../src-main/engines/qemu/arguments/qemu-arguments.ts'
+import { runtimeIn, type Endpoint, type QemuRuntime } from '../../../src-main/engines/qemu/arguments/runtime.ts'
+import type { MachineSpec, QemuSpec } from '../../../src-shared/model/machine-spec.ts'
+import { qemuSpec } from '../../support/qemu-spec.ts'
+import { specDrive } from '../../support/spec-drive.ts'
+
+const BINARY =
+  (process.env['PATH'] ?? '')
+    .split(delimiter)
+    .map((folder) => join(folder, 'qemu-system-x86_64'))
+    .find((path) => existsSync(path)) ?? null
+
+/** One QMP client: asks one command after the other. */
+class Monitor {
+  #socket: Socket
+  #lines: AsyncIterator<string>
+
+  private constructor(socket: Socket) {
+    this.#socket = socket
+    this.#lines = createInterface(socket)[Symbol.asyncIterator]()
+  }
+
+  static async open(endpoint: Endpoint): Promise<Monitor> {
+    if (endpoint.kind !== 'unix') throw new Error('Not a socket path.')
+    const socket = connect(endpoint.path)
+    await once(socket, 'connect')
+    const monitor = new Monitor(socket)
+    expect(await monitor.#next()).toHaveProperty('QMP')
+    await monitor.ask('qmp_capabilities')
+    return monitor
+  }
+
+  async ask<T>(execute: string, args: object = {}): Promise<T> {
+    this.#socket.write(`${JSON.stringify({ execute, arguments: args })}\n`)
+    for (;;) {
+      const answer = (await this.#next()) as { return?: T; error?: { desc: string } }
+      if (answer.error) throw new Error(answer.error.desc)
+      if ('return' in answer) return answer.return as T
+    }
+  }
+
+  async #next(): Promise<unknown> {
+    const { value, done } = await this.#lines.next()
+    if (done) throw new Error('QMP ended.')
+    return JSON.parse(value)
+  }
+
+  close(): void {
+    this.#socket.destroy()
+  }
+}
+
+describe.skipIf(BINARY === null || process.platform === 'win32')(
+  'QEMU takes the arguments (skipped where qemu-system-x86_64 is not installed)',
+  () => {
+    let folder: string
+    let version: string
+    beforeEach(async () => {
+      // Short, for the sockets; with a comma, for the escaping.
+      folder = await mkdtemp(join(tmpdir(), 'q,a-'))
+      await mkdir(join(folder, 'logs'))
+      version = /version (\S+)/.exec(execFileSync(BINARY!, ['--version'], { encoding: 'utf8' }))![1]!
+    })
+    afterEach(() => rm(folder, { recursive: true, force: true }))
+
+    async function file(name: string, bytes: number): Promise<string> {
+      const path = join(folder, name)
+      await writeFile(path, '')
+      await truncate(path, bytes)
+      return path
+    }
+
+    /** Starts it, lets `look` ask, and ends it. */
+    async function start(
+      change: Partial<MachineSpec>,
+      qemu: Partial<QemuSpec>,
+      look: (monitor: Monitor, runtime: QemuRuntime) => Promise<void>,
+    ) {
+      const spec = qemuSpec(
+        { logFolder: join(folder, 'logs'), ...change },
+        { binary: BINARY!, version, ...qemu, sandbox: process.platform === 'linux' },
+      )
+      const runtime = runtimeIn(folder, spec, join)
+      const platform = { os: process.platform as 'linux' | 'darwin', arch: process.arch as 'x64' | 'arm64' }
+      const child = spawn(BINARY!, qemuArguments(spec, runtime, platform), { stdio: ['ignore', 'ignore', 'pipe'] })
+      const ended = once(child, 'exit')
+      let said = ''
+      child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text))
+      try {
+        const path = runtime.qmp.kind === 'unix' ? runtime.qmp.path : ''
+        await expect.poll(() => existsSync(path) || child.exitCode !== null, { timeout: 20_000 }).toBe(true)
+        expect(child.exitCode, said).toBeNull()
+        const monitor = await Monitor.open(runtime.qmp)
+        const tools = await Monitor.open(runtime.tools)
+        expect(await monitor.ask('query-status')).toMatchObject({ status: 'prelaunch', running: false })
+        expect(await tools.ask('query-uuid')).toEqual({ UUID: spec.id })
+        expect(Number(await readFile(runtime.pidFile, 'utf8'))).toBe(child.pid)
+        await look(monitor, runtime)
+        await monitor.ask('quit')
+        tools.close()
+        monitor.close()
+        expect(await ended).toEqual([0, null])
+        expect(said).toBe('')
+      } finally {
+        if (child.exitCode === null) {
+          child.kill('SIGKILL')
+          await ended
+        }
+      }
+    }
+
+    test('everything at once, on a PC of today', async () => {
+      await mkdir(join(folder, 'shared'))
+      const share = (tag: string, readOnly: boolean) => ({ tag, path: join(folder, 'shared'), readOnly })
+      const nic = (at: number, model: 'virtio' | 'e1000e') => ({ id: `nic${at}`, model, mac: `52:54:00:00:00:0${at}` })
+      const drives = [
+        specDrive('disk0', 'disk', { path: await file('disk,0.img', 1 << 20), limits: { iops: 100 } }),
+        specDrive('disk1', 'disk', { path: await file('disk1.img', 1 << 20), readOnly: true }),
+        specDrive('cd0', 'cdrom', { path: await file('cd.iso', 1 << 20) }),
+        specDrive('floppy0', 'floppy', { inserted: false, path: null }),
+      ]
+      await start(
+        {
+          cpus: 2,
+          memoryMiB: 128,
+          drives,
+          nics: [nic(0, 'virtio'), nic(1, 'virtio'), nic(2, 'e1000e'), nic(3, 'virtio')],
+          serialPorts: 4,
+          sharedFolders: Array.from({ length: 8 }, (_, at) => share(`share${at}`, at % 2 === 0)),
+        },
+        { maxCpus: 4 },
+        async (monitor) => {
+          const blocks = await monitor.ask<{ qdev?: string; inserted?: { file?: string; iops?: number } }[]>('query-block')
+          const names = blocks.map(({ qdev }) => qdev)
+          expect(names).toHaveLength(4)
+          const nodes = await monitor.ask<{ 'node-name': string }[]>('query-named-block-nodes')
+          expect(nodes.map((node) => node['node-name'])).toEqual(expect.arrayContaining(['disk0', 'disk0-file', 'disk1', 'cd0']))
+          expect(await monitor.ask('qom-get', { path: '/objects/disk0-limits', property: 'limits' })).toMatchObject({ 'iops-total': 100 })
+          await monitor.ask('qom-set', { path: '/objects/disk0-limits', property: 'limits', value: { 'iops-total': 0, 'bps-total': 4096 } })
+          const chardevs = await monitor.ask<{ label: string }[]>('query-chardev')
+          expect(chardevs.map(({ label }) => label)).toEqual(
+            expect.arrayContaining(['serial0', 'serial1', 'serial2', 'serial3', 'guest-agent', 'coppice-agent']),
+          )
+          expect(await monitor.ask('query-vnc')).toMatchObject({ enabled: true, family: 'unix', auth: 'none' })
+          await monitor.ask('set_link', { name: 'nic0', up: false })
+          const room = await monitor.ask<{ 'qom-path'?: string; props: object; type: string }[]>('query-hotpluggable-cpus')
+          expect(room).toHaveLength(4)
+          const empty = room.find((one) => one['qom-path'] === undefined)!
+          await monitor.ask('device_add', { driver: empty.type, id: 'cpu2', ...empty.props })
+          await monitor.ask('blockdev-open-tray', { id: 'cd0' })
+          await monitor.ask('blockdev-remove-medium', { id: 'cd0' })
+          await monitor.ask('device_add', { driver: 'virtio-rng-pci', id: 'added', bus: 'hotplug3', rng: 'entropy' })
+          expect(existsSync(join(folder, 'logs', 'serial3.log'))).toBe(true)
+        },
+      )
+    })
+
+    test('an older PC, with four drives on IDE', async () => {
+      const drives = [
+        specDrive('disk0', 'disk', { path: await file('a.img', 1 << 20) }),
+        specDrive('cd0', 'cdrom', { inserted: false, path: null }),
+        specDrive('floppy0', 'floppy', { path: await file('f.img', 1440 * 1024) }),
+        specDrive('floppy1', 'floppy', { inserted: false, path: null }),
+      ]
+      const models = ['e1000e', 'e1000', 'rtl8139', 'ne2k'] as const
+      const nics = models.map((model, at) => ({ id: `nic${at}`, model, mac: `52:54:00:00:00:0${at}` }))
+      await start({ drives, nics, memoryMiB: 64 }, { devices: 'legacy', machineType: 'pc', display: 'vga' }, async (monitor) => {
+        const devices = await monitor.ask<{ bus: number; devices: { class_info: { desc: string } }[] }[]>('query-pci')
+        expect(devices[0]!.devices.filter(({ class_info }) => /ethernet/i.test(class_info.desc))).toHaveLength(4)
+      })
+    })
+
+    test('no display, disks on SATA, and a kernel', async () => {
+      const drives = [
+        specDrive('disk0', 'disk', { path: await file('a.img', 1 << 20) }),
+        specDrive('cd0', 'cdrom', { inserted: false, path: null }),
+      ]
+      const kernel = await file('kernel', 4096)
+      const boot = { kind: 'kernel' as const, kernel, initrd: null, cmdline: 'a,b' }
+      await start({ drives, boot, memoryMiB: 64 }, { devices: 'legacy', display: 'none' }, async (monitor) => {
+        expect(await monitor.ask('query-vnc')).toMatchObject({ enabled: false })
+      })
+    })
+
+    test('firmware as flash, guarded by System Management Mode', async () => {
+      const code = await file('CODE.fd', 3584 * 1024)
+      const vars = { template: code, path: await file('vars,1.fd', 512 * 1024) }
+      await start({ memoryMiB: 64 }, { firmware: { kind: 'uefi-secure', code, vars } }, async (monitor) => {
+        const machine = { path: '/machine' }
+        expect(await monitor.ask('qom-get', { ...machine, property: 'smm' })).toBe('on')
+        expect(await monitor.ask('qom-get', { ...machine, property: 'pflash1' })).toMatch(/firmware-vars|flash/)
+      })
+    })
+  },
+)
