@@ -48,6 +48,11 @@ export class ConsoleHub implements Disposable {
     for (const port of this.#ports) port.prompt.start()
   }
 
+  /** Looks for the prompt in what was printed before this host came: a machine that ran already may have booted long ago. */
+  seeEarlier(): void {
+    for (const port of this.#ports) port.seeEarlier()
+  }
+
   /** Joins a reader to a port until its stream closes. */
   attach(port: number, from: number | null, stream: ByteStream): SerialOpening {
     const console = this.#ports[port]
@@ -70,7 +75,7 @@ class ConsolePort implements Disposable {
   readonly prompt = new PromptWatch()
   #serial: SerialPort
   #log = new ByteLog(KEPT)
-  #file: SerialLog
+  #file: SerialLog | null
   #wake: NodeJS.Timeout | null = null
   #onMore = new Emitter<void>()
   #ended = false
@@ -78,12 +83,17 @@ class ConsolePort implements Disposable {
 
   constructor(serial: SerialPort, logFile: string) {
     this.#serial = serial
-    this.#file = new SerialLog(logFile, this.#log)
+    if (serial.earlier) this.#log.append(serial.earlier)
+    this.#file = serial.keepsLog ? null : new SerialLog(logFile, this.#log)
     this.#listening = serial.onOutput((bytes) => {
       this.#log.append(bytes)
       this.prompt.see(bytes)
       this.#wake ??= setTimeout(() => this.#wakeReaders(), BATCH_MS)
     })
+  }
+
+  seeEarlier(): void {
+    if (this.#serial.earlier) this.prompt.see(this.#serial.earlier)
   }
 
   attach(from: number | null, stream: ByteStream): SerialOpening {
@@ -97,7 +107,7 @@ class ConsolePort implements Disposable {
   async end(): Promise<void> {
     this.#ended = true
     this.#wakeReaders()
-    await this.#file.drain()
+    await this.#file?.drain()
   }
 
   dispose(): void {
@@ -111,7 +121,7 @@ class ConsolePort implements Disposable {
   #wakeReaders(): void {
     if (this.#wake) clearTimeout(this.#wake)
     this.#wake = null
-    this.#file.more()
+    this.#file?.more()
     this.#onMore.fire()
   }
 

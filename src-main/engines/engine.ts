@@ -27,6 +27,10 @@ export interface SerialPort {
   readonly onOutput: Event<Uint8Array>
   /** Types bytes into the guest, as fast as its UART takes them. Resolves when they are all in its FIFO. */
   input(bytes: Uint8Array): Promise<void>
+  /** What it printed before this host came, of a machine that ran already. */
+  readonly earlier?: Uint8Array
+  /** The engine writes the port's log file itself. */
+  readonly keepsLog?: boolean
 }
 
 /** A machine's screen. */

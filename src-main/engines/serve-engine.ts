@@ -17,7 +17,8 @@ import type { BlockClient, DisplaySource, Engine, EngineMachine } from './engine
 
 interface Served {
   machine: EngineMachine
-  consoles: ConsoleHub
+  /** Null when it is over: what it printed is in its logs. */
+  consoles: ConsoleHub | null
   store: DisposableStore
   /** Resolves when its end was told. */
   ended: Promise<void>
@@ -25,7 +26,12 @@ interface Served {
   resumed: boolean
 }
 
-export function serveEngine(server: RpcServer, engine: Engine): void {
+export interface ServedEngine {
+  /** Serves a machine that runs already, as one that was created here. */
+  adopt(id: string, logFolder: string, machine: EngineMachine): void
+}
+
+export function serveEngine(server: RpcServer, engine: Engine): ServedEngine {
   const machines = new Map<string, Served>()
   const events = new Emitter<EngineEvent>()
   const find = (id: string): Served => {
@@ -34,6 +40,27 @@ export function serveEngine(server: RpcServer, engine: Engine): void {
     return served
   }
   const tell = (id: string, event: DistributiveOmit<EngineEvent, 'machine'>): void => events.fire({ machine: id, ...event })
+
+  const serve = (id: string, logFolder: string, machine: EngineMachine, store: DisposableStore, resumed: boolean): ConsoleHub => {
+    const consoles = store.add(new ConsoleHub(machine.serial, logFolder))
+    store.add(machine)
+    consoles.onBooted((ms) => tell(id, { kind: 'booted', ms }))
+    const { promise: ended, resolve } = Promise.withResolvers<void>()
+    machine.onEvent((event) => {
+      if (event.kind === 'rebooted') consoles.watchBoot()
+      if (event.kind !== 'stopped') return tell(id, event)
+      // The last output is on its way to readers and logs before anyone hears that the machine is off.
+      void consoles.end().then(() => {
+        tell(id, event)
+        store.dispose()
+        served.consoles = null
+        resolve()
+      })
+    })
+    const served: Served = { machine, consoles, store, ended, resumed }
+    machines.set(id, served)
+    return consoles
+  }
 
   server.register(engineThread, {
     describe: () => engine.describe(),
@@ -44,21 +71,7 @@ export function serveEngine(server: RpcServer, engine: Engine): void {
       try {
         const clients = new Map(Object.entries(blocks).map(([drive, port]) => [drive, blockClient(port as MessagePort, store)]))
         const machine = await engine.create(spec, { blocks: clients, counters: new Counters(counters), memory })
-        const consoles = store.add(new ConsoleHub(machine.serial, spec.logFolder))
-        store.add(machine)
-        consoles.onBooted((ms) => tell(spec.id, { kind: 'booted', ms }))
-        const { promise: ended, resolve } = Promise.withResolvers<void>()
-        machine.onEvent((event) => {
-          if (event.kind === 'rebooted') consoles.watchBoot()
-          if (event.kind !== 'stopped') return tell(spec.id, event)
-          // The last output is on its way to readers and logs before anyone hears that the machine is off.
-          void consoles.end().then(() => {
-            tell(spec.id, event)
-            store.dispose()
-            resolve()
-          })
-        })
-        machines.set(spec.id, { machine, consoles, store, ended, resumed: memory !== null })
+        serve(spec.id, spec.logFolder, machine, store, memory !== null)
       } catch (error) {
         store.dispose()
         throw error
@@ -66,7 +79,7 @@ export function serveEngine(server: RpcServer, engine: Engine): void {
     },
     start: async ({ machine }) => {
       const served = find(machine)
-      if (!served.resumed) served.consoles.watchBoot()
+      if (!served.resumed) served.consoles?.watchBoot()
       await served.machine.start()
       if (served.resumed) tell(machine, { kind: 'booted', ms: 0 })
     },
@@ -80,11 +93,24 @@ export function serveEngine(server: RpcServer, engine: Engine): void {
       await served.ended
     },
     saveMemory: ({ machine, path }) => find(machine).machine.saveMemory(path),
-    serial: ({ machine, port, from }, stream) => find(machine).consoles.attach(port, from, stream),
+    serial: ({ machine, port, from }, stream) => consolesOf(find(machine)).attach(port, from, stream),
     display: ({ machine }, stream) => screenOf(find(machine)).attach(stream),
     screenshot: async ({ machine }) => ({ png: await screenOf(find(machine)).screenshot() }),
     events: events.event,
   })
+
+  return {
+    adopt: (id, logFolder, machine) => {
+      const consoles = serve(id, logFolder, machine, new DisposableStore(), true)
+      consoles.watchBoot()
+      consoles.seeEarlier()
+    },
+  }
+}
+
+function consolesOf({ consoles }: Served): ConsoleHub {
+  if (!consoles) throw new AppError('wrong-state', 'The machine is off: its serial ports are gone. What it printed is in its logs.')
+  return consoles
 }
 
 function screenOf({ machine }: Served): DisplaySource {

@@ -26,9 +26,9 @@ export async function processStart(pid: number): Promise<string | null> {
         )
       }
       default:
-        return (
-          (await run('ps', ['-o', 'lstart=', '-p', String(pid)], { env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' } })).stdout.trim() ||
-          UNKNOWN
+        return psStart(
+          (await run('ps', ['-o', 'stat=', '-o', 'lstart=', '-p', String(pid)], { env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' } }))
+            .stdout,
         )
     }
   } catch {
@@ -46,12 +46,20 @@ function isAlive(pid: number): boolean {
 }
 
 /** Field 22 of /proc/PID/stat, clock ticks since boot (proc_pid_stat(5)), with the boot's id: both survive clock changes. */
-async function linuxStart(pid: number): Promise<string> {
+async function linuxStart(pid: number): Promise<string | null> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
   const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8')
   // The command (field 2) may contain spaces and brackets: count from the last bracket.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  // A zombie has ended: only its parent has not asked yet.
+  if (fields[0] === 'Z' || fields[0] === 'X') return null
   return `${boot.trim()}:${fields[19]}`
+}
+
+/** From `ps -o stat= -o lstart=` (POSIX): "Ss   Sat Nov 21 07:00:00 2026". */
+function psStart(line: string): string | null {
+  const [, state = '', start = ''] = /^\s*(\S+)\s+(.*?)\s*$/.exec(line) ?? []
+  return state.startsWith('Z') ? null : start || UNKNOWN
 }
 
 let ofThisProcess: Promise<string> | null = null

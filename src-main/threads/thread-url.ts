@@ -6,7 +6,7 @@ const fromSource = import.meta.url.endsWith('.ts')
 /** Packaged, threads run from the plain files beside Electron's archive, as they do under Node. */
 const here = import.meta.url.replace('/app.asar/', '/app.asar.unpacked/')
 
-export type ThreadName = 'embedded' | 'storage' | 'appliance'
+export type ThreadName = 'embedded' | 'qemu' | 'storage' | 'appliance'
 
 export function threadUrl(name: ThreadName): URL {
   return new URL(fromSource ? `./${name}.thread.ts` : `./${name}.thread.js`, here)

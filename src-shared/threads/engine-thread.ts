@@ -5,13 +5,14 @@
 import { z } from 'zod'
 import type { WireError } from '../errors/app-error.ts'
 import { machineSpecSchema } from '../model/machine-spec.ts'
+import type { Arch } from '../model/machine.ts'
 import { call, defineService, event, stream } from '../rpc/service.ts'
 
 export interface EngineCapabilities {
-  engine: 'embedded'
-  /** The engine's own version, for Doctor and memory headers: "v86 0.5.462". */
+  engine: 'embedded' | 'qemu'
+  /** The engine's own version, for Doctor: "v86 0.5.462". */
   version: string
-  arches: ('i386' | 'x86_64')[]
+  arches: Arch[]
   maxMemoryMiB: number
   maxCpus: number
   serialPorts: number
@@ -29,7 +30,8 @@ export type StopReason =
 
 export type EngineEvent = { machine: string } & (
   | { kind: 'running' }
-  | { kind: 'paused' }
+  /** `error`: why the engine paused it by itself. */
+  | { kind: 'paused'; error?: WireError }
   | { kind: 'stopped'; reason: StopReason; error?: WireError }
   /** The guest restarted itself, or `reset` did. */
   | { kind: 'rebooted' }
@@ -41,7 +43,7 @@ export type EngineEvent = { machine: string } & (
 /** Stands in front of a memory state, beside which it is useless without the same machine. */
 export interface MemoryHeader {
   format: 1
-  engine: 'embedded'
+  engine: 'embedded' | 'qemu'
   engineVersion: string
   machine: string
   memoryMiB: number

@@ -1,7 +1,22 @@
 /** What QEMU's thread does beside being an engine (engine-thread.ts). */
 import { z } from 'zod'
 import type { QemuFacts } from '../model/engine-facts.ts'
+import type { MachineSpec } from '../model/machine-spec.ts'
 import { call, defineService } from '../rpc/service.ts'
+
+export interface Survivor {
+  machine: string
+  name: string
+  /** Tells machines of the same id apart that are copies of each other. */
+  logFolder: string
+}
+
+export interface AdoptedMachine {
+  state: 'running' | 'paused'
+  /** ISO 8601. */
+  startedAt: string
+  spec: MachineSpec
+}
 
 export const qemuThread = defineService('qemu', {
   /**
@@ -16,4 +31,16 @@ export const qemuThread = defineService('qemu', {
       refresh: z.boolean().default(false),
     }),
   ).returns<QemuFacts>(),
+  /** Machines that run and that no thread of this host knows: a host, or a thread like this, ended without them. */
+  survivors: call(z.strictObject({})).returns<Survivor[]>(),
+  /**
+   * Takes such a machine over; from then on it is one of this thread (engine-thread.ts), with the consoles' earlier output. `not-found`: it does
+   * not run. `busy`: another host has it.
+   */
+  adopt: call(
+    z.strictObject({
+      machine: z.uuid(),
+      counters: z.custom<SharedArrayBuffer>((value) => value instanceof SharedArrayBuffer),
+    }),
+  ).returns<AdoptedMachine>(),
 })

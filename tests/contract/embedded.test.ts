@@ -1,18 +1,13 @@
-import { Worker } from 'node:worker_threads'
-import { threadUrl } from '../../src-main/threads/thread-url.ts'
-import { RpcClient } from '../../src-shared/rpc/client.ts'
-import { nodePort, portWire } from '../../src-shared/rpc/wires/message-port-wire.ts'
-import { engineThread } from '../../src-shared/threads/engine-thread.ts'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { engineContract } from './engine-contract.ts'
+import { engineThreadOf } from '../support/engine-thread.ts'
 
-engineContract('embedded', () => {
-  const worker = new Worker(threadUrl('embedded'))
-  const rpc = new RpcClient(portWire(nodePort(worker, 'exit', () => void worker.terminate())))
-  return {
-    engine: rpc.service(engineThread),
-    close: async () => {
-      rpc.dispose()
-      await worker.terminate()
-    },
-  }
+engineContract('embedded', {
+  startThread: () => engineThreadOf('embedded'),
+  spec: (bios, folder) => {
+    const vgaBios = join(folder, 'vgabios.bin')
+    writeFileSync(vgaBios, new Uint8Array(512))
+    return { engine: 'embedded', firmware: { bios, vgaBios }, qemu: null }
+  },
 })

@@ -20,7 +20,7 @@ export const suspendRecordSchema = z.strictObject({
   schema: z.literal(1),
   header: z.strictObject({
     format: z.literal(1),
-    engine: z.literal('embedded'),
+    engine: z.enum(['embedded', 'qemu']),
     engineVersion: z.string(),
     machine: z.uuid(),
     memoryMiB: z.number(),

@@ -42,6 +42,7 @@ export const QMP_COMMANDS = {
   'migrate-incoming': command<{ uri: string }>()(nothing),
   migrate_cancel: command()(nothing),
   'query-migrate': command()(migrationInfo),
+  set_link: command<{ name: string; up: boolean }>()(nothing),
   screendump: command<{ filename: string; format?: 'png' | 'ppm' }>()(nothing),
 } as const
 

@@ -2,7 +2,8 @@ import { readdir, readFile, truncate, writeFile } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { encodeHeader, readMemory, writeMemory } from '../../../../src-main/engines/embedded/memory.ts'
+import { readMemory, writeMemory } from '../../../../src-main/engines/embedded/memory.ts'
+import { encodeHeader } from '../../../../src-main/engines/memory-file.ts'
 import { tempFolder } from '../../../support/temp-folder.ts'
 
 const owner = { engineVersion: 'v86 1.2.3', machine: 'c272e1fb-bf75-43f0-96fe-225e76066123', memoryMiB: 64 }

@@ -1,0 +1,196 @@
+/**
+ * One machine on QEMU. Theory of operation: QEMU is the truth about whether the guest runs. Its events (STOP, RESUME, RESET, SHUTDOWN) move the
+ * state here, whoever caused them: we, the guest, a full disk, or a tool on the second control socket. The machine is over when the process
+ * is; how it ended and what QEMU said before decide what people are told.
+ */
+import { Emitter } from '../../../src-shared/base/event.ts'
+import { AppError } from '../../../src-shared/errors/app-error.ts'
+import type { Counters } from '../../../src-shared/threads/counters.ts'
+import type { MemoryHeader } from '../../../src-shared/threads/engine-thread.ts'
+import type { EngineMachine, MachineEvent } from '../engine.ts'
+import { QemuDisplay } from './qemu-display.ts'
+import { QemuMeter } from './qemu-meter.ts'
+import { QemuSerial, rotateLog } from './qemu-serial.ts'
+import type { QmpEvent } from './qmp/messages.ts'
+import { saveMemory } from './saved-memory.ts'
+import { judgeEnd, type ShutdownCause } from './supervise/death.ts'
+import type { Instance } from './supervise/launch.ts'
+import { removeMachineFolder, writeRecord } from './supervise/machine-folder.ts'
+import type { ProcessEnd } from './supervise/qemu-process.ts'
+
+/** ms that QEMU gets to end by itself before it is killed. It writes out its disks meanwhile. */
+export const QUIT_PATIENCE = 1500
+
+type State = 'built' | 'running' | 'paused' | 'stopping' | 'stopped'
+
+export class QemuMachine implements EngineMachine {
+  readonly serial: readonly QemuSerial[]
+  readonly display: QemuDisplay | null
+  #instance: Instance
+  #state: State
+  #meter: QemuMeter
+  #onEvent = new Emitter<MachineEvent>()
+  #asked = false
+  #cause: ShutdownCause = null
+  /** Why QEMU is about to stop the guest by itself. */
+  #ioError: QmpEvent | null = null
+  readonly #over: Promise<void>
+
+  readonly onEvent = this.#onEvent.event
+
+  /**
+   * @param state what it does now
+   * @param earlier by port: what it printed before this host came
+   */
+  constructor(instance: Instance, counters: Counters, state: 'built' | 'paused', earlier: readonly Uint8Array[] = []) {
+    const { record, folder, qmp, process } = instance
+    this.#instance = instance
+    this.#state = state
+    this.serial = instance.serial.map((socket, port) => new QemuSerial(socket, counters, earlier[port]))
+    this.display = record.display && new QemuDisplay(record.display, qmp, folder)
+    this.#meter = new QemuMeter(process.pid, qmp, counters, {
+      verdict: (verdict) => this.#state === 'running' && this.#onEvent.fire({ kind: 'health', ...verdict }),
+      second: () => this.#rotateLogs(),
+    })
+    qmp.onEvent((event) => this.#onQmp(event))
+    this.#over = process.ended.then((end) => this.#ended(end))
+  }
+
+  get stopped(): boolean {
+    return this.#state === 'stopping' || this.#state === 'stopped'
+  }
+
+  async start(): Promise<void> {
+    this.#expect(['built'], 'started')
+    for (const port of this.serial) port.listen()
+    await this.#instance.qmp.execute('cont')
+  }
+
+  async pause(): Promise<void> {
+    this.#expect(['running'], 'paused')
+    await this.#instance.qmp.execute('stop')
+    await this.#meter.sample()
+  }
+
+  async resume(): Promise<void> {
+    this.#expect(['paused'], 'resumed')
+    for (const port of this.serial) port.listen()
+    await this.#instance.qmp.execute('cont')
+  }
+
+  async powerButton(): Promise<void> {
+    this.#expect(['running'], 'asked to shut down')
+    await this.#instance.qmp.execute('system_powerdown')
+  }
+
+  async reset(): Promise<void> {
+    this.#expect(['running', 'paused'], 'reset')
+    await this.#instance.qmp.execute('system_reset')
+  }
+
+  async powerOff(): Promise<void> {
+    this.#expect(['built', 'running', 'paused'], 'switched off')
+    this.#state = 'stopping'
+    this.#asked = true
+    this.#instance.qmp.execute('quit').catch(() => {})
+    const patience = setTimeout(() => void this.#instance.process.kill(), QUIT_PATIENCE)
+    await this.#over
+    clearTimeout(patience)
+  }
+
+  async saveMemory(path: string): Promise<MemoryHeader> {
+    this.#expect(['paused'], 'suspended')
+    return saveMemory(this.#instance, path)
+  }
+
+  /** A machine that still runs is killed: nobody would know of it. */
+  dispose(): void {
+    if (this.#state !== 'stopped') {
+      this.#asked = true
+      void this.#instance.process.kill()
+    }
+    this.#release()
+    this.#onEvent.dispose()
+  }
+
+  #onQmp(event: QmpEvent): void {
+    if (this.stopped && event.name !== 'SHUTDOWN') return
+    switch (event.name) {
+      case 'RESUME':
+        if (this.#state === 'running') break
+        this.#state = 'running'
+        this.#meter.start()
+        this.#onEvent.fire({ kind: 'running' })
+        break
+      case 'STOP':
+        if (this.#state !== 'running') break
+        this.#state = 'paused'
+        this.#meter.stop()
+        this.#onEvent.fire({ kind: 'paused', ...(this.#ioError ? { error: ioError(this.#ioError).toWire() } : {}) })
+        this.#ioError = null
+        break
+      case 'RESET':
+        this.#onEvent.fire({ kind: 'rebooted' })
+        break
+      case 'SHUTDOWN':
+        this.#cause = String(event.data['reason'] ?? '')
+        break
+      case 'BLOCK_IO_ERROR':
+        if (event.data['action'] === 'stop') this.#ioError = event
+        break
+      case 'GUEST_PANICKED':
+        this.#onEvent.fire({ kind: 'health', health: 'spinning', detail: 'The guest’s kernel panicked and stopped.' })
+        break
+      default: // Nothing that changes what runs.
+    }
+  }
+
+  async #ended(end: ProcessEnd): Promise<void> {
+    this.#state = 'stopping'
+    this.#meter.stop()
+    // What it printed last is still in the connections.
+    for (const port of this.serial) port.listen()
+    await Promise.all(this.serial.map((port) => port.ended))
+    this.#release()
+    await removeMachineFolder(this.#instance.folder).catch((error: unknown) => console.error((error as Error).message))
+    this.#state = 'stopped'
+    const { reason, error } = judgeEnd(end, this.#cause, this.#asked)
+    this.#onEvent.fire({ kind: 'stopped', reason, ...(error ? { error: error.toWire() } : {}) })
+  }
+
+  #release(): void {
+    this.#meter.stop()
+    for (const port of this.serial) port.close()
+    this.#instance.qmp.dispose()
+    this.#instance.process.dispose()
+  }
+
+  async #rotateLogs(): Promise<void> {
+    const { record, folder } = this.#instance
+    for (const [port, { log }] of record.serial.entries()) {
+      if (log === null || !(await rotateLog(log))) continue
+      record.logStarts[port] = 0
+      if (this.#state !== 'stopped') await writeRecord(folder, record)
+    }
+  }
+
+  #expect(states: readonly State[], what: string): void {
+    if (states.includes(this.#state)) return
+    const now = { built: 'not started yet', running: 'running', paused: 'paused', stopping: 'switching off', stopped: 'off' }[this.#state]
+    throw new AppError('wrong-state', `The machine cannot be ${what} now: it is ${now}.`)
+  }
+}
+
+/** BLOCK_IO_ERROR (qapi/block-core.json). */
+function ioError({ data }: QmpEvent): AppError {
+  const drive = String(data['qom-path'] ?? data['device'] ?? '')
+    .split('/')
+    .findLast((part) => part !== '' && part !== 'virtio-backend')
+  const what = data['operation'] === 'read' ? 'reading from' : 'writing to'
+  if (data['nospace'] === true)
+    return new AppError(
+      'no-space',
+      `The machine was paused: this computer’s disk is full, so that ${what} its drive “${drive}” failed. Free some space, then resume it.`,
+    )
+  return new AppError('io', `The machine was paused: ${what} its drive “${drive}” failed (${String(data['reason'])}).`)
+}

@@ -1,0 +1,234 @@
+/**
+ * The memory of a QEMU machine in a file: a memory file (memory-file.ts) whose state is QEMU's migration stream. Theory of operation: QEMU's
+ * sandbox forbids it to start programs, and it writes to no file of its own choice, so the stream goes through a socket and we
+ * write it, with a checksum. To go on, a new QEMU that waits for memory gets the same stream; one that does not match its devices it
+ * refuses itself, one that is damaged is found by its checksum before the guest runs.
+ * Source: QEMU's docs/devel/migration and QMP reference (migrate, migrate-incoming, MIGRATION).
+ */
+import { once } from 'node:events'
+import { open, type FileHandle } from 'node:fs/promises'
+import type { Socket } from 'node:net'
+import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
+import { z } from 'zod'
+import { GiB, KiB, MiB } from '../../../src-shared/base/units.ts'
+import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
+import type { MemoryHeader } from '../../../src-shared/threads/engine-thread.ts'
+import {
+  checkOwner,
+  corruptMemory,
+  encodeHeader,
+  memoryHeaderFields,
+  readHeader,
+  refuseMemory,
+  replaceFile,
+  writeAll,
+} from '../memory-file.ts'
+import type { Endpoint } from './arguments/runtime.ts'
+import type { QmpClient } from './qmp/qmp-client.ts'
+import { didNotStart } from './supervise/death.ts'
+import { acceptOne, connectWhenReady, freePort, migrationUri } from './supervise/endpoint.ts'
+import type { Instance } from './supervise/launch.ts'
+
+/** Room for the header, which is written last. */
+const HEADER_BYTES = 4 * KiB
+const CHUNK = 1 * MiB
+const MAX_STATE = 2048 * GiB
+/** Bytes a second that QEMU may send: nobody waits for a network here. */
+const NO_LIMIT = 1024 * GiB
+
+const headerSchema = z.object({
+  ...memoryHeaderFields,
+  engine: z.literal('qemu'),
+  accelerator: z.string(),
+  machineType: z.string(),
+  stateBytes: z.number().int().min(1).max(MAX_STATE),
+})
+type FileHeader = z.output<typeof headerSchema>
+
+/** "QEMU 7.2.22" */
+export function engineVersion(version: string): string {
+  return `QEMU ${version}`
+}
+
+/**
+ * The machine stands still; it can go on afterwards, too.
+ * @throws AppError `no-space` and others; no file is left then, and an older one at `path` stays
+ */
+export async function saveMemory({ folder, qmp, record }: Instance, path: string): Promise<MemoryHeader> {
+  const { spec } = record
+  const stop = new AbortController()
+  const watch = new MigrationWatch(qmp)
+  try {
+    let header: FileHeader | null = null
+    await replaceFile(path, async (file) => {
+      const { endpoint, peer } = await acceptOne(await migrationEndpoint(folder), stop.signal)
+      await qmp.execute('migrate-set-capabilities', { capabilities: [{ capability: 'events', state: true }] })
+      await qmp.execute('migrate-set-parameters', { 'max-bandwidth': NO_LIMIT })
+      await qmp.execute('migrate', { uri: migrationUri(endpoint) })
+      const socket = await Promise.race([peer, watch.failed])
+      let state: { bytes: number; crc: number }
+      try {
+        state = await receive(socket, file)
+      } finally {
+        socket.destroy()
+      }
+      await watch.completed
+      header = {
+        ...{ format: 1, engine: 'qemu', engineVersion: engineVersion(spec.qemu!.version) },
+        ...{ accelerator: spec.qemu!.accelerator, machineType: spec.qemu!.machineType },
+        ...{ machine: spec.id, memoryMiB: spec.memoryMiB, savedAt: new Date().toISOString() },
+        ...{ stateBytes: state.bytes, stateCrc32: state.crc },
+      }
+      await writeAll(file, encodeHeader(header, HEADER_BYTES), 0)
+    })
+    const { format, engine, engineVersion: by, machine, memoryMiB, savedAt, stateBytes } = header!
+    return { format, engine, engineVersion: by, machine, memoryMiB, savedAt, bytes: HEADER_BYTES + stateBytes }
+  } catch (error) {
+    // What it still sends has no receiver; it stays paused and can go on.
+    await qmp.execute('migrate_cancel').catch(() => {})
+    throw asAppError(error, 'Saving the memory of the machine')
+  } finally {
+    stop.abort()
+    watch.dispose()
+  }
+}
+
+async function receive(socket: Socket, file: FileHandle): Promise<{ bytes: number; crc: number }> {
+  let bytes = 0
+  let crc = 0
+  for await (const chunk of socket as AsyncIterable<Uint8Array>) {
+    await writeAll(file, chunk, HEADER_BYTES + bytes)
+    crc = crc32(chunk, crc)
+    bytes += chunk.length
+  }
+  return { bytes, crc }
+}
+
+/** What a state must fit to. */
+type Owner = Pick<MachineSpec, 'id' | 'memoryMiB' | 'qemu'>
+
+/** @throws AppError saying why this state cannot be gone on from, before anything is started for it */
+export async function checkMemory(path: string, owner: Owner): Promise<void> {
+  try {
+    await using file = await open(path, 'r')
+    await readChecked(file, path, owner)
+  } catch (error) {
+    throw asAppError(error, 'Reading the saved memory of the machine')
+  }
+}
+
+async function readChecked(file: FileHandle, path: string, { id, memoryMiB, qemu }: Owner): Promise<{ header: FileHeader; start: number }> {
+  const { header, start } = await readHeader(file, path, headerSchema)
+  checkOwner(header, { machine: id, memoryMiB }, path)
+  const now = engineVersion(qemu!.version)
+  // Machine types change with QEMU's minor version, and keep their meaning over its patches.
+  if (series(header.engineVersion) !== series(now)) throw refuseMemory(path, `it was saved by ${header.engineVersion}, and this is ${now}`)
+  if (header.accelerator !== qemu!.accelerator || header.machineType !== qemu!.machineType)
+    throw refuseMemory(
+      path,
+      `it was saved on ${header.machineType} with ${header.accelerator}, and the machine now is ${qemu!.machineType} with ${qemu!.accelerator}`,
+    )
+  const { size } = await file.stat()
+  if (size !== start + header.stateBytes) throw corruptMemory(path, `it has ${size} bytes and should have ${start + header.stateBytes}`)
+  return { header, start }
+}
+
+function series(version: string): string {
+  return version.split('.').slice(0, 2).join('.')
+}
+
+/**
+ * Gives a QEMU that waits for memory (`-incoming defer`) what was saved; afterwards it stands still.
+ * @throws AppError; the instance is of no use then
+ */
+export async function loadMemory({ folder, qmp, process, record }: Instance, path: string): Promise<void> {
+  const stop = new AbortController()
+  const watch = new MigrationWatch(qmp)
+  const death = process.ended.then((end) => {
+    throw didNotStart(end)
+  })
+  death.catch(() => {})
+  try {
+    await using file = await open(path, 'r')
+    const { header, start } = await readChecked(file, path, record.spec)
+    const endpoint = await migrationEndpoint(folder)
+    await qmp.execute('migrate-set-capabilities', { capabilities: [{ capability: 'events', state: true }] })
+    await qmp.execute('migrate-incoming', { uri: migrationUri(endpoint) })
+    const socket = await Promise.race([connectWhenReady(endpoint, stop.signal), death])
+    const crc = await send(file, start, socket).finally(() => socket.end())
+    if (crc !== header.stateCrc32) throw corruptMemory(path, 'its checksum is wrong')
+    await Promise.race([watch.completed, death]).catch((error: unknown) => {
+      throw corruptMemory(path, 'QEMU cannot read it', error)
+    })
+    socket.destroy()
+  } catch (error) {
+    throw asAppError(error, 'Reading the saved memory of the machine')
+  } finally {
+    stop.abort()
+    watch.dispose()
+  }
+}
+
+/** @returns the checksum of all, also where QEMU hangs up */
+async function send(file: FileHandle, start: number, socket: Socket): Promise<number> {
+  let crc = 0
+  let gone = false
+  const closed = new Promise<void>((resolve) => {
+    socket.on('error', () => {})
+    socket.once('close', () => ((gone = true), resolve()))
+  })
+  for (let at = start; ;) {
+    const { bytesRead, buffer } = await file.read(new Uint8Array(CHUNK), 0, CHUNK, at)
+    if (bytesRead === 0) return crc
+    at += bytesRead
+    const chunk = buffer.subarray(0, bytesRead)
+    crc = crc32(chunk, crc)
+    if (!gone && !socket.write(chunk)) await Promise.race([once(socket, 'drain').catch(() => {}), closed])
+  }
+}
+
+/** In the machine's private folder; on Windows a port of the loopback, which takes one peer. */
+async function migrationEndpoint(folder: string): Promise<Endpoint> {
+  return process.platform === 'win32' ? { kind: 'inet', port: await freePort() } : { kind: 'unix', path: join(folder, 'memory') }
+}
+
+/** Follows a migration by QEMU's events. */
+class MigrationWatch {
+  /** Rejects when QEMU gave up, with its reason; resolves when all is sent or read. */
+  readonly completed: Promise<void>
+  /** The same, and never resolves. */
+  readonly failed: Promise<never>
+  #dispose: () => void
+
+  constructor(qmp: QmpClient) {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.completed = promise
+    this.failed = new Promise((_, fail) => promise.catch(fail))
+    promise.catch(() => {})
+    this.failed.catch(() => {})
+    const events = qmp.onEvent(({ name, data }) => {
+      if (name !== 'MIGRATION') return
+      if (data['status'] === 'completed') resolve()
+      if (data['status'] === 'failed' || data['status'] === 'cancelled')
+        void qmp.execute('query-migrate').then(
+          (info) => reject(gaveUp(info['error-desc'])),
+          () => reject(gaveUp(undefined)),
+        )
+    })
+    const closed = qmp.onClose(() => reject(gaveUp('QEMU ended')))
+    this.#dispose = () => {
+      events.dispose()
+      closed.dispose()
+    }
+  }
+
+  dispose(): void {
+    this.#dispose()
+  }
+}
+
+function gaveUp(why: string | undefined): AppError {
+  return new AppError('io', `QEMU could not pass on the machine’s memory${why === undefined ? '' : `: ${why.replace(/\.$/, '')}`}.`)
+}

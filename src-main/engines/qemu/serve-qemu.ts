@@ -1,0 +1,23 @@
+/** Serves the QEMU engine, and what its thread does beside being one. */
+import { AppError } from '../../../src-shared/errors/app-error.ts'
+import { Counters } from '../../../src-shared/threads/counters.ts'
+import { qemuThread } from '../../../src-shared/threads/qemu-thread.ts'
+import type { RpcServer } from '../../../src-shared/rpc/server.ts'
+import { serveEngine } from '../serve-engine.ts'
+import { QemuEngine } from './qemu-engine.ts'
+
+export function serveQemu(server: RpcServer): void {
+  const engine = new QemuEngine()
+  const served = serveEngine(server, engine)
+  server.register(qemuThread, {
+    find: () => Promise.reject(new AppError('unavailable', 'QEMU cannot be looked for yet.')),
+    survivors: async () =>
+      (await engine.survivors()).map(({ record: { spec } }) => ({ machine: spec.id, name: spec.name, logFolder: spec.logFolder })),
+    adopt: async ({ machine: id, counters }) => {
+      const { machine, spec, startedAt, running } = await engine.adopt(id, new Counters(counters))
+      served.adopt(id, spec.logFolder, machine)
+      if (running) await machine.resume()
+      return { state: running ? 'running' : 'paused', startedAt, spec }
+    },
+  })
+}

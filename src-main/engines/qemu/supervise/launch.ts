@@ -1,0 +1,173 @@
+/**
+ * From a spec to a QEMU that stands before its first instruction and answers; and from a record of an earlier host to the same. What goes wrong
+ * on the way leaves no process and no folder.
+ */
+import { constants, copyFile, mkdir, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { Socket } from 'node:net'
+import { AppError, asAppError } from '../../../../src-shared/errors/app-error.ts'
+import type { MachineSpec } from '../../../../src-shared/model/machine-spec.ts'
+import type { RuntimePlaces } from '../../../process/private-folder.ts'
+import { runtimeIn, type Endpoint, type Platform, type QemuRuntime } from '../arguments/runtime.ts'
+import { QmpClient } from '../qmp/qmp-client.ts'
+import { didNotStart } from './death.ts'
+import { connectOnce, connectWhenReady, freePort } from './endpoint.ts'
+import { makeMachineFolder, removeMachineFolder, writeRecord, type MachineRecord } from './machine-folder.ts'
+import { adoptProcess, startProcess, type QemuProcess } from './qemu-process.ts'
+import { startTpm } from './tpm.ts'
+
+/** A QEMU that runs and answers. */
+export interface Instance {
+  folder: string
+  record: MachineRecord
+  process: QemuProcess
+  qmp: QmpClient
+  /** One for each serial port, paused. */
+  serial: Socket[]
+}
+
+export type MakeArguments = (spec: MachineSpec, runtime: QemuRuntime, platform: Platform) => string[]
+
+/**
+ * @param incoming it waits for memory to go on from
+ * @throws AppError `unavailable` with QEMU's own reason where it does not start, or why no place or file can be had
+ */
+export async function launch(
+  spec: MachineSpec,
+  { incoming, makeArguments, places = {} }: { incoming: boolean; makeArguments: MakeArguments; places?: RuntimePlaces },
+): Promise<Instance> {
+  const qemu = spec.qemu
+  if (!qemu) throw new AppError('invalid-input', 'This machine is not planned for QEMU.')
+  await makeLogFolder(spec.logFolder)
+  await copyVariables(qemu.firmware)
+  const folder = await makeMachineFolder(places)
+  let process: QemuProcess | null = null
+  try {
+    const runtime = { ...(await runtimeFor(folder, spec, platform())), incoming: incoming ? 'defer' : null }
+    const logStarts = await Promise.all(runtime.serial.map(({ log }) => sizeOf(log)))
+    if (qemu.tpm && runtime.tpm) await startTpm(qemu.tpm, runtime.tpm, folder)
+    process = await startProcess(qemu.binary, makeArguments(spec, runtime, platform()), folder)
+    const record: MachineRecord = {
+      format: 1,
+      pid: process.pid,
+      start: process.start,
+      startedAt: new Date().toISOString(),
+      spec,
+      qmp: runtime.qmp,
+      serial: runtime.serial.map(({ endpoint, log }) => ({ endpoint, log })),
+      display: runtime.display,
+      logStarts,
+    }
+    // Before anything else can fail: whoever finds the process finds the record.
+    await writeRecord(folder, record)
+    const { qmp, serial } = await connectAll(process, runtime)
+    return { folder, record, process, qmp, serial }
+  } catch (error) {
+    await process?.kill()
+    process?.dispose()
+    await removeMachineFolder(folder)
+    throw error
+  }
+}
+
+/** Connects; fails with what QEMU said where it ends first. */
+async function connectAll(process: QemuProcess, runtime: QemuRuntime): Promise<{ qmp: QmpClient; serial: Socket[] }> {
+  const stop = new AbortController()
+  const death = process.ended.then((end) => {
+    stop.abort()
+    throw didNotStart(end)
+  })
+  const open: { destroy(): void }[] = []
+  try {
+    const connecting = (async () => {
+      const socket = await connectWhenReady(runtime.qmp, stop.signal)
+      open.push(socket)
+      const { client } = await QmpClient.open(socket, stop.signal)
+      const serial = await Promise.all(runtime.serial.map(({ endpoint }) => connectWhenReady(endpoint, stop.signal)))
+      open.push(...serial)
+      for (const one of serial) one.pause().on('error', () => {})
+      return { qmp: client, serial }
+    })()
+    // An answer that does not come because QEMU ended has QEMU's end as its reason.
+    connecting.catch(() => {})
+    return await Promise.race([connecting.catch(() => death), death])
+  } catch (error) {
+    for (const socket of open) socket.destroy()
+    throw error
+  } finally {
+    death.catch(() => {})
+  }
+}
+
+/**
+ * Takes over a machine that an earlier host started. It stands still for a moment, so that the serial ports' logs and connections fit together
+ * without a byte lost or doubled.
+ * @throws AppError where it is not that machine any more
+ */
+export async function takeOver(
+  folder: string,
+  record: MachineRecord,
+  signal: AbortSignal,
+): Promise<{ instance: Instance; running: boolean }> {
+  const { client: qmp } = await QmpClient.open(await connectOnce(record.qmp), signal)
+  const serial: Socket[] = []
+  try {
+    const { UUID } = await qmp.execute('query-uuid', null, signal)
+    if (UUID !== record.spec.id) throw new AppError('not-found', 'Another machine answers at this machine’s place.')
+    const { running } = await qmp.execute('query-status', null, signal)
+    if (running) await qmp.execute('stop', null, signal)
+    for (const { endpoint } of record.serial) serial.push((await connectOnce(endpoint)).pause().on('error', () => {}))
+    const closed = new Promise<void>((resolve) => qmp.onClose(() => resolve()))
+    return { instance: { folder, record, process: adoptProcess(record.pid, record.start, closed), qmp, serial }, running }
+  } catch (error) {
+    for (const socket of serial) socket.destroy()
+    qmp.dispose()
+    throw asAppError(error, 'Taking over a running machine')
+  }
+}
+
+/** Everything in the folder; on Windows, on ports of the loopback that are free now. */
+export async function runtimeFor(folder: string, spec: MachineSpec, { os }: Platform, port = freePort): Promise<QemuRuntime> {
+  const runtime = runtimeIn(folder, spec, join)
+  if (os !== 'win32') return runtime
+  const inet = async (): Promise<Endpoint> => ({ kind: 'inet', port: await port() })
+  const nics: Record<string, Endpoint> = {}
+  for (const id of Object.keys(runtime.nics)) nics[id] = await inet()
+  const serial: QemuRuntime['serial'][number][] = []
+  for (const { log } of runtime.serial) serial.push({ endpoint: await inet(), log })
+  return {
+    ...runtime,
+    ...{ qmp: await inet(), tools: await inet(), serial, nics },
+    ...{ display: runtime.display && (await inet()), tpm: runtime.tpm && (await inet()) },
+    ...{ guestAgent: await inet(), coppiceAgent: await inet() },
+  }
+}
+
+export function platform(): Platform {
+  return { os: process.platform as Platform['os'], arch: process.arch as Platform['arch'] }
+}
+
+/** Not recursive: a bundle that was deleted does not come back by this. */
+async function makeLogFolder(folder: string): Promise<void> {
+  await mkdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw asAppError(error, 'Making the folder for the machine’s logs')
+  })
+}
+
+/** The firmware's variables are the machine's own from its first start on. */
+async function copyVariables(firmware: NonNullable<MachineSpec['qemu']>['firmware']): Promise<void> {
+  if (firmware.kind === 'bios' || firmware.vars === null) return
+  const { template, path } = firmware.vars
+  await mkdir(dirname(path)).catch(() => {})
+  await copyFile(template, path, constants.COPYFILE_EXCL).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw asAppError(error, 'Copying the firmware’s variables')
+  })
+}
+
+async function sizeOf(path: string | null): Promise<number> {
+  if (path === null) return 0
+  return stat(path).then(
+    ({ size }) => size,
+    () => 0,
+  )
+}

@@ -1,0 +1,85 @@
+/**
+ * The private folder of one running machine, `<runtime>/coppice/vm-<8 digits>/`: its sockets, and the record by which a later host finds it
+ * again. The folder lives as long as its QEMU does.
+ *
+ *   machine.json   the record; appears when the process runs, whole (temp + rename)
+ *   qmp, tools, serial<N>, nic<N>, display, agent, coppice, tpm   QEMU's sockets
+ *   memory         a socket, while memory is saved or loaded
+ */
+import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { MiB } from '../../../../src-shared/base/units.ts'
+import { AppError, asAppError } from '../../../../src-shared/errors/app-error.ts'
+import { machineSpecSchema } from '../../../../src-shared/model/machine-spec.ts'
+import { privateBases, privateFolder, type RuntimePlaces } from '../../../process/private-folder.ts'
+
+/** The longest name of a socket in it, bytes. */
+const SOCKET_NAME_BYTES = 8
+const PREFIX = 'vm-'
+const RECORD = 'machine.json'
+const MAX_RECORD = 1 * MiB
+
+const endpointSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('unix'), path: z.string() }),
+  z.strictObject({ kind: z.literal('inet'), port: z.number().int().min(1).max(65535) }),
+])
+const recordSchema = z.strictObject({
+  format: z.literal(1),
+  pid: z.number().int().min(2),
+  /** When that process started (process-start.ts). */
+  start: z.string(),
+  /** ISO 8601: when the machine was made. */
+  startedAt: z.string(),
+  spec: machineSpecSchema,
+  qmp: endpointSchema,
+  serial: z.array(z.strictObject({ endpoint: endpointSchema, log: z.string().nullable() })),
+  display: endpointSchema.nullable(),
+  /** Where in each serial port's log this life begins, bytes. */
+  logStarts: z.array(z.number().int().nonnegative()),
+})
+export type MachineRecord = z.output<typeof recordSchema>
+
+/** @throws AppError where no private place for it can be had */
+export async function makeMachineFolder(places: RuntimePlaces = {}): Promise<string> {
+  const digits = crypto.getRandomValues(new Uint32Array(1))[0]!.toString(16).padStart(8, '0')
+  return privateFolder(`${PREFIX}${digits}`, SOCKET_NAME_BYTES, places)
+}
+
+export async function writeRecord(folder: string, record: MachineRecord): Promise<void> {
+  const path = join(folder, RECORD)
+  try {
+    await writeFile(`${path}.new`, JSON.stringify(record), { mode: 0o600 })
+    await rename(`${path}.new`, path)
+  } catch (error) {
+    throw asAppError(error, 'Noting a running machine')
+  }
+}
+
+/** Null where there is none, or none that can be understood. */
+export async function readRecord(folder: string): Promise<MachineRecord | null> {
+  try {
+    const path = join(folder, RECORD)
+    if ((await stat(path)).size > MAX_RECORD) return null
+    const parsed = recordSchema.safeParse(JSON.parse(await readFile(path, 'utf8')))
+    return parsed.success ? parsed.data : null
+  } catch {
+    return null
+  }
+}
+
+/** The folders of machines that run or ran, of this user. */
+export async function machineFolders(places: RuntimePlaces = {}): Promise<string[]> {
+  const folders: string[] = []
+  for (const base of await privateBases(places)) {
+    const names = await readdir(base).catch(() => [])
+    folders.push(...names.filter((name) => /^vm-[0-9a-f]{8}$/.test(name)).map((name) => join(base, name)))
+  }
+  return folders
+}
+
+export async function removeMachineFolder(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true, maxRetries: 3 }).catch((error: unknown) => {
+    throw error instanceof AppError ? error : asAppError(error, 'Removing the folder of a machine that ended')
+  })
+}
