@@ -2,9 +2,13 @@
  * A VNC viewer for tests: speaks RFB 3.8 (RFC 6143) over a ByteStream, decodes Raw and Tight, and keeps the picture. Written from the
  * specifications, apart from the server's code.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { constants, inflateSync } from 'node:zlib'
 import { concatBytes, utf8 } from '../../src-shared/base/bytes.ts'
 import type { ByteStream } from '../../src-shared/rpc/byte-stream.ts'
+
+/** Between two keys of a text, ms. */
+const KEY_MS = 20
 
 export const RAW = 0
 export const TIGHT = 7
@@ -124,12 +128,13 @@ export class RfbClient {
     await this.#stream.write(bytes)
   }
 
-  /** Presses and lets go the keys of a text; "\n" is Enter. */
+  /** Presses and lets go the keys of a text, "\n" is Enter; no faster than a BIOS with its buffer of sixteen keys reads. */
   async type(text: string): Promise<void> {
     for (const character of text) {
       const keysym = character === '\n' ? 0xff0d : character.charCodeAt(0)
       await this.keysym(keysym, true)
       await this.keysym(keysym, false)
+      await sleep(KEY_MS)
     }
   }
 

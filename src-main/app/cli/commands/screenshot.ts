@@ -16,7 +16,9 @@ export const defineScreenshot: Define = (program, run) => {
         const host = await cli.host()
         const { id } = await cli.machine(host, name)
         const { opening, stream } = await host.machines.screenshot({ id })
-        const png = concatBytes(await Array.fromAsync(stream))
+        const parts: Uint8Array[] = []
+        for await (const bytes of stream) parts.push(bytes)
+        const png = concatBytes(parts)
         if (png.length !== opening.bytes) throw new AppError('disconnected', 'The host went away in the middle of the picture. Try again.')
         const path = resolve(file)
         try {

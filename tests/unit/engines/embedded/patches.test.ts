@@ -15,6 +15,7 @@ import {
   READ_FAILED,
   repairAcpi,
   repairReset,
+  repairRetrace,
   setUpNic,
   watchPowerOff,
   type FlushableDisk,
@@ -114,6 +115,24 @@ describe('ACPI', () => {
     cpu.io.ports[0xb000]!.write16.call(acpi, 0x100)
     acpi.timer(4)
     expect(raise).toHaveBeenCalledTimes(2)
+  })
+})
+
+describe('screen', () => {
+  test('in graphics modes the vertical retrace comes once a frame though nobody looks', async () => {
+    const { cpu } = await machine()
+    const { vga } = cpu.devices
+    const status = (): boolean => (cpu.io.ports[0x3da]!.read8.call(vga) & 8) !== 0
+    vga.graphical_mode = true
+    status()
+    expect([status(), status()], 'v86 without the patch').toEqual([false, false])
+    let now = 0
+    repairRetrace(cpu, () => now)
+    const seen = [0, 5, 15, 16, 17, 30, 31].map((at) => {
+      now = at
+      return status()
+    })
+    expect(seen).toEqual([false, false, true, false, false, true, false])
   })
 })
 

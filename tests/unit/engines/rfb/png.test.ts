@@ -4,5 +4,5 @@ import { decodePng } from '../../../support/png.ts'
 import { photo } from './pictures.ts'
 
 test('a picture is the same after decoding', async () => {
-  const png = await encodePng(photo)
+  expect(decodePng(await encodePng(photo))).toEqual({ width: 120, height: 80, pixels: photo.pixels })
 })

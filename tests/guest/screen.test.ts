@@ -1,0 +1,110 @@
+/** The screens of real guests on the embedded engine, seen and steered by a viewer of our own. */
+import { readFile } from 'node:fs/promises'
+import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { decodePng } from '../support/png.ts'
+import { RfbClient } from '../support/rfb-client.ts'
+import { guestFiles, type GuestFiles } from './support/appliance.ts'
+import { grubIso } from './support/grub-iso.ts'
+import { Guest, GUEST_LIMIT } from './support/guest.ts'
+import { MemoryDisk } from './support/memory-disk.ts'
+import { ScreenReader } from './support/screen-text.ts'
+
+let files: GuestFiles
+let reader: ScreenReader
+let guest: Guest | null = null
+let cd: MemoryDisk | null = null
+
+beforeAll(async () => {
+  files = await guestFiles()
+  reader = await ScreenReader.open(files.firmware.vgaBios)
+})
+afterEach(async () => {
+  await guest?.close()
+  cd?.dispose()
+  guest = cd = null
+})
+
+async function view(of: Guest): Promise<RfbClient> {
+  const { stream } = await of.engine.display({ machine: of.machine })
+  const viewer = await RfbClient.open(stream)
+  await viewer.update(false)
+  return viewer
+}
+
+/** Follows the screen until it reads like this. */
+async function seen(viewer: RfbClient, pattern: RegExp): Promise<string> {
+  const text = (): string => reader.read(viewer).join('\n')
+  await until(viewer, () => pattern.test(text()), String(pattern))
+  return text()
+}
+
+async function until(viewer: RfbClient, done: () => boolean, what = String(done)): Promise<void> {
+  const limit = Date.now() + GUEST_LIMIT
+  while (!done()) {
+    // A text screen's cursor blinks; a still picture gives no update, and the test's own limit ends it.
+    if (Date.now() > limit) throw new Error(`The screen did not show ${what} but:\n${reader.read(viewer).join('\n')}`)
+    await viewer.update()
+  }
+}
+
+async function screenshot(of: Guest): Promise<string> {
+  const { png } = await of.engine.screenshot({ machine: of.machine })
+  return reader.read(decodePng(png)).join('\n')
+}
+
+describe('Coppice Linux', () => {
+  test('its console is readable; a shell answers what two viewers type', async () => {
+    guest = await Guest.boot(files)
+    expect(await screenshot(guest), 'of a machine that nobody views').toMatch(/Coppice Linux/)
+    const first = await view(guest)
+    const second = await view(guest)
+    await seen(first, /# $|#$/m)
+    await first.type('echo "Six times 7 is $((6*7))."\n')
+    await seen(first, /^Six times 7 is 42\.$/m)
+    await seen(second, /^Six times 7 is 42\.$/m)
+    // By the keys' places, as noVNC sends them: "pwd" and Enter.
+    for (const code of [0x19, 0x11, 0x20, 0x1c]) for (const down of [true, false]) await second.scancode(code, down)
+    await seen(second, /pwd\n\/root$/m)
+    first.close()
+    await second.type('clear; echo alone\n')
+    expect((await seen(second, /^alone$/m)).startsWith('alone')).toBe(true)
+    expect(await screenshot(guest)).toMatch(/^alone\n/)
+    await guest.engine.pause({ machine: guest.machine })
+    expect(await screenshot(guest), 'while it is paused').toMatch(/^alone\n/)
+    await guest.engine.powerOff({ machine: guest.machine })
+    await expect(seen(second, /never/)).rejects.toThrow(/closed/)
+  })
+})
+
+describe('GRUB’s rescue CD', () => {
+  test('menu, keys, and a graphics mode', async ({ skip }) => {
+    const iso = await grubIso()
+    if ('missing' in iso) return skip(iso.missing)
+    cd = new MemoryDisk(new Uint8Array(await readFile(iso.path)), true)
+    guest = await Guest.start(files, {
+      spec: {
+        boot: { kind: 'firmware', order: ['cdrom'] },
+        drives: [{ id: 'cd', kind: 'cdrom', readOnly: true, inserted: true, path: iso.path, format: 'raw', limits: null }],
+      },
+      disks: { cd },
+    })
+    const viewer = await view(guest)
+    await seen(viewer, /\*GNU\/Linux/)
+    // Down, twice: the selected entry moves.
+    for (const down of [true, false, true, false]) await viewer.scancode(0xd0, down)
+    await seen(viewer, /\*FreeBSD/)
+    await viewer.type('c')
+    await seen(viewer, /^grub>/m)
+    await viewer.type('insmod vbe; loadfont unicode; set gfxmode=800x600; terminal_output gfxterm\n')
+    await until(viewer, () => viewer.width === 800 && new Set(viewer.pixels).size > 1)
+    expect(viewer.height).toBe(600)
+    const before = viewer.pixels.slice()
+    await viewer.type('echo Hello\n')
+    await until(viewer, () => viewer.pixels.some((pixel, at) => pixel !== before[at]))
+    const { png } = await guest.engine.screenshot({ machine: guest.machine })
+    expect(decodePng(png)).toMatchObject({ width: 800, height: 600 })
+    await viewer.type('terminal_output console\n')
+    await until(viewer, () => viewer.width === 720)
+    await seen(viewer, /^grub>/m)
+  })
+})
