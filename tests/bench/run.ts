@@ -7,6 +7,7 @@ import os from 'node:os'
 import path from 'node:path'
 import type { Figure } from './figure.ts'
 import { bootFigures } from './figures/boot.ts'
+import { displayFigures } from './figures/display.ts'
 import { idleFigure } from './figures/idle.ts'
 import { libraryFigure } from './figures/library.ts'
 import { rpcFigures } from './figures/rpc.ts'
@@ -15,6 +16,7 @@ import { serveFigures } from './figures/serve.ts'
 const GROUPS: Record<string, () => Promise<Figure[]>> = {
   boot: bootFigures,
   idle: async () => [await idleFigure()],
+  display: displayFigures,
   serve: serveFigures,
   library: async () => [await libraryFigure()],
   rpc: rpcFigures,

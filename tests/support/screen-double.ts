@@ -25,6 +25,11 @@ export class ScreenDouble implements Screen {
   fill(rect: Rect, colour: number): void {
     for (let y = rect.y; y < rect.y + rect.height; y++)
       this.#picture.pixels.fill(colour, y * this.#picture.width + rect.x, y * this.#picture.width + rect.x + rect.width)
+    this.changed(rect)
+  }
+
+  /** Pixels were changed here. */
+  changed(rect: Rect): void {
     this.#changed.push(rect)
   }
 
