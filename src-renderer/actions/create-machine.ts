@@ -1,4 +1,4 @@
-/** One click to a running Linux: creates Coppice Linux, starts it and opens its console. */
+/** One click to a running Linux: creates Coppice Linux, starts it and opens its page. */
 import { asAppError } from '../../src-shared/errors/app-error.ts'
 import type { WindowState } from '../state/window-state.svelte.ts'
 import { toastError } from '../ui/toasts.svelte.ts'
@@ -22,7 +22,7 @@ export async function createSample(state: WindowState): Promise<void> {
 export async function openWhenMade(state: WindowState, task: string, start: boolean): Promise<void> {
   const id = await followTask(state, task)
   if (id === null || id === '') return
-  state.route.machine(id, 'console')
+  state.route.machine(id)
   const machine = state.library.get(id) ?? (await state.host.machines.get({ id }))
   if (start) await onMachine(state, machine, () => state.host.machines.start({ id }))
 }

@@ -2,9 +2,9 @@
 import type { Action } from '../actions/action.ts'
 import { matchesShortcut } from '../ui/shortcut.ts'
 
-/** True where keys make text: fields, and consoles, which type through a hidden field. */
+/** True where keys make text: fields, consoles, which type through a hidden field, and screens of machines. */
 function isTyping(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && (target.isContentEditable || target.matches('input, textarea, select'))
+  return target instanceof HTMLElement && (target.isContentEditable || target.matches('input, textarea, select, [data-keys=guest]'))
 }
 
 /**

@@ -1,13 +1,15 @@
 /**
  * Where the window is, as the address's fragment, so that reload and a second window keep the place: `#/machine/<id>/<tab>`,
- * `#/activity`, `#/doctor`, `#/settings`, `#/terminal`; anything else is home. Pure.
+ * `#/display/<id>` (a window that shows one machine's screen and nothing else), `#/activity`, `#/doctor`, `#/settings`, `#/terminal`; anything else is home. Pure.
  */
-export const MACHINE_TABS = ['console', 'metrics', 'hardware', 'notes'] as const
+export const MACHINE_TABS = ['console', 'display', 'metrics', 'hardware', 'notes'] as const
 export type MachineTab = (typeof MACHINE_TABS)[number]
 
 export type Place =
   | { page: 'home' }
-  | { page: 'machine'; id: string; tab: MachineTab }
+  /** Without a tab: the one that the machine's own screen or console is on. */
+  | { page: 'machine'; id: string; tab: MachineTab | null }
+  | { page: 'display'; id: string }
   | { page: 'activity' }
   | { page: 'doctor' }
   | { page: 'settings' }
@@ -17,14 +19,16 @@ const PAGES = ['activity', 'doctor', 'settings', 'terminal'] as const
 
 export function parsePlace(hash: string): Place {
   const [page = '', id = '', tab = ''] = hash.replace(/^#?\/?/, '').split('/')
-  if (page === 'machine' && id !== '') return { page, id: decode(id), tab: MACHINE_TABS.find((known) => known === tab) ?? 'console' }
+  if (page === 'machine' && id !== '') return { page, id: decode(id), tab: MACHINE_TABS.find((known) => known === tab) ?? null }
+  if (page === 'display' && id !== '') return { page, id: decode(id) }
   const known = PAGES.find((candidate) => candidate === page)
   return known ? { page: known } : { page: 'home' }
 }
 
 export function placeHash(place: Place): string {
   if (place.page === 'home') return '#/'
-  if (place.page === 'machine') return `#/machine/${encodeURIComponent(place.id)}/${place.tab}`
+  if (place.page === 'machine') return `#/machine/${encodeURIComponent(place.id)}${place.tab === null ? '' : `/${place.tab}`}`
+  if (place.page === 'display') return `#/display/${encodeURIComponent(place.id)}`
   return `#/${place.page}`
 }
 

@@ -15,12 +15,12 @@ export class Route {
   #tabs = new Map<string, MachineTab>()
 
   go(place: Place): void {
-    if (place.page === 'machine') this.#tabs.set(place.id, place.tab)
+    if (place.page === 'machine' && place.tab !== null) this.#tabs.set(place.id, place.tab)
     location.hash = placeHash(place)
   }
 
   machine(id: string, tab?: MachineTab): void {
-    this.go({ page: 'machine', id, tab: tab ?? this.#tabs.get(id) ?? 'console' })
+    this.go({ page: 'machine', id, tab: tab ?? this.#tabs.get(id) ?? null })
   }
 
   /** Leaves no step in the history: for places that the window chose by itself. */

@@ -11,4 +11,11 @@ export interface MenuAction {
   checked?: boolean
   onselect: () => void
 }
-export type MenuItem = MenuAction | 'separator'
+/** A menu in a menu. */
+export interface MenuGroup {
+  label: string
+  icon?: Icon
+  disabled?: boolean
+  items: MenuItem[]
+}
+export type MenuItem = MenuAction | MenuGroup | 'separator'

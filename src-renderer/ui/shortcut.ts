@@ -11,7 +11,7 @@ const NAMES: Record<string, string> = {
   Escape: 'Esc',
   ' ': 'Space',
 }
-const MAC_MODIFIERS: Record<string, string> = { Mod: '⌘', Ctrl: '⌃', Shift: '⇧' }
+const MAC_MODIFIERS: Record<string, string> = { Mod: '⌘', Ctrl: '⌃', Shift: '⇧', Alt: '⌥' }
 
 export function isMac(): boolean {
   return typeof navigator !== 'undefined' && /mac/i.test(navigator.platform)

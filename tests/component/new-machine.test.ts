@@ -16,7 +16,7 @@ describe('an empty library', () => {
     await page.getByRole('button', { name: 'Create Coppice Linux' }).click()
     await expect.element(page.getByRole('heading', { level: 1, name: 'Coppice Linux' })).toBeVisible()
     await expect.element(page.getByRole('article').getByText('Running', { exact: true })).toBeVisible()
-    expect(location.hash).toMatch(/\/console$/)
+    await expect.element(page.getByRole('tab', { name: 'Console', selected: true })).toBeVisible()
     expect(window.host.calls).toEqual(expect.arrayContaining(['machines.create', 'machines.start']))
   })
 

@@ -17,6 +17,7 @@ import { isActive, isLegal, type MachineState, type PowerAction } from '../../..
 import { RpcServer } from '../../../src-shared/rpc/server.ts'
 import { memoryWirePair } from '../../../src-shared/rpc/wires/memory-wire.ts'
 import type { Wire } from '../../../src-shared/rpc/wire.ts'
+import { FakeDisplay } from './fake-display.ts'
 import { fakeMachine, fakeTask, LIBRARY } from './fake-objects.ts'
 import { FakeConsole, FakeTerminal } from './fake-streams.ts'
 
@@ -61,6 +62,7 @@ export class FakeHost {
   #server = new RpcServer((error) => console.error(error))
   #options: FakeHostOptions
   #consoles = new Map<string, FakeConsole>()
+  #displays = new Map<string, FakeDisplay>()
   #wires: Wire[] = []
   #trash = new Map<string, MachineView>()
 
@@ -90,6 +92,12 @@ export class FakeHost {
     const key = `${id} ${port}`
     let found = this.#consoles.get(key)
     if (!found) this.#consoles.set(key, (found = new FakeConsole()))
+    return found
+  }
+
+  display(id: string): FakeDisplay {
+    let found = this.#displays.get(id)
+    if (!found) this.#displays.set(id, (found = new FakeDisplay()))
     return found
   }
 
@@ -241,6 +249,14 @@ export class FakeHost {
       discardSuspend: this.#power('discardSuspend', 'off'),
       waitBooted: ({ id }) => this.#machine(id),
       console: ({ id, port, from }, stream) => this.console(id, port).open(from, stream),
+      display: ({ id }, stream) => {
+        this.#called('machines.display')
+        this.display(id).attach(stream)
+      },
+      screenshot: ({ id }, stream) => {
+        this.#called('machines.screenshot')
+        return this.display(id).screenshot(stream)
+      },
       type: () => this.#called('machines.type'),
     })
     this.#server.register(metrics, {

@@ -4,7 +4,9 @@ import { parsePlace, placeHash, type Place } from '../../../../src-renderer/stat
 test.each<Place>([
   { page: 'home' },
   { page: 'machine', id: '7c9e6679-7425-40de-944b-e07fc1f90ae7', tab: 'metrics' },
-  { page: 'machine', id: 'broken:/a b/ü.coppice', tab: 'console' },
+  { page: 'machine', id: 'broken:/a b/ü.coppice', tab: 'display' },
+  { page: 'machine', id: 'a', tab: null },
+  { page: 'display', id: '7c9e6679-7425-40de-944b-e07fc1f90ae7' },
   { page: 'activity' },
   { page: 'doctor' },
   { page: 'settings' },
@@ -23,6 +25,6 @@ test.each([
   expect(parsePlace(hash).page).toBe(page)
 })
 
-test('an unknown tab is the console', () => {
-  expect(parsePlace('#/machine/a/snapshots')).toEqual({ page: 'machine', id: 'a', tab: 'console' })
+test('an unknown tab is left to the machine', () => {
+  expect(parsePlace('#/machine/a/snapshots')).toEqual({ page: 'machine', id: 'a', tab: null })
 })

@@ -1,0 +1,114 @@
+/** One shown screen: its session and picture, and what the person has chosen about them. */
+import type { MachineView } from '../../src-shared/api/machines.ts'
+import { DisposableStore, type Disposable } from '../../src-shared/base/disposable.ts'
+import type { Host } from '../client/host.ts'
+import { remembered } from '../state/remembered.ts'
+import { DisplaySession, type DisplayStatus } from './display-session.ts'
+import { sendCombination, type Combination, type SendKey } from './key-combinations.ts'
+import { NO_VIEW, RfbView, type ViewState } from './rfb-view.ts'
+
+/** `fit`: as large as the window allows. `actual`: one guest pixel is one pixel of the page, with scroll bars where it does not fit. */
+export type Zoom = 'fit' | 'actual'
+
+const lastZoom = remembered<Zoom>('display-zoom', 'fit', (value) => value === 'fit' || value === 'actual')
+const lastResizes = remembered<boolean>('display-resizes-guest', false, (value) => typeof value === 'boolean')
+
+export class DisplayControl implements Disposable {
+  #session: DisplaySession<RfbView>
+  #store = new DisposableStore()
+  #zoom = $state<Zoom>(lastZoom.read())
+  #resizesGuest = $state(lastResizes.read())
+  #viewOnly = $state(false)
+
+  status = $state.raw<DisplayStatus>({ kind: 'idle' })
+  view = $state.raw<ViewState>(NO_VIEW)
+
+  /** @param place the element that the picture fills @param onLive a picture has just appeared */
+  constructor(host: Host, machine: MachineView, place: HTMLElement, onLive: () => void) {
+    this.#session = this.#store.add(
+      new DisplaySession<RfbView>(
+        (signal) => host.machines.display({ id: machine.id }, { signal }),
+        (channel) => {
+          const view = new RfbView(place, channel, `Screen of ${machine.name}`)
+          view.onChange((state) => (this.view = state))
+          this.#configure(view)
+          return view
+        },
+      ),
+    )
+    this.#store.add(
+      this.#session.onStatus((status) => {
+        this.status = status
+        if (status.kind === 'live') onLive()
+        else this.view = NO_VIEW
+      }),
+    )
+    const watch = (): void => this.#session.hold(document.visibilityState === 'hidden')
+    document.addEventListener('visibilitychange', watch)
+    this.#store.defer(() => document.removeEventListener('visibilitychange', watch))
+    watch()
+    this.machineChanged(machine)
+    this.#session.attach()
+    this.status = this.#session.status
+  }
+
+  get zoom(): Zoom {
+    return this.#zoom
+  }
+  set zoom(zoom: Zoom) {
+    this.#zoom = zoom
+    lastZoom.write(zoom)
+    this.#configure()
+  }
+
+  get resizesGuest(): boolean {
+    return this.#resizesGuest
+  }
+  set resizesGuest(yes: boolean) {
+    this.#resizesGuest = yes
+    lastResizes.write(yes)
+    this.#configure()
+  }
+
+  get viewOnly(): boolean {
+    return this.#viewOnly
+  }
+  set viewOnly(yes: boolean) {
+    this.#viewOnly = yes
+    this.#configure()
+  }
+
+  machineChanged(machine: MachineView): void {
+    this.#session.machineChanged(machine)
+  }
+
+  reconnect(): void {
+    this.#session.reconnect()
+  }
+
+  focus(): void {
+    if (!this.#viewOnly) this.#session.painter?.focus()
+  }
+
+  /** Gives keyboard and pointer back to the window. */
+  release(): void {
+    this.#session.painter?.release()
+  }
+
+  send(combination: Combination): void {
+    sendCombination(this.sendKey, combination)
+  }
+
+  sendKey: SendKey = (keysym, code, down) => this.#session.painter?.sendKey(keysym, code, down)
+
+  #configure(view = this.#session?.painter): void {
+    if (!view) return
+    view.fit = this.#zoom === 'fit'
+    view.resizesGuest = this.#resizesGuest
+    view.viewOnly = this.#viewOnly
+  }
+
+  dispose(): void {
+    this.#store.dispose()
+  }
+}
