@@ -5,7 +5,7 @@
  * Words: `boot` (prints a prompt and listens to the power button), `listen` (the latter alone), `set X`, `get`, `poweroff`, `reboot`, `trap`, `die` (the thread exits), `oom` (the thread runs out of memory), `spin` (the thread does not
  * answer any more), `write N` (writes block 0 of the first drive).
  * Command line: `deaf` (ignores the power button), `late` (does not boot before it is told to), `memory=N` (size of the memory state in MiB), `nospace` (saving fails as on a full disk),
- * `slow=N` (ms that saving takes), `quiet` (no prompt), `badstart` (start fails), `dieatstart`.
+ * `dark` (no screen), `slow=N` (ms that saving takes), `quiet` (no prompt), `badstart` (start fails), `dieatstart`.
  */
 import { open, readFile, rename } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -16,8 +16,10 @@ import { BOOT_COMPLETE_MARK } from '../../../../src-shared/model/boot-mark.ts'
 import type { MachineSpec } from '../../../../src-shared/model/machine-spec.ts'
 import type { MemoryHeader } from '../../../../src-shared/threads/engine-thread.ts'
 import type { Attachments, Engine, EngineMachine, MachineEvent, SerialPort } from '../../../../src-main/engines/engine.ts'
+import { RfbDisplay } from '../../../../src-main/engines/rfb/rfb-display.ts'
 import { serveEngine } from '../../../../src-main/engines/serve-engine.ts'
 import { serveThread } from '../../../../src-main/threads/serve-thread.ts'
+import { ScreenDouble } from '../../../support/screen-double.ts'
 
 class DoubleMachine implements EngineMachine {
   readonly serial: readonly SerialPort[]
@@ -30,7 +32,8 @@ class DoubleMachine implements EngineMachine {
   #beat: NodeJS.Timeout | null = null
   #cmdline: string
   #listens = false
-  readonly display = null
+  /** Three by two pixels, red; null with the word `dark`. */
+  readonly display: RfbDisplay | null
   readonly onEvent = this.#events.event
 
   constructor(spec: MachineSpec, attach: Attachments, memory: string) {
@@ -38,6 +41,8 @@ class DoubleMachine implements EngineMachine {
     this.#attach = attach
     this.#memory = memory
     this.#cmdline = spec.boot.kind === 'kernel' ? spec.boot.cmdline : ''
+    const picture = { width: 3, height: 2, pixels: new Uint32Array(6).fill(0xff0000ff) }
+    this.display = this.#word('dark') ? null : new RfbDisplay(new ScreenDouble(picture), spec.name)
     this.serial = Array.from({ length: spec.serialPorts }, () => ({
       onOutput: this.#output.event,
       input: (bytes: Uint8Array) => this.#input(new TextDecoder().decode(bytes)),
@@ -98,6 +103,7 @@ class DoubleMachine implements EngineMachine {
 
   dispose(): void {
     this.#halt()
+    this.display?.dispose()
   }
 
   #word(word: string): boolean {
