@@ -1,16 +1,16 @@
 /** Serves the QEMU engine, and what its thread does beside being one. */
-import { AppError } from '../../../src-shared/errors/app-error.ts'
 import { Counters } from '../../../src-shared/threads/counters.ts'
 import { qemuThread } from '../../../src-shared/threads/qemu-thread.ts'
 import type { RpcServer } from '../../../src-shared/rpc/server.ts'
 import { serveEngine } from '../serve-engine.ts'
+import { findQemu } from './find/find-qemu.ts'
 import { QemuEngine } from './qemu-engine.ts'
 
 export function serveQemu(server: RpcServer): void {
   const engine = new QemuEngine()
   const served = serveEngine(server, engine)
   server.register(qemuThread, {
-    find: () => Promise.reject(new AppError('unavailable', 'QEMU cannot be looked for yet.')),
+    find: findQemu,
     survivors: async () =>
       (await engine.survivors()).map(({ record: { spec } }) => ({ machine: spec.id, name: spec.name, logFolder: spec.logFolder })),
     adopt: async ({ machine: id, counters }) => {
