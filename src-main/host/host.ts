@@ -8,9 +8,12 @@ import type { HostInfo } from '../../src-shared/api/system.ts'
 import { DisposableStore } from '../../src-shared/base/disposable.ts'
 import { Emitter, type Event } from '../../src-shared/base/event.ts'
 import { AppError, asAppError } from '../../src-shared/errors/app-error.ts'
+import { NO_QEMU } from '../../src-shared/model/engine-facts.ts'
 import { RpcServer } from '../../src-shared/rpc/server.ts'
 import type { HostOptions } from './host-options.ts'
 import { Library } from './library/library.ts'
+import type { EngineFactsSource } from './planner/facts.ts'
+import { readComputer } from './planner/read-computer.ts'
 import { createLog } from './log/log.ts'
 import { describeEngine } from './machines/describe-engine.ts'
 import { FirmwareFinder } from './machines/firmware.ts'
@@ -62,10 +65,11 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
   const storage = new SharedThread('storage', log, doubles.storage)
   const appliance = new SharedThread('appliance', log, doubles.appliance)
 
-  // The machines.
+  // The machines. Engines beside the embedded one are offered once they were found.
+  const engines: EngineFactsSource = { current: { computer: readComputer(), qemu: NO_QEMU } }
   const firmware = new FirmwareFinder(options.resources, options.cacheFolder, appliance)
   const machines = new MachineService({
-    ...{ library, tasks, storage, appliance, firmware, log },
+    ...{ library, tasks, storage, appliance, firmware, engines, log },
     cacheFolder: options.cacheFolder,
     resources: options.resources,
     defaultMemoryMiB: () => settings.current.defaultMemoryMiB,

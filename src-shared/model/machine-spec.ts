@@ -32,6 +32,8 @@ export const qemuSpecSchema = z.strictObject({
       code: absolutePath,
       /** `template` is copied to `path` (in the bundle) where that is not there yet. Null: this firmware keeps no variables. */
       vars: z.strictObject({ template: absolutePath, path: absolutePath }).nullable(),
+      /** Of both files. */
+      format: z.enum(['raw', 'qcow2']),
     }),
   ]),
   /** TPM 2.0 by swtpm, which keeps its state in the folder `state` (in the bundle). */

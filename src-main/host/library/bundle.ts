@@ -4,6 +4,7 @@
  *     <name>.coppice/machine.json            what the machine is
  *                    boot/kernel, initrd     what it boots, where that is not a drive
  *                    disks/*                 the drives it owns
+ *                    firmware/               what its UEFI and its TPM remember, on QEMU
  *                    suspend/suspend.json    present exactly while it is suspended; beside it the memory state
  *                    suspend.new/            a suspend that is being written; means nothing
  *                    logs/serial<N>.log      what its serial ports printed
@@ -27,6 +28,7 @@ export interface BundlePaths {
   config: string
   boot: string
   disks: string
+  firmware: string
   logs: string
   suspend: string
   /** A suspend that is being written. */
@@ -43,6 +45,7 @@ export function bundlePaths(folder: string): BundlePaths {
     config: join(folder, CONFIG_FILE),
     boot: join(folder, 'boot'),
     disks: join(folder, 'disks'),
+    firmware: join(folder, 'firmware'),
     logs: join(folder, 'logs'),
     suspend,
     suspendNew: join(folder, 'suspend.new'),

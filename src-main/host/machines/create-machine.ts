@@ -12,15 +12,18 @@ import {
   MACHINE_SCHEMA,
   parseMachineConfig,
   randomMac,
+  type Arch,
   type Boot,
   type Drive,
   type MachineConfig,
 } from '../../../src-shared/model/machine.ts'
-import { EMBEDDED_LIMITS } from '../../../src-shared/model/engine-limits.ts'
 import { applianceThread } from '../../../src-shared/threads/appliance-thread.ts'
 import { storageThread } from '../../../src-shared/threads/storage-thread.ts'
 import type { Library } from '../library/library.ts'
-import { pathsOf, planMachine } from '../planner/plan-machine.ts'
+import { chooseArch } from '../planner/choose-arch.ts'
+import type { EngineFactsSource } from '../planner/facts.ts'
+import { pathsOf } from '../planner/plan-files.ts'
+import { planMachine } from '../planner/plan-machine.ts'
 import { fileFacts } from '../planner/probe-files.ts'
 import type { TaskContext, TaskService } from '../tasks/task-service.ts'
 import type { SharedThread } from '../threads/shared-thread.ts'
@@ -34,6 +37,7 @@ export interface MakerParts {
   tasks: TaskService
   storage: SharedThread
   appliance: SharedThread
+  engines: EngineFactsSource
   cacheFolder: string
   /** Holds guest/, our own files of Coppice Linux. */
   resources: string
@@ -53,10 +57,10 @@ const DISK = 'disks/disk0.img'
 export async function createMachine(request: NewMachineRequest, parts: MakerParts): Promise<TaskStarted> {
   const releaseName = parts.library.claimName(request.name)
   try {
-    await checkSource(request)
+    const arch = await checkSource(request, parts)
     return parts.tasks.start({ kind: 'create-machine', title: `Creating “${request.name}”` }, async (context) => {
       try {
-        const bundle = await stageBundle(parts.library, request.name, (staging) => fill(staging, request, parts, context))
+        const bundle = await stageBundle(parts.library, request.name, (staging) => fill(staging, request, arch, parts, context))
         return { id: bundle.id }
       } finally {
         releaseName()
@@ -68,9 +72,15 @@ export async function createMachine(request: NewMachineRequest, parts: MakerPart
   }
 }
 
-async function fill(folder: string, request: NewMachineRequest, parts: MakerParts, context: TaskContext): Promise<MachineConfig> {
+async function fill(
+  folder: string,
+  request: NewMachineRequest,
+  arch: Arch,
+  parts: MakerParts,
+  context: TaskContext,
+): Promise<MachineConfig> {
   const { source } = request
-  const made = await place(folder, request, parts, context)
+  const made = await place(folder, request, arch, parts, context)
   context.step('Writing the machine')
   if (context.signal.aborted) throw AppError.cancelled()
   return parseMachineConfig({
@@ -80,11 +90,11 @@ async function fill(folder: string, request: NewMachineRequest, parts: MakerPart
     guest: source.kind === 'sample' ? 'coppice-linux' : null,
     name: request.name,
     engine: request.engine,
-    arch: 'i386',
+    arch,
     cpus: request.cpus ?? CPUS.default,
     memoryMiB: request.memoryMiB ?? parts.defaultMemoryMiB(),
     ...made,
-    // Systems that come on a floppy know no virtio.
+    devices: devicesFor(source),
     nics: [{ id: 'nic0', model: source.kind === 'floppy' ? 'ne2k' : 'virtio', mac: randomMac() }],
     serialPorts: request.serialPorts,
     folder: request.folder,
@@ -95,6 +105,7 @@ async function fill(folder: string, request: NewMachineRequest, parts: MakerPart
 async function place(
   folder: string,
   request: NewMachineRequest,
+  arch: Arch,
   parts: MakerParts,
   context: TaskContext,
 ): Promise<{ boot: Boot; drives: Drive[] }> {
@@ -103,7 +114,7 @@ async function place(
   const newDisk = request.newDiskBytes === undefined ? [] : [await makeDisk(folder, newDiskId, request.newDiskBytes)]
   switch (source.kind) {
     case 'sample':
-      return { boot: await placeSample(folder, request.name, parts, context), drives: newDisk }
+      return { boot: await placeSample(folder, request.name, isSampleArch(arch) ? arch : 'i386', parts, context), drives: newDisk }
     case 'kernel': {
       context.step('Copying the kernel')
       await placeCopy(source.kernel, join(folder, KERNEL))
@@ -120,6 +131,11 @@ async function place(
       return { boot: firmware('disk', 'cdrom', 'floppy'), drives: [drive('disk0', 'disk', source.copy ? DISK : source.path), ...newDisk] }
     }
   }
+}
+
+/** Systems that come on a floppy know no virtio. */
+function devicesFor({ kind }: NewMachineRequest['source']): MachineConfig['devices'] {
+  return kind === 'floppy' ? 'legacy' : 'auto'
 }
 
 function firmware(...order: ('disk' | 'cdrom' | 'floppy')[]): Boot {
@@ -148,7 +164,7 @@ async function makeDisk(folder: string, id: string, bytes: number): Promise<Driv
   return drive(id, 'disk', `disks/${id}.img`)
 }
 
-async function placeSample(folder: string, name: string, parts: MakerParts, context: TaskContext): Promise<Boot> {
+async function placeSample(folder: string, name: string, arch: SampleArch, parts: MakerParts, context: TaskContext): Promise<Boot> {
   context.step('Preparing Coppice Linux')
   const appliance = await parts.appliance.use(async (thread) => {
     const service = thread.rpc.service(applianceThread)
@@ -160,7 +176,7 @@ async function placeSample(folder: string, name: string, parts: MakerParts, cont
     })
     try {
       const { cacheFolder, resources } = parts
-      return await service.coppiceLinux({ job, arch: 'i386', cacheFolder, resources }, { signal: context.signal })
+      return await service.coppiceLinux({ job, arch, cacheFolder, resources }, { signal: context.signal })
     } finally {
       progress.dispose()
     }
@@ -199,26 +215,40 @@ export function hostName(name: string): string {
 }
 
 /**
- * The planner's word on the files of a request, before any of them is copied: what could not start is not made.
+ * The planner's word on a request, before any of its files is copied: what could not start is not made.
+ * @returns the processor that the machine gets
  * @throws AppError `invalid-input`; field paths are those of the request
  */
-async function checkSource(request: NewMachineRequest): Promise<void> {
+async function checkSource(request: NewMachineRequest, { engines, defaultMemoryMiB }: MakerParts): Promise<Arch> {
   const { source } = request
   const relative = Object.entries(source).filter(
     ([key, value]) => ['path', 'kernel', 'initrd'].includes(key) && typeof value === 'string' && !isAbsolutePath(value),
   )
   if (relative.length > 0)
     throw AppError.invalid(relative.map(([key, value]) => ({ path: `source.${key}`, message: `“${String(value)}” is not a full path.` })))
-  const sketch = sketchOf(request)
+  if (source.kind === 'sample' && request.arch !== undefined && !isSampleArch(request.arch))
+    throw AppError.invalid([
+      { path: 'arch', message: `Coppice Linux is made for ${SAMPLE_ARCHES.join(' and ')}, not for ${request.arch}.` },
+    ])
+  const wish = sketchOf(request, request.memoryMiB ?? defaultMemoryMiB())
+  const sketch = { ...wish, arch: request.arch ?? chooseArch(wish, engines.current) }
   const files = await fileFacts('/', pathsOf(sketch))
-  const plan = planMachine(sketch, { engine: EMBEDDED_LIMITS, firmware: { bios: '', vgaBios: '' }, logFolder: '', files })
+  const plan = planMachine(sketch, { ...engines.current, firmware: { bios: '', vgaBios: '' }, logFolder: '', firmwareFolder: '', files })
   if (plan.problems) throw AppError.invalid(plan.problems.map(({ path, message }) => ({ path: FIELDS[path] ?? path, message })))
+  return sketch.arch
+}
+
+const SAMPLE_ARCHES = ['i386', 'x86_64'] as const
+type SampleArch = (typeof SAMPLE_ARCHES)[number]
+
+function isSampleArch(arch: Arch): arch is SampleArch {
+  return SAMPLE_ARCHES.some((one) => one === arch)
 }
 
 const FIELDS: Record<string, string> = { 'boot.kernel': 'source.kernel', 'boot.initrd': 'source.initrd', 'drives.0.path': 'source.path' }
 
 /** The machine as it would be if it used the source's files where they are. */
-function sketchOf({ source, name, memoryMiB, serialPorts, engine }: NewMachineRequest): MachineConfig {
+function sketchOf({ source, name, cpus, serialPorts, engine }: NewMachineRequest, memoryMiB: number): MachineConfig {
   const boot: Boot =
     source.kind === 'kernel'
       ? { kind: 'kernel', kernel: source.kernel, initrd: source.initrd, cmdline: source.cmdline }
@@ -233,7 +263,9 @@ function sketchOf({ source, name, memoryMiB, serialPorts, engine }: NewMachineRe
     engine,
     boot,
     drives: 'path' in source ? [drive('drive0', kind, source.path, readOnly)] : [],
+    devices: devicesFor(source),
     serialPorts,
-    ...(memoryMiB === undefined ? {} : { memoryMiB }),
+    memoryMiB,
+    ...(cpus === undefined ? {} : { cpus }),
   })
 }

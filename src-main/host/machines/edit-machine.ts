@@ -2,7 +2,7 @@
 import { mkdir, realpath, rename } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import { AppError, asAppError, type FieldError } from '../../../src-shared/errors/app-error.ts'
 import { fieldErrors } from '../../../src-shared/errors/field-errors.ts'
 import { machineConfigSchema, type MachineConfig, type MachinePatch } from '../../../src-shared/model/machine.ts'
 import { isEditable } from '../../../src-shared/model/machine-state.ts'
@@ -46,8 +46,13 @@ export function updateMachine(machine: Machine, patch: MachinePatch, library: Li
     const changed = HARDWARE.filter((field) => !isDeepStrictEqual(next[field], bundle.config![field]))
     if (changed.length > 0) {
       if (!isEditable(machine.state)) throw wrongState('edit', bundle.name, machine.state)
-      const problems = await machine.check(next)
-      const mine = problems.filter(({ path }) => changed.some((field) => path === field || path.startsWith(`${field}.`)))
+      const { problems, engine } = await machine.check(next)
+      // Another engine must be able to run all of it; any other change answers for itself.
+      const moved = changed.includes('engine')
+      const isMine = (field: FieldError): boolean =>
+        (moved && engine.some(({ path, message }) => path === field.path && message === field.message)) ||
+        changed.some((name) => field.path === name || field.path.startsWith(`${name}.`))
+      const mine = problems.filter(isMine)
       if (mine.length > 0) throw AppError.invalid(mine)
     }
     await withName(bundle, next.name, library, async () => {

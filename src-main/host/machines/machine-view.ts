@@ -3,6 +3,7 @@ import type { MachineView } from '../../../src-shared/api/machines.ts'
 import type { AppError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineHealth, MachineState } from '../../../src-shared/model/machine-state.ts'
 import type { Bundle } from '../library/identity.ts'
+import type { EngineChoice } from '../planner/choose-engine.ts'
 
 /** What is true of a machine now and stands in no file. */
 export interface MachineStatus {
@@ -31,7 +32,8 @@ export function stateOf(bundle: Bundle, status: Readonly<MachineStatus>): Machin
   return bundle.problem ? 'broken' : bundle.suspended ? 'suspended' : 'off'
 }
 
-export function machineView(bundle: Bundle, status: Readonly<MachineStatus>): MachineView {
+/** @param choice what runs it or would; null for a bundle that cannot be read */
+export function machineView(bundle: Bundle, status: Readonly<MachineStatus>, choice: EngineChoice | null): MachineView {
   const suspendProblem = bundle.suspended?.problem ?? null
   return {
     id: bundle.id,
@@ -41,9 +43,9 @@ export function machineView(bundle: Bundle, status: Readonly<MachineStatus>): Ma
     state: stateOf(bundle, status),
     health: status.health,
     healthDetail: status.healthDetail,
-    engine: 'embedded',
-    why: bundle.config?.engine === 'embedded' ? 'You chose the embedded engine.' : 'The embedded engine runs on every computer.',
-    accelerator: null,
+    engine: choice?.engine ?? 'embedded',
+    why: choice?.why ?? '',
+    accelerator: choice?.accelerator ?? null,
     addresses: [],
     config: bundle.config,
     problem: bundle.problem?.toWire() ?? null,

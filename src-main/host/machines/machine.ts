@@ -9,14 +9,16 @@ import type { MachineView } from '../../../src-shared/api/machines.ts'
 import type { TaskStarted } from '../../../src-shared/api/tasks.ts'
 import { AppError, asAppError, type FieldError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
-import { EMBEDDED_LIMITS } from '../../../src-shared/model/engine-limits.ts'
 import { isLegal, type MachineState, type PowerAction } from '../../../src-shared/model/machine-state.ts'
 import type { EngineEvent } from '../../../src-shared/threads/engine-thread.ts'
 import { bundlePaths, logFiles, refuseLinks } from '../library/bundle.ts'
 import { lockBundle } from '../library/bundle-lock.ts'
 import type { Bundle } from '../library/identity.ts'
 import type { Library } from '../library/library.ts'
-import { pathsOf, planMachine, type Plan } from '../planner/plan-machine.ts'
+import { chooseEngine, type EngineChoice } from '../planner/choose-engine.ts'
+import type { EngineFactsSource } from '../planner/facts.ts'
+import { pathsOf } from '../planner/plan-files.ts'
+import { planMachine, type Plan } from '../planner/plan-machine.ts'
 import { fileFacts } from '../planner/probe-files.ts'
 import type { TaskService } from '../tasks/task-service.ts'
 import { writeCrash } from './crash-log.ts'
@@ -33,7 +35,11 @@ export interface MachineParts extends SessionParts {
   library: Library
   tasks: TaskService
   firmware: FirmwareFinder
+  engines: EngineFactsSource
 }
+
+/** For machines that bring their own, and for checks. */
+const NO_FIRMWARE: FirmwareFiles = { bios: '', vgaBios: '' }
 
 export class Machine {
   #bundle: Bundle
@@ -43,6 +49,8 @@ export class Machine {
   #session: Session | null = null
   #turns = new Turns()
   #heldFor: string | null = null
+  /** Of the life that runs, or of the last start; null before the first. */
+  #choice: EngineChoice | null = null
   /** Pressed, and the machine not off yet. */
   #button: PowerButton | null = null
   /** It was suspended before its boot was seen. An engine says of everything resumed that it has booted. */
@@ -75,7 +83,7 @@ export class Machine {
   }
 
   view(): MachineView {
-    return machineView(this.#bundle, this.#status)
+    return machineView(this.#bundle, this.#status, this.#engineChoice())
   }
 
   /** The bundle was changed or moved. */
@@ -214,15 +222,34 @@ export class Machine {
     }
   }
 
-  /** What keeps this configuration from starting on this computer, its firmware aside. */
-  async check(config: MachineConfig): Promise<FieldError[]> {
-    return (await this.#plan(config, { bios: '', vgaBios: '' })).problems ?? []
+  /** What keeps this configuration from starting on this computer, its firmware aside; `engine`: what of it is that no engine can run it. */
+  async check(config: MachineConfig): Promise<{ problems: FieldError[]; engine: FieldError[] }> {
+    const { problems, choice } = await this.#plan(config, NO_FIRMWARE)
+    return { problems: problems ?? [], engine: choice.problems ?? [] }
+  }
+
+  /** Looks for the embedded engine's firmware only where that engine will run the machine. */
+  async #planStart(config: MachineConfig): Promise<Plan> {
+    const { engine } = chooseEngine(config, this.#parts.engines.current, this.#suspendedOn)
+    return this.#plan(config, engine === 'embedded' ? await this.#parts.firmware.find() : NO_FIRMWARE)
   }
 
   async #plan(config: MachineConfig, firmware: FirmwareFiles): Promise<Plan> {
     const { folder } = this.#bundle
     const files = await fileFacts(folder, pathsOf(config))
-    return planMachine(config, { engine: EMBEDDED_LIMITS, firmware, files, logFolder: bundlePaths(folder).logs })
+    const { logs: logFolder, firmware: firmwareFolder } = bundlePaths(folder)
+    return planMachine(config, { ...this.#parts.engines.current, firmware, files, logFolder, firmwareFolder }, this.#suspendedOn)
+  }
+
+  get #suspendedOn(): 'embedded' | 'qemu' | null {
+    return this.#bundle.suspended?.record?.header.engine ?? null
+  }
+
+  /** What runs it, or would if it were started now. Null for a bundle that cannot be read. */
+  #engineChoice(): EngineChoice | null {
+    const { config } = this.#bundle
+    if (this.#session && this.#choice) return this.#choice
+    return config && chooseEngine(config, this.#parts.engines.current, this.#suspendedOn)
   }
 
   get #lockPath(): string {
@@ -263,7 +290,8 @@ export class Machine {
       session = this.#session = new Session(bundle.id, bundle.name, lock, this.#parts)
       session.onEvent((event) => this.#onEngineEvent(event))
       session.onOver((end) => void this.#onOver(session!, end))
-      const plan = await session.race(this.#parts.firmware.find().then((firmware) => this.#plan(bundle.config!, firmware)))
+      const plan = await session.race(this.#planStart(bundle.config!))
+      this.#choice = plan.choice
       if (!plan.spec) throw AppError.invalid(plan.problems)
       for (const warning of plan.warnings) this.#parts.log.warn('machines', warning.message, { machine: bundle.name, field: warning.path })
       if (from) await this.#checkSuspended(bundle)

@@ -16,17 +16,18 @@ export async function fileFact(bundle: string, path: string): Promise<FileFact> 
     // Without O_NONBLOCK, opening a named pipe would wait for a writer for ever.
     file = await open(absolute, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
     const stats = await file.stat()
-    if (!stats.isFile()) return { ...NOTHING, kind: stats.isDirectory() ? 'folder' : 'special', path: absolute }
+    const writable = await access(absolute, constants.W_OK).then(
+      () => true,
+      () => false,
+    )
+    if (!stats.isFile()) return { ...NOTHING, kind: stats.isDirectory() ? 'folder' : 'special', path: absolute, writable }
     return {
       kind: 'file',
       path: absolute,
       bytes: stats.size,
       modified: stats.mtimeMs,
       inode: stats.ino,
-      writable: await access(absolute, constants.W_OK).then(
-        () => true,
-        () => false,
-      ),
+      writable,
       volumeBytes: isoVolumeBytes(await readAt(file, 16 * CD_SECTOR, CD_SECTOR)),
       linuxKernel: isLinuxKernel(await readAt(file, 0, 0x206)),
     }

@@ -105,8 +105,18 @@ describe('a new machine', () => {
     expect(await fields(create({ kind: 'disk', path: folder }))).toEqual({
       'source.path': expect.stringContaining('is a folder') as string,
     })
-    for (const memoryMiB of [7, 9_999_999])
-      expect(Object.keys(await fields(create({ kind: 'kernel', kernel }, { memoryMiB })))).toEqual(['memoryMiB'])
+    expect(Object.keys(await fields(create({ kind: 'kernel', kernel }, { memoryMiB: 7 })))).toEqual(['memoryMiB'])
+    // Why each engine cannot: here there is one.
+    const without = 'QEMU was not found on this computer. Install it, or choose another engine.'
+    expect(await fields(create({ kind: 'kernel', kernel }, { memoryMiB: 9_999_999 }))).toEqual({
+      memoryMiB: '9999999 MiB is more memory than the embedded engine can give. The most is 2047 MiB.',
+      engine: without,
+    })
+    expect(await fields(create({ kind: 'kernel', kernel }, { engine: 'qemu' }))).toEqual({ engine: without })
+    expect(Object.keys(await fields(create({ kind: 'sample' }, { arch: 'x86_64', cpus: 2 })))).toEqual(['arch', 'cpus', 'engine'])
+    expect(await fields(create({ kind: 'sample' }, { arch: 'aarch64' }))).toEqual({
+      arch: 'Coppice Linux is made for i386 and x86_64, not for aarch64.',
+    })
     for (const name of ['../a', 'a\u0007', '', ' a', 'con', '.hidden']) {
       const made = host.machines.create({ name, source: { kind: 'kernel', kernel } })
       expect(Object.keys(await fields(made)), JSON.stringify(name)).toEqual(['name'])
@@ -164,6 +174,9 @@ describe('changing a machine', () => {
     })
     await expect(host.machines.update({ id, patch: { memoryMiB: 7 } })).rejects.toMatchObject({
       details: { fields: [{ path: 'patch.memoryMiB' }] },
+    })
+    await expect(host.machines.update({ id, patch: { engine: 'qemu' } })).rejects.toMatchObject({
+      details: { fields: [{ path: 'engine', message: expect.stringContaining('not found') as string }] },
     })
     expect((await host.machines.get({ id })).config).toEqual(view.config)
     // What is wrong already does not keep notes from being written.

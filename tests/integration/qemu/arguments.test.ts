@@ -195,7 +195,7 @@ describe.skipIf(BINARY === null || process.platform === 'win32')(
     test('firmware as flash, guarded by System Management Mode', async () => {
       const code = await file('CODE.fd', 3584 * 1024)
       const vars = { template: code, path: await file('vars,1.fd', 512 * 1024) }
-      await start({ memoryMiB: 64 }, { firmware: { kind: 'uefi-secure', code, vars } }, async (monitor) => {
+      await start({ memoryMiB: 64 }, { firmware: { kind: 'uefi-secure', code, vars, format: 'raw' } }, async (monitor) => {
         const machine = { path: '/machine' }
         expect(await monitor.ask('qom-get', { ...machine, property: 'smm' })).toBe('on')
         expect(await monitor.ask('qom-get', { ...machine, property: 'pflash1' })).toMatch(/firmware-vars|flash/)

@@ -56,10 +56,11 @@ function processor({ arch }: MachineSpec, { accelerator, version }: QemuSpec): s
 /** Code and variables are flash memory; firmware without variables is read from one file. */
 function firmware({ firmware }: QemuSpec): string[] {
   if (firmware.kind === 'bios') return firmware.code === null ? [] : ['-bios', firmware.code]
+  const { format } = firmware
   if (firmware.vars === null) return ['-bios', firmware.code]
   const flash = (name: string, path: string, readOnly: boolean): string[] =>
     json('-blockdev', {
-      driver: 'raw',
+      driver: format,
       'node-name': name,
       'read-only': readOnly,
       file: { driver: 'file', filename: path },

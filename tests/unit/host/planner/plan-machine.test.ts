@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import type { FileFact } from '../../../../src-main/host/planner/file-fact.ts'
-import { pathsOf, planMachine, type PlanFacts } from '../../../../src-main/host/planner/plan-machine.ts'
-import { EMBEDDED_LIMITS } from '../../../../src-shared/model/engine-limits.ts'
+import type { PlanFacts } from '../../../../src-main/host/planner/facts.ts'
+import { pathsOf } from '../../../../src-main/host/planner/plan-files.ts'
+import { planMachine } from '../../../../src-main/host/planner/plan-machine.ts'
 import { parseMachineConfig, type MachineConfig } from '../../../../src-shared/model/machine.ts'
+import { WITHOUT_QEMU } from '../../../support/engine-facts.ts'
 import { specDrive } from '../../../support/spec-drive.ts'
 
 const MiB = 1024 * 1024
@@ -13,6 +15,7 @@ function config(change: object = {}): MachineConfig {
     id: '0b8f3c2a-6a2f-4a7e-9a51-1f6a3f0f6c11',
     created: '2026-11-21T00:00:00Z',
     name: 'web-1',
+    engine: 'embedded',
     boot: { kind: 'kernel', kernel: 'boot/kernel', initrd: 'boot/initrd', cmdline: 'quiet' },
     ...change,
   })
@@ -31,9 +34,10 @@ function facts(files: FileFact[] | Record<string, FileFact>): PlanFacts {
     ? files.map((file) => [file.path.replace('/lib/web-1.coppice/', ''), file] as const)
     : Object.entries(files)
   return {
-    engine: EMBEDDED_LIMITS,
+    ...WITHOUT_QEMU,
     firmware: { bios: '/fw/bios.bin', vgaBios: '/fw/vga.bin' },
     logFolder: '/lib/web-1.coppice/logs',
+    firmwareFolder: '/lib/web-1.coppice/firmware',
     files: new Map(entries),
   }
 }

@@ -147,7 +147,7 @@ describe('the arguments of a PC on Linux', () => {
 
   test('UEFI has its code and its own copy of the variables as flash; Secure Boot guards them', () => {
     const vars = { template: '/fw/VARS.fd', path: '/lib/web-1.coppice/firmware/vars.fd' }
-    const uefi = qemuSpec({}, { firmware: { kind: 'uefi', code: '/fw/CODE.fd', vars } })
+    const uefi = qemuSpec({}, { firmware: { kind: 'uefi', code: '/fw/CODE.fd', vars, format: 'raw' } })
     const flash = [
       '-blockdev {"driver":"raw","node-name":"firmware-code","read-only":true,"file":{"driver":"file","filename":"/fw/CODE.fd"}}',
       '-blockdev {"driver":"raw","node-name":"firmware-vars","read-only":false,"file":{"driver":"file","filename":"/lib/web-1.coppice/firmware/vars.fd"}}',
@@ -156,13 +156,13 @@ describe('the arguments of a PC on Linux', () => {
       '-machine q35,vmport=off,pflash0=firmware-code,pflash1=firmware-vars',
       ...flash,
     ])
-    const secure = qemuSpec({}, { firmware: { kind: 'uefi-secure', code: '/fw/CODE.fd', vars } })
+    const secure = qemuSpec({}, { firmware: { kind: 'uefi-secure', code: '/fw/CODE.fd', vars, format: 'raw' } })
     expect(about(secure, /^-machine|firmware|secure/)).toEqual([
       '-machine q35,vmport=off,smm=on,pflash0=firmware-code,pflash1=firmware-vars',
       ...flash,
       '-global driver=cfi.pflash01,property=secure,value=on',
     ])
-    const combined = qemuSpec({}, { firmware: { kind: 'uefi', code: '/fw/OVMF.fd', vars: null } })
+    const combined = qemuSpec({}, { firmware: { kind: 'uefi', code: '/fw/OVMF.fd', vars: null, format: 'raw' } })
     expect(about(combined, /^-machine|^-bios/)).toEqual(['-machine q35,vmport=off', '-bios /fw/OVMF.fd'])
   })
 
@@ -255,7 +255,12 @@ describe('boards that are no PCs', () => {
       {
         machineType: 'virt',
         binary: '/usr/bin/qemu-system-aarch64',
-        firmware: { kind: 'uefi', code: '/fw/AAVMF_CODE.fd', vars: { template: '/fw/AAVMF_VARS.fd', path: '/b/firmware/vars.fd' } },
+        firmware: {
+          kind: 'uefi',
+          code: '/fw/AAVMF_CODE.fd',
+          vars: { template: '/fw/AAVMF_VARS.fd', path: '/b/firmware/vars.fd' },
+          format: 'raw',
+        },
         tpm: { swtpm: '/usr/bin/swtpm', state: '/b/firmware/tpm' },
       },
     )

@@ -1,0 +1,57 @@
+/** What QEMU's machines start from: BIOS, UEFI or UEFI with Secure Boot. Pure. */
+import type { FirmwareFact, QemuFacts } from '../../../src-shared/model/engine-facts.ts'
+import type { Arch, MachineConfig } from '../../../src-shared/model/machine.ts'
+import type { QemuSpec } from '../../../src-shared/model/machine-spec.ts'
+
+type Config = Pick<MachineConfig, 'arch' | 'firmware' | 'boot'>
+
+/** Debian's names, as an example of what to install. */
+const PACKAGES: Record<Arch, string> = {
+  i386: 'ovmf-ia32',
+  x86_64: 'ovmf',
+  aarch64: 'qemu-efi-aarch64',
+  riscv64: 'qemu-efi-riscv64',
+}
+
+/**
+ * `bios` is what QEMU brings along. Machines that are no PCs have no other firmware than UEFI; with a kernel of their own they need none,
+ * and start faster without.
+ */
+export function firmwareKind({ arch, firmware, boot }: Config): MachineConfig['firmware'] {
+  if (arch === 'i386' || arch === 'x86_64') return firmware
+  if (boot.kind === 'kernel') return 'bios'
+  return firmware === 'bios' ? 'uefi' : firmware
+}
+
+/** Why there is none for this machine, as a sentence; null where there is. */
+export function firmwareProblem(config: Config, facts: QemuFacts): string | null {
+  const kind = firmwareKind(config)
+  if (kind === 'bios' || find(config.arch, kind, facts)) return null
+  const name = kind === 'uefi' ? 'UEFI firmware' : 'UEFI firmware with Secure Boot'
+  const other = kind === 'uefi-secure' && find(config.arch, 'uefi', facts) ? ', or choose UEFI without Secure Boot' : ''
+  return `No ${name} for ${config.arch} systems was found on this computer. Install it (Debian: the package ${PACKAGES[config.arch]})${other}.`
+}
+
+/**
+ * @param folder the bundle's, for the machine's own variables; `join` joins paths as this computer does
+ * @throws Error where `firmwareProblem` has one
+ */
+export function resolveFirmware(
+  config: Config,
+  facts: QemuFacts,
+  folder: string,
+  join: (...parts: string[]) => string,
+): QemuSpec['firmware'] {
+  const kind = firmwareKind(config)
+  if (kind === 'bios') return { kind, code: null }
+  const found = find(config.arch, kind, facts)
+  if (!found) throw new Error('There is no such firmware.')
+  const { code, vars, format } = found
+  // The two begin with other keys, so that changing from one to the other must not go on with the other's.
+  const path = join(folder, kind === 'uefi' ? 'vars.fd' : 'secure-vars.fd')
+  return { kind, code, vars: vars === null ? null : { template: vars, path }, format }
+}
+
+function find(arch: Arch, kind: 'uefi' | 'uefi-secure', { firmware }: QemuFacts): FirmwareFact | undefined {
+  return firmware.find((one) => one.arch === arch && one.kind === kind)
+}
