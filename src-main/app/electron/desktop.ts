@@ -6,17 +6,22 @@ import { appRoot, resourcesFolder } from '../paths.ts'
 import { settleClose, type CloseOutcome } from './close-guard.ts'
 import { setMenu } from './menu.ts'
 import type { RemoteHost } from './remote-host.ts'
-import { openWindow } from './window.ts'
+import { openDisplayWindow, openWindow } from './window.ts'
 import { acceptWires } from './wire.ts'
 
 const ICON = path.join(resourcesFolder(), 'icons', 'coppice-512.png')
+const WINDOW_FILES = { preload: path.join(appRoot, 'out', 'preload', 'preload.cjs'), icon: ICON }
 const TRAY_SIZE = 22
+/** Windows with one screen each; a page that asks for more than people can look at is not itself. */
+const MAX_DISPLAY_WINDOWS = 32
 
 export class Desktop {
   #profile: string
   #host: OwnHost | RemoteHost
   /** Kept, or it would vanish with the garbage. */
   #tray: Tray | null = null
+  /** Windows with a machine's screen alone, by machine. */
+  #displays = new Map<string, BrowserWindow>()
   #settling = false
   #ending = false
 
@@ -42,13 +47,12 @@ export class Desktop {
     process.on('SIGINT', () => void this.#endSuspended())
   }
 
-  /** Brings the newest window to the front, or opens one. */
+  /** Brings the newest window with the library to the front, or opens one. */
   show(): void {
-    const window = BrowserWindow.getAllWindows()[0]
-    if (!window) return void this.#open()
-    if (window.isMinimized()) window.restore()
-    window.show()
-    window.focus()
+    const displays = new Set(this.#displays.values())
+    const window = BrowserWindow.getAllWindows().find((candidate) => !displays.has(candidate))
+    if (window) toFront(window)
+    else void this.#open()
   }
 
   async quit(): Promise<void> {
@@ -58,13 +62,25 @@ export class Desktop {
   }
 
   async #open(): Promise<void> {
-    const window = await openWindow({
-      preload: path.join(appRoot, 'out', 'preload', 'preload.cjs'),
-      state: path.join(this.#profile, 'window.json'),
-      icon: ICON,
-    })
+    const window = await openWindow({ ...WINDOW_FILES, state: path.join(this.#profile, 'window.json') })
     this.#tray?.destroy()
     this.#tray = null
+    this.#askBeforeLast(window)
+  }
+
+  /** A window with the screen of this machine and nothing else. */
+  showDisplay(machine: string): void {
+    const shown = this.#displays.get(machine)
+    if (shown) return toFront(shown)
+    if (this.#displays.size >= MAX_DISPLAY_WINDOWS) return
+    const window = openDisplayWindow(WINDOW_FILES, machine)
+    this.#displays.set(machine, window)
+    window.on('closed', () => this.#displays.delete(machine))
+    this.#askBeforeLast(window)
+  }
+
+  /** The window that would be the last to close is kept until it is settled what becomes of the machines. */
+  #askBeforeLast(window: BrowserWindow): void {
     window.on('close', (event) => {
       if (this.#ending || BrowserWindow.getAllWindows().length > 1) return
       event.preventDefault()
@@ -110,4 +126,10 @@ export class Desktop {
     else this.#host.dispose()
     app.exit(0)
   }
+}
+
+function toFront(window: BrowserWindow): void {
+  if (window.isMinimized()) window.restore()
+  window.show()
+  window.focus()
 }

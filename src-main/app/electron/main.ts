@@ -20,7 +20,8 @@ import { registerScheme, serveScheme } from './protocol.ts'
 import { remoteHost, type RemoteHost } from './remote-host.ts'
 import { guardApp, guardSession } from './security.ts'
 
-guardApp()
+let desktop: Desktop | null = null
+guardApp((machine) => desktop?.showDisplay(machine))
 registerScheme()
 const library = libraryArgument() ?? defaultLibrary()
 // One application for each library: its own profile, and with it its own lock.
@@ -35,10 +36,11 @@ async function open(): Promise<void> {
   await app.whenReady()
   guardSession(session.defaultSession)
   serveScheme(await readWindowFiles(rendererFolder))
-  const desktop = new Desktop(profile, await hostFor(library))
-  app.on('second-instance', () => desktop.show())
-  app.on('activate', () => desktop.show())
-  desktop.show()
+  const opened = new Desktop(profile, await hostFor(library))
+  desktop = opened
+  app.on('second-instance', () => opened.show())
+  app.on('activate', () => opened.show())
+  opened.show()
 }
 
 function fail(error: unknown): void {

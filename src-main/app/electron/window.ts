@@ -1,7 +1,7 @@
-/** A window: placed where it was, shown when it is painted. */
-import { BrowserWindow, dialog, nativeTheme, screen } from 'electron'
+/** Windows: placed where they were, shown when they are painted. */
+import { BrowserWindow, dialog, nativeTheme, screen, type BrowserWindowConstructorOptions } from 'electron'
 import { asAppError } from '../../../src-shared/errors/app-error.ts'
-import { webPreferences, windowUrl } from './security.ts'
+import { displayUrl, webPreferences, windowUrl } from './security.ts'
 import { placeWindow, readWindowState, SMALLEST, writeWindowState } from './window-state.ts'
 
 export interface WindowFilesystem {
@@ -14,22 +14,19 @@ export interface WindowFilesystem {
 /** As surface 0 in the page's tokens, so that the first frame does not flash. */
 const BACKGROUND = { light: '#ffffff', dark: '#161815' }
 
+/** A machine's screen alone, beside the windows with the library. */
+const DISPLAY = { width: 1040, height: 840, minWidth: 480, minHeight: 360 }
+
 export async function openWindow(files: WindowFilesystem): Promise<BrowserWindow> {
   const state = await readWindowState(files.state)
   const primary = screen.getPrimaryDisplay()
   const areas = [primary, ...screen.getAllDisplays().filter(({ id }) => id !== primary.id)].map(({ workArea }) => workArea)
-  const window = new BrowserWindow({
+  const window = makeWindow(files, {
     ...placeWindow(state.bounds, areas),
     minWidth: SMALLEST.width,
     minHeight: SMALLEST.height,
-    show: false,
-    title: 'Coppice',
-    icon: files.icon,
-    backgroundColor: nativeTheme.shouldUseDarkColors ? BACKGROUND.dark : BACKGROUND.light,
-    webPreferences: webPreferences(files.preload),
   })
   if (state.maximized) window.maximize()
-  window.once('ready-to-show', () => window.show())
   window.on('close', () => {
     try {
       writeWindowState(files.state, { bounds: window.getNormalBounds(), maximized: window.isMaximized() })
@@ -37,8 +34,32 @@ export async function openWindow(files: WindowFilesystem): Promise<BrowserWindow
       // The next window opens in its usual place.
     }
   })
-  window.loadURL(windowUrl()).catch((error: unknown) => {
+  load(window, windowUrl())
+  return window
+}
+
+/** A window with the screen of one machine and nothing else. */
+export function openDisplayWindow(files: Omit<WindowFilesystem, 'state'>, machine: string): BrowserWindow {
+  const window = makeWindow(files, DISPLAY)
+  load(window, displayUrl(machine))
+  return window
+}
+
+function makeWindow(files: Omit<WindowFilesystem, 'state'>, place: BrowserWindowConstructorOptions): BrowserWindow {
+  const window = new BrowserWindow({
+    ...place,
+    show: false,
+    title: 'Coppice',
+    icon: files.icon,
+    backgroundColor: nativeTheme.shouldUseDarkColors ? BACKGROUND.dark : BACKGROUND.light,
+    webPreferences: webPreferences(files.preload),
+  })
+  window.once('ready-to-show', () => window.show())
+  return window
+}
+
+function load(window: BrowserWindow, url: string): void {
+  window.loadURL(url).catch((error: unknown) => {
     dialog.showErrorBox('Coppice’s window could not be shown', asAppError(error, 'Loading the window').message)
   })
-  return window
 }

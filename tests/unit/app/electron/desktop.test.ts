@@ -131,3 +131,50 @@ test('a second start shows the window that is there', async () => {
   expect(BrowserWindowDouble.made).toHaveLength(1)
   expect(window).toMatchObject({ minimized: false, focused: true })
 })
+
+describe('a window with a machine’s screen', () => {
+  const machine = '7c9e6679-7425-40de-944b-e07fc1f90ae7'
+
+  test('is guarded like every other, and asked for again comes to the front', async () => {
+    const { own } = ownHost()
+    const { desktop, window } = await openDesktop(own)
+    desktop.showDisplay(machine)
+    const display = BrowserWindowDouble.made[1]!
+    expect(display.loaded).toBe(`coppice://app/#/display/${machine}`)
+    expect(display.options.webPreferences).toEqual(window.options.webPreferences)
+    display.minimized = true
+    desktop.showDisplay(machine)
+    expect(BrowserWindowDouble.made).toHaveLength(2)
+    expect(display).toMatchObject({ minimized: false, focused: true })
+    display.emit('closed')
+    desktop.showDisplay(machine)
+    expect(BrowserWindowDouble.made).toHaveLength(3)
+  })
+
+  test('does not stand for the library’s window', async () => {
+    const { own } = ownHost()
+    const { desktop, window } = await openDesktop(own)
+    desktop.showDisplay(machine)
+    window.destroy()
+    desktop.show()
+    await expect.poll(() => BrowserWindowDouble.made.length).toBe(3)
+    expect(BrowserWindowDouble.made[2]!.loaded).toBe('coppice://app/')
+  })
+
+  test('is kept, when it is the last, until it is settled', async () => {
+    const { own } = ownHost()
+    const { desktop, window } = await openDesktop(own)
+    desktop.showDisplay(machine)
+    expect(window.attemptClose()).toBe('closed')
+    window.destroy()
+    expect(BrowserWindowDouble.made[1]!.attemptClose()).toBe('prevented')
+    await expect.poll(() => electron.app.exited).toBe(0)
+  })
+
+  test('is not one of hundreds', async () => {
+    const { own } = ownHost()
+    const { desktop } = await openDesktop(own)
+    for (let at = 0; at < 100; at++) desktop.showDisplay(`${machine.slice(0, -3)}${100 + at}`)
+    expect(BrowserWindowDouble.made).toHaveLength(1 + 32)
+  })
+})

@@ -3,8 +3,10 @@ import type { WebContents } from 'electron'
 import { electron, frame, SessionDouble, WebContentsDouble } from './electron-double.ts'
 
 vi.mock('electron', async () => (await import('./electron-double.ts')).electron)
-const { guardApp, guardContents, guardSession, isWebLink, isWindowFrame, webPreferences, windowUrl } =
+const { displayOf, displayUrl, guardApp, guardContents, guardSession, isWebLink, isWindowFrame, webPreferences, windowUrl } =
   await import('../../../../src-main/app/electron/security.ts')
+
+const MACHINE = '7c9e6679-7425-40de-944b-e07fc1f90ae7'
 
 beforeEach(() => {
   electron.app.isPackaged = true
@@ -37,9 +39,11 @@ test('developers get their tools', () => {
 
 describe('a page', () => {
   let contents: WebContentsDouble
+  let wanted: string[]
   beforeEach(() => {
     contents = new WebContentsDouble()
-    guardContents(contents as unknown as WebContents)
+    wanted = []
+    guardContents(contents as unknown as WebContents, (machine) => wanted.push(machine))
   })
 
   test.each(['will-navigate', 'will-frame-navigate', 'will-redirect', 'will-attach-webview'])('is refused %s', (event) => {
@@ -63,14 +67,57 @@ describe('a page', () => {
     expect(electron.shell.opened).toHaveLength(1)
   })
 
+  test('asks for the screen of a machine, which is opened for it and not by it', () => {
+    expect(contents.openHandler!({ url: `coppice://app/#/display/${MACHINE}` } as never)).toEqual({ action: 'deny' })
+    expect(wanted).toEqual([MACHINE])
+    // Another page, however it came to be here, has nothing opened.
+    contents.url = 'https://evil.example/'
+    contents.openHandler!({ url: `coppice://app/#/display/${MACHINE}` } as never)
+    expect(wanted).toEqual([MACHINE])
+    expect(electron.shell.opened).toEqual([])
+  })
+
   test('a link has a largest length', () => {
     expect(isWebLink(`https://example.org/${'a'.repeat(2000)}`)).toBe(true)
     expect(isWebLink(`https://example.org/${'a'.repeat(2048)}`)).toBe(false)
   })
 })
 
+describe('the address of a machine’s screen', () => {
+  test('is told from every other', () => {
+    expect(displayOf(displayUrl(MACHINE))).toBe(MACHINE)
+    expect(displayOf(`coppice://app/#/display/${MACHINE}`)).toBe(MACHINE)
+    for (const url of [
+      'coppice://app/',
+      'coppice://app/#/display/',
+      'coppice://app/#/display/..%2fsettings',
+      `coppice://app/#/machine/${MACHINE}`,
+      `coppice://app/#/display/${MACHINE}/x`,
+      `coppice://app/#/display/${MACHINE.toUpperCase()}`,
+      `coppice://app/other.html#/display/${MACHINE}`,
+      `coppice://app/?x#/display/${MACHINE}`,
+      `coppice://user@app/#/display/${MACHINE}`,
+      `coppice://evil/#/display/${MACHINE}`,
+      `https://app/#/display/${MACHINE}`,
+      `https://evil.example/#/display/${MACHINE}`,
+      `javascript:alert(1)#/display/${MACHINE}`,
+      'not an address',
+    ])
+      expect(displayOf(url), url).toBeNull()
+  })
+
+  test('in development is on Vite’s server', () => {
+    vi.stubEnv('ELECTRON_RENDERER_URL', 'http://localhost:5173')
+    expect(displayOf(`http://localhost:5173/#/display/${MACHINE}`)).toBeNull()
+    electron.app.isPackaged = false
+    expect(displayUrl(MACHINE)).toBe(`http://localhost:5173/#/display/${MACHINE}`)
+    expect(displayOf(displayUrl(MACHINE))).toBe(MACHINE)
+    expect(displayOf(`http://localhost:5174/#/display/${MACHINE}`)).toBeNull()
+  })
+})
+
 test('every page and session that will be made is guarded', () => {
-  guardApp()
+  guardApp(() => {})
   const contents = new WebContentsDouble()
   electron.app.emit('web-contents-created', {}, contents)
   expect(contents.openHandler).not.toBeNull()
@@ -99,23 +146,20 @@ describe('permissions', () => {
     expect(session.check!(null, 'clipboard-read' as never, 'coppice://app/', {} as never)).toBe(true)
   })
 
-  test.each([
-    'media',
-    'geolocation',
-    'notifications',
-    'midi',
-    'pointerLock',
-    'fullscreen',
-    'openExternal',
-    'display-capture',
-    'hid',
-    'serial',
-    'usb',
-    'fileSystem',
-  ])('%s is denied', (permission) => {
-    expect(request(permission, 'coppice://app/')).toBe(false)
-    expect(session.check!(null, permission as never, 'coppice://app/', {} as never)).toBe(false)
+  test('our page may fill the screen and take keys and pointer', () => {
+    for (const permission of ['fullscreen', 'keyboardLock', 'pointerLock']) {
+      expect(request(permission, 'coppice://app/')).toBe(true)
+      expect(request(permission, 'https://evil.example/')).toBe(false)
+    }
   })
+
+  test.each(['media', 'geolocation', 'notifications', 'midi', 'openExternal', 'display-capture', 'hid', 'serial', 'usb', 'fileSystem'])(
+    '%s is denied',
+    (permission) => {
+      expect(request(permission, 'coppice://app/')).toBe(false)
+      expect(session.check!(null, permission as never, 'coppice://app/', {} as never)).toBe(false)
+    },
+  )
 
   test.each(['https://evil.example/', 'coppice://app.evil.example/', 'coppice://other/', 'about:blank', '', null])(
     '%s gets nothing',
