@@ -15,7 +15,7 @@ import { launch, takeOver, type MakeArguments } from './supervise/launch.ts'
 import { findSurvivors, type Found } from './supervise/survivors.ts'
 
 /** ms that a machine that ran before gets to answer: another host that has it would never leave. */
-const ADOPT_PATIENCE = 5000
+const ADOPT_PATIENCE = 3000
 /** The oldest that has all that is used. */
 const OLDEST = 'QEMU 7.2 or later'
 

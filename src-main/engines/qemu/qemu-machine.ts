@@ -34,6 +34,8 @@ export class QemuMachine implements EngineMachine {
   #cause: ShutdownCause = null
   /** Why QEMU is about to stop the guest by itself. */
   #ioError: QmpEvent | null = null
+  /** It runs for an instant that is nobody's business. */
+  #nudging = false
   readonly #over: Promise<void>
 
   readonly onEvent = this.#onEvent.event
@@ -100,6 +102,7 @@ export class QemuMachine implements EngineMachine {
 
   async saveMemory(path: string): Promise<MemoryHeader> {
     this.#expect(['paused'], 'suspended')
+    await this.#leaveMigrated()
     return saveMemory(this.#instance, path)
   }
 
@@ -113,7 +116,21 @@ export class QemuMachine implements EngineMachine {
     this.#onEvent.dispose()
   }
 
+  /** QEMU passes on its memory once in each stop: one whose memory was saved before runs for an instant first. */
+  async #leaveMigrated(): Promise<void> {
+    const { qmp } = this.#instance
+    if ((await qmp.execute('query-status')).status !== 'postmigrate') return
+    this.#nudging = true
+    try {
+      await qmp.execute('cont')
+      await qmp.execute('stop')
+    } finally {
+      this.#nudging = false
+    }
+  }
+
   #onQmp(event: QmpEvent): void {
+    if (this.#nudging && (event.name === 'RESUME' || event.name === 'STOP')) return
     if (this.stopped && event.name !== 'SHUTDOWN') return
     switch (event.name) {
       case 'RESUME':

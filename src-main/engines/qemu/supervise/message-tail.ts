@@ -22,13 +22,14 @@ export class MessageTail {
   }
 }
 
-/** What a program says as its reason: its last line that is no warning, without the program's name. Null where it said nothing. */
+/** How a program of QEMU's begins its own messages; what follows without it is a hint for people at a shell. */
+const OWN = /^[^\s:]*(?:qemu|swtpm)[^\s:]*: /i
+
+/** What a program says as its reason: its last message that is no warning, without the program's name. Null where it said nothing. */
 export function lastReason(messages: string): string | null {
-  const lines = messages
-    .split(/\r?\n/)
-    .map((line) => line.replace(/^[^\s:]*(qemu|swtpm)[^\s:]*: /i, '').trim())
-    .filter((line) => line !== '')
-  const line = lines.findLast((text) => !/^(warning|info):/i.test(text)) ?? lines.at(-1)
+  const lines = messages.split(/\r?\n/).filter((line) => line.trim() !== '')
+  const own = lines.filter((line) => OWN.test(line)).map((line) => line.replace(OWN, '').trim())
+  const line = own.findLast((text) => !/^(warning|info):/i.test(text)) ?? own.at(-1) ?? lines.at(-1)?.trim()
   if (line === undefined) return null
   return line.length > MAX_LINE ? `${line.slice(0, MAX_LINE - 1)}…` : line
 }
