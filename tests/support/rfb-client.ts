@@ -14,6 +14,7 @@ export const RAW = 0
 export const TIGHT = 7
 export const DESKTOP_SIZE = -223
 export const CURSOR = -239
+export const QEMU_POINTER_MOTION = -257
 export const QEMU_EXTENDED_KEY = -258
 export const EXTENDED_DESKTOP_SIZE = -308
 
@@ -106,7 +107,8 @@ export class RfbClient {
         if (y === 0) this.#resize(width, height)
       } else if (encoding === RAW) this.#paint(x, y, width, height, new Uint32Array((await this.#read(4 * width * height)).slice().buffer))
       else if (encoding === TIGHT) this.#paint(x, y, width, height, await this.#tight(width, height))
-      else if (encoding !== QEMU_EXTENDED_KEY && encoding !== CURSOR) throw new Error(`The server used encoding ${encoding}.`)
+      else if (![QEMU_EXTENDED_KEY, QEMU_POINTER_MOTION, CURSOR].includes(encoding))
+        throw new Error(`The server used encoding ${encoding}.`)
       update.rects.push({ x, y, width, height, encoding, bytes: this.received - this.#buffer.length - start })
     }
     update.bytes = this.received - this.#buffer.length - before

@@ -6,6 +6,7 @@ export class ScreenDouble implements Screen {
   looks = 0
   rests = 0
   readonly input: string[] = []
+  absolute = true
   #picture: Picture
   #changed: Rect[] = []
 
@@ -49,5 +50,9 @@ export class ScreenDouble implements Screen {
 
   pointer(x: number, y: number, buttons: number): void {
     this.input.push(`pointer ${x} ${y} ${buttons}`)
+  }
+
+  move(dx: number, dy: number, buttons: number): void {
+    this.input.push(`move ${dx} ${dy} ${buttons}`)
   }
 }

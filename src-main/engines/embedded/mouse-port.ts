@@ -24,11 +24,16 @@ export class MousePort {
   /** @param x pixels of a picture of `size`; `buttons` a mask of BUTTON */
   pointer(x: number, y: number, buttons: number, size: { width: number; height: number }): void {
     const at = { x: Math.min(x, size.width - 1), y: Math.min(y, size.height - 1) }
-    let dx = at.x - this.#x
-    let dy = at.y - this.#y
+    const dx = at.x - this.#x
+    const dy = at.y - this.#y
     this.#x = at.x
     this.#y = at.y
     if (dx !== 0 || dy !== 0) this.#send('mouse-absolute', [at.x, at.y, size.width, size.height])
+    this.move(dx, dy, buttons)
+  }
+
+  /** @param dx pixels to the right; dy downwards */
+  move(dx: number, dy: number, buttons: number): void {
     for (let step = 0; (dx !== 0 || dy !== 0) && step < MAX_STEPS; step++) {
       const [stepX, stepY] = [limit(dx), limit(dy)]
       // PS/2 counts upwards, pictures downwards.

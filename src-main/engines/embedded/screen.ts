@@ -42,8 +42,17 @@ export class EmbeddedScreen implements Screen {
     this.#keyboard.key(code, down)
   }
 
+  get absolute(): boolean {
+    const { vmware } = this.#emulator.v86.cpu.devices
+    return vmware.enabled && vmware.absolute
+  }
+
   pointer(x: number, y: number, buttons: number): void {
     this.#mouse.pointer(x, y, buttons, this.#size)
+  }
+
+  move(dx: number, dy: number, buttons: number): void {
+    this.#mouse.move(dx, dy, buttons)
   }
 
   #paint(changed: (rect: Rect) => void): Picture {

@@ -134,6 +134,8 @@ export interface Cpu {
   devices: {
     acpi?: Acpi
     vga: Vga
+    /** VMware's mouse, by which guests take absolute places. */
+    vmware: { enabled: boolean; absolute: boolean }
     pci: { devices: ({ pci_bars: (object | undefined)[] } | undefined)[]; device_spaces: (Int32Array | undefined)[] }
     ide: { primary?: IdeChannel; secondary?: IdeChannel }
     fdc: { drives: { read_only: boolean }[] }

@@ -1,6 +1,6 @@
 /**
  * The Remote Framebuffer protocol 3.8 as a server reads and writes it: RFC 6143, and the extensions of the RFB protocol's community
- * specification (rfbproto): Tight, ExtendedDesktopSize, QEMU Extended Key Event. Pure: bytes in, messages out, and the other way round.
+ * specification (rfbproto): Tight, ExtendedDesktopSize, QEMU Extended Key Event and Pointer Motion Change. Pure: bytes in, messages out, and the other way round.
  */
 import { concatBytes } from '../../../src-shared/base/bytes.ts'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
@@ -12,6 +12,7 @@ export const ENCODING = {
   tight: 7,
   desktopSize: -223,
   cursor: -239,
+  qemuPointerMotion: -257,
   qemuExtendedKey: -258,
   extendedDesktopSize: -308,
 } as const
@@ -26,6 +27,10 @@ export const MAX_ENCODINGS = 256
 export const MAX_CUT_TEXT = 1024 * 1024
 /** Monitors of a SetDesktopSize request. */
 export const MAX_MONITORS = 64
+/** Where pointer events of movements have their middle (QEMU Pointer Motion Change). */
+export const NO_MOVEMENT = 0x7fff
+/** Pixels. A larger movement is a place that was sent before the viewer knew that the guest takes movements. */
+export const MAX_MOVEMENT = 4096
 
 export type ClientMessage =
   /** 3, 7 or 8: the last digit of the version that both speak. */

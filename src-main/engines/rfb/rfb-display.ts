@@ -52,6 +52,11 @@ export class RfbDisplay implements DisplaySource, Disposable {
         this.#screen.pointer(x, y, buttons)
         this.#stir()
       },
+      absolute: () => this.#screen.absolute,
+      move: (dx, dy, buttons) => {
+        this.#screen.move(dx, dy, buttons)
+        this.#stir()
+      },
       wanted: () => this.#schedule(),
       closed: () => {
         this.#sessions.delete(session)

@@ -13,6 +13,8 @@ import {
   ClientParser,
   ENCODING,
   extendedDesktopSize,
+  MAX_MOVEMENT,
+  NO_MOVEMENT,
   PROTOCOL_VERSION,
   rectHeader,
   SECURITY_NONE,
@@ -28,7 +30,10 @@ export interface SessionHost {
   readonly name: string
   picture(): Picture
   key(code: number, down: boolean): void
+  /** As Screen has them. */
+  absolute(): boolean
   pointer(x: number, y: number, buttons: number): void
+  move(dx: number, dy: number, buttons: number): void
   /** The viewer waits for an update. */
   wanted(): void
   closed(): void
@@ -49,7 +54,9 @@ export class RfbSession {
   #notices: Uint8Array[] = []
   #keyboard: KeyboardOfViewer
   #buttons = 0
-  #pointer = { x: 0, y: 0 }
+  /** What the viewer was last told of the guest's pointer; viewers that cannot be told send places. */
+  #absolute = true
+  #toldMotion = false
 
   constructor(stream: ByteStream, host: SessionHost) {
     this.#stream = stream
@@ -73,6 +80,7 @@ export class RfbSession {
     if (!this.wants) return
     const resized = this.#initialized && (picture.width !== this.#dirty.width || picture.height !== this.#dirty.height)
     if (resized) this.#resize(picture)
+    this.#tellMotion()
     if (this.#dirty.empty && this.#notices.length === 0) return
     this.#requested = false
     this.#sending = true
@@ -95,7 +103,7 @@ export class RfbSession {
       failed = asAppError(error, 'Serving a viewer of the screen')
     } finally {
       this.#keyboard.releaseAll()
-      if (this.#buttons !== 0) this.#host.pointer(this.#pointer.x, this.#pointer.y, 0)
+      if (this.#buttons !== 0) this.#host.move(0, 0, 0)
       this.close(failed)
       this.#host.closed()
     }
@@ -131,9 +139,7 @@ export class RfbSession {
       case 'scancode':
         return this.#keyboard.scancode(message.code, message.down)
       case 'pointer':
-        this.#pointer = { x: message.x, y: message.y }
-        this.#buttons = message.buttons
-        return this.#host.pointer(message.x, message.y, message.buttons)
+        return this.#point(message.x, message.y, message.buttons)
       case 'setDesktopSize':
         // No guest here can be told of another size.
         if (!this.#encodings.has(ENCODING.extendedDesktopSize)) return
@@ -154,6 +160,21 @@ export class RfbSession {
     if (isNew(ENCODING.cursor)) notices.push(rectHeader(nowhere, ENCODING.cursor))
     this.#encodings = known
     this.#notices.push(...notices)
+  }
+
+  #point(x: number, y: number, buttons: number): void {
+    this.#buttons = buttons
+    if (this.#absolute) return this.#host.pointer(x, y, buttons)
+    const [dx, dy] = [x - NO_MOVEMENT, y - NO_MOVEMENT]
+    if (Math.abs(dx) <= MAX_MOVEMENT && Math.abs(dy) <= MAX_MOVEMENT) this.#host.move(dx, dy, buttons)
+  }
+
+  #tellMotion(): void {
+    const absolute = this.#host.absolute()
+    if (!this.#encodings.has(ENCODING.qemuPointerMotion) || (this.#toldMotion && absolute === this.#absolute)) return
+    this.#toldMotion = true
+    this.#absolute = absolute
+    this.#notices.push(rectHeader({ x: absolute ? 1 : 0, y: 0, width: 0, height: 0 }, ENCODING.qemuPointerMotion))
   }
 
   /** A viewer that cannot be told of a new size goes on with its own, and sees what lies within. */

@@ -28,6 +28,10 @@ export interface Screen {
   rest(): void
   /** @param code XT scancode, with 0x80 for the keys whose codes have the prefix 0xE0 (QEMU's numbering) */
   key(code: number, down: boolean): void
+  /** Whether the guest takes places now; if not, places become movements on their way, and the guest's pointer is not where the viewer's is. */
+  readonly absolute: boolean
   /** @param x pixels of the picture; `buttons` a mask of BUTTON */
   pointer(x: number, y: number, buttons: number): void
+  /** @param dx pixels to the right; dy downwards */
+  move(dx: number, dy: number, buttons: number): void
 }

@@ -57,6 +57,12 @@ describe('mouse', () => {
     expect(sent).toEqual([])
   })
 
+  test('movements go as they come', () => {
+    const { port, sent } = mouse()
+    port.move(-3, 5, 0)
+    expect(sent).toEqual([['mouse-delta', [-3, -5]]])
+  })
+
   test('stays on the screen', () => {
     const { port, sent } = mouse()
     port.pointer(65535, 65535, 0, size)

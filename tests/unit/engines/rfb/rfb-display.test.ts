@@ -10,6 +10,7 @@ import {
   DESKTOP_SIZE,
   EXTENDED_DESKTOP_SIZE,
   QEMU_EXTENDED_KEY,
+  QEMU_POINTER_MOTION,
   RAW,
   RfbClient,
   TIGHT,
@@ -210,9 +211,36 @@ describe('input', () => {
     first.close()
     await expect
       .poll(() => [...screen.input].sort())
-      .toEqual(['key 1e down', 'key 1e up', 'key 9d down', 'key 9d up', 'pointer 5 6 0', 'pointer 5 6 1'].sort())
+      .toEqual(['key 1e down', 'key 1e up', 'key 9d down', 'key 9d up', 'move 0 0 0', 'pointer 5 6 1'].sort())
     await second.update(false)
     expect(second.pixels).toEqual(plain.pixels)
+  })
+})
+
+describe('pointers', () => {
+  test('a viewer that can send movements does so while the guest takes them', async () => {
+    const { screen, view } = display(plain)
+    screen.absolute = false
+    const viewer = await view({ encodings: [TIGHT, QEMU_POINTER_MOTION] })
+    expect((await viewer.update(false)).rects[0]).toMatchObject({ encoding: QEMU_POINTER_MOTION, x: 0 })
+    await viewer.pointer(0x7fff - 3, 0x7fff + 4, 1)
+    // Sent before it knew: a place.
+    await viewer.pointer(10, 20, 1)
+    await viewer.pointer(0x7fff, 0x7fff, 0)
+    await expect.poll(() => screen.input).toEqual(['move -3 4 1', 'move 0 0 0'])
+    screen.absolute = true
+    expect((await viewer.update()).rects).toMatchObject([{ encoding: QEMU_POINTER_MOTION, x: 1 }])
+    await viewer.pointer(10, 20, 0)
+    await expect.poll(() => screen.input.at(-1)).toBe('pointer 10 20 0')
+  })
+
+  test('other viewers send places', async () => {
+    const { screen, view } = display(plain)
+    screen.absolute = false
+    const viewer = await view()
+    await viewer.update(false)
+    await viewer.pointer(10, 20, 0)
+    await expect.poll(() => screen.input).toEqual(['pointer 10 20 0'])
   })
 })
 
