@@ -130,6 +130,13 @@ export const cpusSchema = z
   .min(CPUS.min, 'A machine has at least one processor.')
   .max(CPUS.max, `A machine has at most ${CPUS.max} processors.`)
 
+/** The words of fields with a few. */
+export const CONFIG_WORDS = {
+  firmware: ['bios', 'uefi', 'uefi-secure'],
+  devices: ['auto', 'modern', 'legacy'],
+  display: ['auto', 'vga', 'virtio', 'none'],
+} as const
+
 const configShape = {
   name: nameSchema,
   engine: z.enum(ENGINES).default('auto'),
@@ -137,12 +144,12 @@ const configShape = {
   cpus: cpusSchema.default(CPUS.default),
   memoryMiB: memoryMiBSchema.default(MEMORY_MIB.default),
   /** For PCs; aarch64 and riscv64 always have UEFI. */
-  firmware: z.enum(['bios', 'uefi', 'uefi-secure']).default('bios'),
+  firmware: z.enum(CONFIG_WORDS.firmware).default('bios'),
   /** A TPM 2.0. */
   tpm: z.boolean().default(false),
   /** `auto` and `modern`: virtio. `legacy`: what systems know that were made before it. */
-  devices: z.enum(['auto', 'modern', 'legacy']).default('auto'),
-  display: z.enum(['auto', 'vga', 'virtio', 'none']).default('auto'),
+  devices: z.enum(CONFIG_WORDS.devices).default('auto'),
+  display: z.enum(CONFIG_WORDS.display).default('auto'),
   boot: bootSchema,
   drives: z.array(driveSchema).max(MAX_DRIVES, `A machine has at most ${MAX_DRIVES} drives.`).default([]),
   nics: z.array(nicSchema).max(MAX_NICS, `A machine has at most ${MAX_NICS} network cards.`).default([]),

@@ -27,6 +27,15 @@ export function wholeNumber(what: string, min: number, max: number): (text: stri
   }
 }
 
+/** One of a few words. @param what "an engine" */
+export function oneOf<const Word extends string>(what: string, words: readonly Word[]): (text: string) => Word {
+  return (text) => {
+    const word = words.find((one) => one === text)
+    if (word === undefined) throw new InvalidArgumentError(`“${text}” is not ${what}. Choose ${words.join(', ')}.`)
+    return word
+  }
+}
+
 /** Longest time that a timer of Node's can wait, s. */
 const MAX_SECONDS = 2_000_000
 

@@ -1,8 +1,17 @@
 /** The keys of `coppice set`, and what each means for the machine's config. */
 import { resolve } from 'node:path'
 import { InvalidArgumentError } from 'commander'
-import type { MachineConfig, MachinePatch } from '../../../src-shared/model/machine.ts'
-import { memoryArgument, wholeNumber } from './arguments.ts'
+import {
+  ARCHES,
+  CONFIG_WORDS,
+  CPUS,
+  ENGINES,
+  NIC_MODELS,
+  type Drive,
+  type MachineConfig,
+  type MachinePatch,
+} from '../../../src-shared/model/machine.ts'
+import { memoryArgument, oneOf, sizeArgument, wholeNumber } from './arguments.ts'
 import { UsageError } from './errors.ts'
 
 type Kernel = Extract<MachineConfig['boot'], { kind: 'kernel' }>
@@ -19,7 +28,17 @@ interface Key {
 export const KEYS: Readonly<Record<string, Key>> = {
   name: { value: 'TEXT', field: 'name', set: (name) => ({ name }) },
   memory: { value: 'SIZE, as in 256M', field: 'memoryMiB', set: (text) => ({ memoryMiB: memoryArgument(text) }) },
-  engine: { value: 'auto | embedded', field: 'engine', set: (engine) => ({ engine: engine as MachineConfig['engine'] }) },
+  engine: choice('engine', 'an engine', ENGINES),
+  arch: choice('arch', 'a processor', ARCHES),
+  cpus: {
+    value: `${CPUS.min} to ${CPUS.max}`,
+    field: 'cpus',
+    set: (text) => ({ cpus: wholeNumber('a number of processors', CPUS.min, CPUS.max)(text) }),
+  },
+  firmware: choice('firmware', 'a firmware', CONFIG_WORDS.firmware),
+  tpm: { value: 'on | off', field: 'tpm', set: (text) => ({ tpm: oneOf('on or off', ['on', 'off'])(text) === 'on' }) },
+  devices: choice('devices', 'a kind of devices', CONFIG_WORDS.devices),
+  display: choice('display', 'a display', CONFIG_WORDS.display),
   'serial-ports': {
     value: '1 to 4',
     field: 'serialPorts',
@@ -36,6 +55,35 @@ export const KEYS: Readonly<Record<string, Key>> = {
     set: (file, config, patch) => kernelPatch('initrd', config, patch, { initrd: file === '' ? null : resolve(file) }),
   },
   cmdline: { value: 'TEXT', field: 'boot.cmdline', set: (cmdline, config, patch) => kernelPatch('cmdline', config, patch, { cmdline }) },
+  'nic-model': {
+    value: `NIC:MODEL, as in nic0:e1000e (${NIC_MODELS.join(', ')})`,
+    field: 'nics',
+    set: (text, config, patch) => {
+      const [id, model] = splitAt(text, ':')
+      return {
+        nics: changed(patch.nics ?? config.nics, id, 'network card', (nic) => ({ ...nic, model: oneOf('a model', NIC_MODELS)(model) })),
+      }
+    },
+  },
+  limits: {
+    value: 'DISK:iops=N,bps=SIZE, as in disk0:iops=500,bps=20M, or DISK: for none',
+    // Of a disk, beside which drives have other fields.
+    field: 'drives.limits',
+    set: (text, config, patch) => {
+      const [id, limits] = splitAt(text, ':')
+      return { drives: changed(patch.drives ?? config.drives, id, 'drive', (drive) => ({ ...drive, limits: limitsOf(limits) })) }
+    },
+  },
+  share: {
+    value: 'TAG:FOLDER (read-only), TAG:FOLDER:rw, or TAG: to share it no more',
+    field: 'sharedFolders',
+    set: (text, config, patch) => {
+      const [tag, rest] = splitAt(text, ':')
+      const others = (patch.sharedFolders ?? config.sharedFolders).filter((folder) => folder.tag !== tag)
+      const path = rest.replace(/:rw$/, '')
+      return { sharedFolders: path === '' ? others : [...others, { tag, path: resolve(path), readOnly: path === rest }] }
+    },
+  },
   folder: { value: 'A/B, or empty for none', field: 'folder', set: (text) => ({ folder: text === '' ? [] : text.split('/') }) },
   tags: { value: 'A,B, or empty for none', field: 'tags', set: (text) => ({ tags: text.split(',').filter((tag) => tag.trim() !== '') }) },
   notes: { value: 'TEXT', field: 'notes', set: (notes) => ({ notes }) },
@@ -64,6 +112,44 @@ export function patchOf(assignments: readonly string[], config: MachineConfig): 
     }
   }
   return patch
+}
+
+function choice<Field extends 'engine' | 'arch' | 'firmware' | 'devices' | 'display'>(
+  field: Field,
+  what: string,
+  words: readonly MachineConfig[Field][],
+): Key {
+  return { value: words.join(' | '), field, set: (text) => ({ [field]: oneOf<string>(what, words)(text) }) }
+}
+
+/** What is before and after the first `mark`; all of it before where there is none. */
+function splitAt(text: string, mark: string): [string, string] {
+  const at = text.indexOf(mark)
+  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)]
+}
+
+/** The list with one item changed. @throws InvalidArgumentError where there is none of that id */
+function changed<Item extends { id: string }>(items: readonly Item[], id: string, what: string, change: (item: Item) => Item): Item[] {
+  if (!items.some((item) => item.id === id)) {
+    const ids = items.map((item) => item.id)
+    throw new InvalidArgumentError(
+      `There is no ${what} “${id}”. ${ids.length === 0 ? 'The machine has none.' : `There is ${ids.join(', ')}.`}`,
+    )
+  }
+  return items.map((item) => (item.id === id ? change(item) : item))
+}
+
+/** "iops=500,bps=20M" */
+function limitsOf(text: string): Drive['limits'] {
+  if (text === '') return null
+  const limits: NonNullable<Drive['limits']> = {}
+  for (const part of text.split(',')) {
+    const [name, value] = splitAt(part, '=')
+    if (name === 'iops') limits.iops = wholeNumber('a number of operations a second', 1, 10_000_000)(value)
+    else if (name === 'bps') limits.bytesPerSecond = sizeArgument(value)
+    else throw new InvalidArgumentError(`“${name}” is not a limit. Choose iops or bps.`)
+  }
+  return limits
 }
 
 function kernelPatch(key: string, config: MachineConfig, patch: MachinePatch, change: Partial<Kernel>): MachinePatch {

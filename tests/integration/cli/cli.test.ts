@@ -97,6 +97,13 @@ describe('coppice', () => {
     const { stdout } = await run('show', 'web')
     expect(stdout).toMatch(/^name +web$/m)
     expect(stdout).toMatch(/^cmdline +quiet$/m)
+    expect(made).toMatchObject({
+      why: 'You chose the embedded engine.',
+      accelerator: null,
+      addresses: [],
+      config: { arch: 'i386', cpus: 1 },
+    })
+    expect(stdout).toMatch(/^engine +embedded \(You chose the embedded engine\.\)$/m)
     expect((await run('list')).stdout).toMatch(/^NAME .*\nweb +Off +64 MiB +embedded +[0-9a-f]{8}\n$/)
   })
 
@@ -161,7 +168,10 @@ describe('coppice', () => {
     [['create', 'x', '--iso', 'y', '--cmdline', 'quiet'], /--initrd and --cmdline belong to a kernel: give --kernel FILE too\./],
     [['create', 'x', '--sample', '--memory', 'lots'], /“lots” is not an amount of memory\. Write it as in 256M or 1G\./],
     [['create', 'x', '--sample', '--memory', '-7M'], /“-7M” is not an amount of memory\. Write it as in 256M or 1G\./],
-    [['create', 'x', '--sample', '--engine', 'other'], /Allowed choices are auto, embedded\./],
+    [['create', 'x', '--sample', '--engine', 'other'], /Allowed choices are auto, embedded, qemu\./],
+    [['create', 'x', '--sample', '--arch', 'm68k'], /Allowed choices are i386, x86_64, aarch64, riscv64\./],
+    [['create', 'x', '--sample', '--cpus', '0'], /“0” is not a number of processors: give a whole number from 1 to 64\./],
+    [['set', 'web', 'engine=xen'], /^coppice: engine: “xen” is not an engine\. Choose auto, embedded, qemu\./],
     [['create', 'x', '--sample', '--serial-ports', '9'], /“9” is not a number of serial ports: give a whole number from 1 to 4\./],
     [['console', 'web', '--until', '('], /“\(” is not a regular expression/],
     [['console', 'web', '--port', '9'], /“9” is not /],

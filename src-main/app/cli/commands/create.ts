@@ -1,6 +1,7 @@
 import { Option } from 'commander'
 import { resolve } from 'node:path'
 import type { NewMachine } from '../../../../src-shared/api/machines.ts'
+import { ARCHES, CPUS, ENGINES, type Arch } from '../../../../src-shared/model/machine.ts'
 import { memoryArgument, sizeArgument, wholeNumber } from '../arguments.ts'
 import { inWordsOf, UsageError } from '../errors.ts'
 import type { Define } from './index.ts'
@@ -13,13 +14,18 @@ interface CreateOptions {
   kernel?: string
   initrd?: string
   cmdline?: string
-  engine: 'auto' | 'embedded'
+  engine: NewMachine['engine']
+  arch?: Arch
+  cpus?: number
   memory?: number
   newDisk?: number
   serialPorts?: number
 }
 
 const WORDS = new Map([
+  ['engine', '--engine'],
+  ['arch', '--arch'],
+  ['cpus', '--cpus'],
   ['memoryMiB', '--memory'],
   ['newDiskBytes', '--new-disk'],
   ['serialPorts', '--serial-ports'],
@@ -39,7 +45,9 @@ export const defineCreate: Define = (program, run) => {
     .option('--kernel <file>', 'boot a Linux kernel directly')
     .option('--initrd <file>', 'its initial RAM disk')
     .option('--cmdline <text>', 'its command line')
-    .addOption(new Option('--engine <engine>', 'what runs it').choices(['auto', 'embedded']).default('auto'))
+    .addOption(new Option('--engine <engine>', 'what runs it').choices(ENGINES).default('auto'))
+    .addOption(new Option('--arch <arch>', 'its processor; chosen by Coppice unless given').choices(ARCHES))
+    .option('--cpus <count>', 'processors', wholeNumber('a number of processors', CPUS.min, CPUS.max))
     .option('--memory <size>', 'memory, as in 256M', memoryArgument)
     .option('--new-disk <size>', 'add an empty disk, as in 2G', sizeArgument)
     .option('--serial-ports <count>', 'serial ports, 1 to 4', wholeNumber('a number of serial ports', 1, 4))
@@ -49,6 +57,8 @@ export const defineCreate: Define = (program, run) => {
           name,
           source: sourceOf(options),
           engine: options.engine,
+          arch: options.arch,
+          cpus: options.cpus,
           memoryMiB: options.memory,
           newDiskBytes: options.newDisk,
           serialPorts: options.serialPorts,

@@ -29,7 +29,7 @@ export function factsOf(machine: MachineView): [string, string][] {
     ['id', machine.id],
     ['state', [STATE_WORDS[machine.state], machine.health, machine.healthDetail].filter((part) => part !== null).join(', ')],
     ['bundle', machine.bundle],
-    ['engine', machine.why === '' ? machine.engine : `${machine.engine} (${machine.why})`],
+    ['engine', engineWords(machine)],
   ]
   const when = (key: string, time: string | null): void => {
     if (time !== null) facts.push([key, new Date(time).toLocaleString()])
@@ -37,17 +37,34 @@ export function factsOf(machine: MachineView): [string, string][] {
   when('started', machine.startedAt)
   when('booted', machine.bootedAt)
   when('suspended', machine.suspendedAt)
+  if (machine.addresses.length > 0) facts.push(['addresses', machine.addresses.join(', ')])
   if (machine.problem) facts.push(['problem', machine.problem.message])
   if (machine.lastError) facts.push(['last error', machine.lastError.message])
   if (machine.config) facts.push(...configFacts(machine.config))
   return facts
 }
 
+function engineWords({ engine, accelerator, why }: MachineView): string {
+  const name = accelerator === null ? engine : `${engine}, ${accelerator}`
+  return why === '' ? name : `${name} (${why})`
+}
+
 function configFacts(config: MachineConfig): [string, string][] {
-  const facts: [string, string][] = [['memory', formatBytes(config.memoryMiB * MiB)], ...bootFacts(config.boot)]
+  const facts: [string, string][] = [
+    ['arch', config.arch],
+    ['cpus', String(config.cpus)],
+    ['memory', formatBytes(config.memoryMiB * MiB)],
+    ...bootFacts(config.boot),
+  ]
+  // What is left to Coppice is not worth a line.
+  if (config.firmware !== 'bios') facts.push(['firmware', config.firmware])
+  if (config.tpm) facts.push(['tpm', 'on'])
+  if (config.devices !== 'auto') facts.push(['devices', config.devices])
+  if (config.display !== 'auto') facts.push(['display', config.display])
   for (const drive of config.drives)
     facts.push([drive.id, `${drive.kind}, ${drive.path ?? 'empty'}${drive.readOnly && drive.kind === 'disk' ? ', read-only' : ''}`])
   for (const nic of config.nics) facts.push([nic.id, `network card, ${nic.model}, ${nic.mac}`])
+  for (const { tag, path, readOnly } of config.sharedFolders) facts.push([`share ${tag}`, `${path}${readOnly ? ', read-only' : ''}`])
   facts.push(['serial-ports', String(config.serialPorts)])
   if (config.folder.length > 0) facts.push(['folder', config.folder.join('/')])
   if (config.tags.length > 0) facts.push(['tags', config.tags.join(', ')])

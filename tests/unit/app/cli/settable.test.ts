@@ -23,6 +23,35 @@ describe('patchOf', () => {
     expect(patchOf(['folder=', 'tags=', 'notes='], disk)).toEqual({ folder: [], tags: [], notes: '' })
   })
 
+  it('reads the keys of hardware', () => {
+    const keys = ['engine=qemu', 'arch=x86_64', 'cpus=4', 'firmware=uefi', 'tpm=on', 'devices=legacy', 'display=none']
+    expect(machinePatchSchema.parse(patchOf(keys, disk))).toEqual({
+      ...{ engine: 'qemu', arch: 'x86_64', cpus: 4, firmware: 'uefi', tpm: true, devices: 'legacy', display: 'none' },
+    })
+  })
+
+  it('changes one drive, one card, one shared folder', () => {
+    const nic = { id: 'nic0', model: 'virtio' as const, mac: '52:54:00:00:00:01' }
+    const machine = parseMachineConfig({
+      ...{ ...base, boot: { kind: 'firmware' }, nics: [nic] },
+      drives: ['disk0', 'disk1'].map((id) => ({ id, kind: 'disk', path: `${id}.img` })),
+      sharedFolders: [{ tag: 'old', path: '/old' }],
+    })
+    const keys = ['nic-model=nic0:e1000e', 'limits=disk1:iops=500,bps=20M', 'share=src:/srv/a:b:rw', 'share=docs:/srv/docs', 'share=old:']
+    const patch = machinePatchSchema.parse(patchOf(keys, machine))
+    expect(patch.nics).toEqual([{ ...nic, model: 'e1000e' }])
+    expect(patch.drives?.map(({ limits }) => limits)).toEqual([null, { iops: 500, bytesPerSecond: 20 * 1024 * 1024 }])
+    expect(patch.sharedFolders).toEqual([
+      { tag: 'src', path: '/srv/a:b', readOnly: false },
+      { tag: 'docs', path: '/srv/docs', readOnly: true },
+    ])
+    expect(patchOf(['limits=disk0:'], machine).drives?.[0]?.limits).toBeNull()
+    expect(() => patchOf(['limits=disk7:iops=1'], machine)).toThrow('limits: There is no drive “disk7”. There is disk0, disk1.')
+    expect(() => patchOf(['limits=disk0:speed=1'], machine)).toThrow('limits: “speed” is not a limit. Choose iops or bps.')
+    expect(() => patchOf(['nic-model=nic0:3com'], machine)).toThrow('nic-model: “3com” is not a model. Choose virtio, e1000e,')
+    expect(() => patchOf(['engine=xen'], machine)).toThrow('engine: “xen” is not an engine. Choose auto, embedded, qemu.')
+  })
+
   it('changes parts of a kernel boot and keeps the rest', () => {
     expect(patchOf(['cmdline=console=ttyS0', 'initrd='], linux)).toEqual({
       boot: { kind: 'kernel', kernel: 'boot/vmlinuz', initrd: null, cmdline: 'console=ttyS0' },
