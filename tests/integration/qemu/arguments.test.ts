@@ -2,7 +2,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, open, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
@@ -200,6 +200,41 @@ describe.skipIf(BINARY === null || process.platform === 'win32')(
         expect(await monitor.ask('qom-get', { ...machine, property: 'smm' })).toBe('on')
         expect(await monitor.ask('qom-get', { ...machine, property: 'pflash1' })).toMatch(/firmware-vars|flash/)
       })
+    })
+
+    /** A boot sector that says one letter on the first serial port, and halts. */
+    async function bootable(name: string, letter: string): Promise<string> {
+      const path = await file(name, 1440 * 1024)
+      const sector = new Uint8Array(512)
+      // mov dx, 0x3f8; mov al, letter; out dx, al; hlt; jmp back to hlt
+      sector.set([0xba, 0xf8, 0x03, 0xb0, letter.charCodeAt(0), 0xee, 0xf4, 0xeb, 0xfd])
+      sector.set([0x55, 0xaa], 510)
+      const handle = await open(path, 'r+')
+      await handle.write(sector)
+      await handle.close()
+      return path
+    }
+
+    test.each([
+      ['a PC of today', { devices: 'modern', machineType: 'q35' }],
+      ['an older PC', { devices: 'legacy', machineType: 'pc', display: 'vga' }],
+    ] as const)('the firmware of %s starts what the boot order names first', async (_what, qemu) => {
+      const drives = [
+        specDrive('disk0', 'disk', { path: await bootable('d.img', 'D') }),
+        specDrive('floppy0', 'floppy', { path: await bootable('f.img', 'F') }),
+      ]
+      const log = join(folder, 'logs', 'serial0.log')
+      for (const [order, letter] of [
+        [['disk', 'floppy'], 'D'],
+        [['floppy', 'disk'], 'F'],
+        [['cdrom', 'floppy'], 'F'],
+      ] as const) {
+        await rm(log, { force: true })
+        await start({ drives, boot: { kind: 'firmware', order: [...order] }, memoryMiB: 64 }, qemu, async (monitor) => {
+          await monitor.ask('cont')
+          await expect.poll(() => readFile(log, 'latin1'), { timeout: 30_000 }).toBe(letter)
+        })
+      }
     })
   },
 )
