@@ -75,7 +75,7 @@ export class EmbeddedMachine implements EngineMachine {
     const ours = new Set<unknown>(parts.disks)
     patchDisks(cpu, (disk) => (ours.has(disk) ? (disk as FlushableDisk) : null))
     this.serial = Array.from({ length: parts.spec.serialPorts }, (_, index) => new EmbeddedSerial(cpu, index, parts.counters))
-    this.display = new RfbDisplay(new EmbeddedScreen(parts.emulator), parts.spec.name)
+    this.display = new RfbDisplay(new EmbeddedScreen(parts.emulator, () => this.#state === 'running'), parts.spec.name)
     this.#instructions = new InstructionCounter(cpu)
     this.#health = new HealthMonitor(parts.emulator, parts.counters)
     patchMainLoop(core, {

@@ -18,10 +18,10 @@ export class KeyboardPort {
     this.#send = send
   }
 
-  /** @param code as Screen.key takes it */
+  /** @param code as Screen.key takes it; only what was pressed can be let go */
   key(code: number, down: boolean): void {
     if (down) this.#down.add(code)
-    else this.#down.delete(code)
+    else if (!this.#down.delete(code)) return
     for (const byte of this.#bytes(code, down)) this.#send(byte)
   }
 

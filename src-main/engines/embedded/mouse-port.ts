@@ -32,6 +32,11 @@ export class MousePort {
     this.move(dx, dy, buttons)
   }
 
+  /** Lets go those buttons that are not in the mask, and does nothing else. */
+  release(buttons: number): void {
+    this.move(0, 0, buttons & this.#buttons)
+  }
+
   /** @param dx pixels to the right; dy downwards */
   move(dx: number, dy: number, buttons: number): void {
     for (let step = 0; (dx !== 0 || dy !== 0) && step < MAX_STEPS; step++) {

@@ -18,9 +18,12 @@ export class EmbeddedScreen implements Screen {
   #stale = true
   #keyboard: KeyboardPort
   #mouse: MousePort
+  #runs: () => boolean
   #size = { width: BLANK.width, height: BLANK.height }
 
-  constructor(emulator: Emulator) {
+  /** @param runs whether the guest runs: while it is paused, nothing can be pressed, only let go */
+  constructor(emulator: Emulator, runs: () => boolean) {
+    this.#runs = runs
     this.#emulator = emulator
     this.#keyboard = new KeyboardPort((byte) => emulator.bus.send('keyboard-code', byte))
     this.#mouse = new MousePort((event, data) => emulator.bus.send(event, data))
@@ -39,7 +42,7 @@ export class EmbeddedScreen implements Screen {
   }
 
   key(code: number, down: boolean): void {
-    this.#keyboard.key(code, down)
+    if (this.#runs() || !down) this.#keyboard.key(code, down)
   }
 
   get absolute(): boolean {
@@ -48,11 +51,13 @@ export class EmbeddedScreen implements Screen {
   }
 
   pointer(x: number, y: number, buttons: number): void {
-    this.#mouse.pointer(x, y, buttons, this.#size)
+    if (this.#runs()) this.#mouse.pointer(x, y, buttons, this.#size)
+    else this.#mouse.release(buttons)
   }
 
   move(dx: number, dy: number, buttons: number): void {
-    this.#mouse.move(dx, dy, buttons)
+    if (this.#runs()) this.#mouse.move(dx, dy, buttons)
+    else this.#mouse.release(buttons)
   }
 
   #paint(changed: (rect: Rect) => void): Picture {

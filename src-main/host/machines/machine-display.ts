@@ -29,6 +29,6 @@ export async function sendScreenshot(machine: Machine, stream: ByteStream): Prom
 }
 
 function runningSession({ session, bundle }: Machine): Session {
-  if (!session || session.end) throw new AppError('wrong-state', `“${bundle.name}” is off: its screen is dark. Start it first.`)
+  if (!session || session.end) throw new AppError('wrong-state', `“${bundle.name}” is not running: its screen is dark. Start it first.`)
   return session
 }

@@ -144,7 +144,7 @@ describe('coppice', () => {
     [['create', 'x', '--kernel', 'K', '--memory', '9999999M'], /^coppice: --memory: 9999999 MiB is more memory/],
     [['create', 'x', '--iso', '/none.iso'], /none\.iso/],
     [['type', 'web', 'x'], /is not running/],
-    [['screenshot', 'web', 'x.png'], /is off/],
+    [['screenshot', 'web', 'x.png'], /is not running/],
     [['console', 'web'], /“web” is off\. Start it with “coppice start web”/],
     [['metrics', 'web'], /“web” does not run/],
     [['pause', 'web'], /“web”/],

@@ -28,7 +28,7 @@ test('its picture is a PNG file; of a machine that is off or has no screen there
   const id = await host.make('a')
   await expect(host.machines.screenshot({ id })).rejects.toMatchObject({
     code: 'wrong-state',
-    message: '“a” is off: its screen is dark. Start it first.',
+    message: '“a” is not running: its screen is dark. Start it first.',
   })
   await expect(host.machines.display({ id })).rejects.toMatchObject({ code: 'wrong-state' })
   await host.machines.start({ id })

@@ -63,6 +63,14 @@ describe('mouse', () => {
     expect(sent).toEqual([['mouse-delta', [-3, -5]]])
   })
 
+  test('lets go without moving', () => {
+    const { port, sent } = mouse()
+    port.pointer(0, 0, 5, size)
+    sent.length = 0
+    port.release(3)
+    expect(sent).toEqual([['mouse-click', [true, false, false]]])
+  })
+
   test('stays on the screen', () => {
     const { port, sent } = mouse()
     port.pointer(65535, 65535, 0, size)

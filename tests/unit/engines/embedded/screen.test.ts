@@ -8,6 +8,7 @@ import type { Rect } from '../../../../src-main/engines/rfb/screen.ts'
 interface Probe {
   emulator: Emulator
   screen: EmbeddedScreen
+  running: { now: boolean }
   vga: Vga & { svga_memory: Uint8Array }
   out8(port: number, ...values: number[]): void
   /** Bochs' display interface: register and value. */
@@ -31,9 +32,10 @@ async function probe(): Promise<Probe> {
   onTestFinished(() => emulator.v86.stop())
   const { cpu } = emulator.v86
   const vga = cpu.devices.vga as Probe['vga']
-  const screen = new EmbeddedScreen(emulator)
+  const running = { now: true }
+  const screen = new EmbeddedScreen(emulator, () => running.now)
   return {
-    ...{ emulator, screen, vga },
+    ...{ emulator, screen, vga, running },
     out8: (port, ...values) => values.forEach((value) => cpu.io.ports[port]!.write8.call(vga, value)),
     dispi: (register, value) => {
       cpu.io.ports[0x1ce]!.write16.call(vga, register)
@@ -101,13 +103,20 @@ test('a screen that is off is dark', async () => {
   expect(new Set(dark.pixels)).toEqual(new Set([0xff000000]))
 })
 
-test('keys reach the keyboard controller', async () => {
-  const { emulator, screen } = await probe()
-  const ps2 = (emulator.v86.cpu.devices as unknown as { ps2: { enable_keyboard_stream: boolean } }).ps2
+test('keys reach the keyboard controller; of a paused guest they can only be let go', async () => {
+  const { emulator, screen, running } = await probe()
+  const ps2 = (emulator.v86.cpu.devices as unknown as { ps2: { enable_keyboard_stream: boolean; kbd_buffer: { length: number } } }).ps2
   ps2.enable_keyboard_stream = true
   screen.key(0xc8, true)
   screen.key(0xc8, false)
   const { ports } = emulator.v86.cpu.io
   const read = (): number => ports[0x60]!.read8.call(ps2)
   expect([read(), read(), read(), read()]).toEqual([0xe0, 0x48, 0xe0, 0xc8])
+  screen.key(0x1e, true)
+  running.now = false
+  screen.key(0x30, true)
+  screen.key(0x30, false)
+  screen.key(0x1e, false)
+  expect([read(), read()]).toEqual([0x1e, 0x9e])
+  expect(ps2.kbd_buffer.length).toBe(0)
 })
