@@ -12,6 +12,7 @@ import type { Client } from '../../src-shared/rpc/service.ts'
 import { Counters } from '../../src-shared/threads/counters.ts'
 import type { engineThread, EngineEvent } from '../../src-shared/threads/engine-thread.ts'
 import { echoBios } from '../support/echo-bios.ts'
+import { DESKTOP_SIZE, RAW, RfbClient } from '../support/rfb-client.ts'
 import { specDrive } from '../support/spec-drive.ts'
 
 export interface EngineThread {
@@ -118,6 +119,31 @@ export function engineContract(name: string, engine: EngineUnderTest, skip = fal
       expect(events.at(-1)).toEqual({ ...it(), kind: 'stopped', reason: 'powered-off' })
       while (await stream.read());
       expect(await readFile(join(spec.logFolder, 'serial0.log'), 'latin1')).toBe('AtypedwaitsA')
+    })
+
+    test('its screen is seen by several viewers, and taken as a picture, until it is switched off', async () => {
+      await create()
+      await thread.engine.start(it())
+      const open = async (): Promise<RfbClient> =>
+        RfbClient.open((await thread.engine.display(it())).stream, { encodings: [RAW, DESKTOP_SIZE] })
+      const viewers = [await open(), await open()]
+      for (const viewer of viewers) {
+        const { rects } = await viewer.update(false)
+        expect(rects.length).toBeGreaterThan(0)
+        expect(viewer.width * viewer.height).toBeGreaterThan(0)
+      }
+      viewers[0]!.close()
+      await viewers[1]!.update(false)
+      const { png } = await thread.engine.screenshot(it())
+      const header = new DataView(png.buffer, png.byteOffset)
+      // Signature, and the width and height of its header (ISO/IEC 15948).
+      expect([header.getUint32(0), header.getUint32(16), header.getUint32(20)]).toEqual([0x89504e47, viewers[1]!.width, viewers[1]!.height])
+      await thread.engine.powerOff(it())
+      await expect(
+        (async () => {
+          for (;;) await viewers[1]!.update(false)
+        })(),
+      ).rejects.toThrow()
     })
 
     test('a machine goes on from its memory in another thread', async () => {
