@@ -7,6 +7,8 @@ export class ScreenDouble implements Screen {
   rests = 0
   readonly input: string[] = []
   absolute = true
+  /** Set, looking fails. */
+  broken = false
   #picture: Picture
   #changed: Rect[] = []
 
@@ -36,6 +38,7 @@ export class ScreenDouble implements Screen {
 
   look(changed: (rect: Rect) => void): Picture {
     this.looks++
+    if (this.broken) throw new Error('The screen is broken.')
     for (const rect of this.#changed.splice(0)) changed(rect)
     return this.#picture
   }

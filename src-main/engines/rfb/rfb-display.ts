@@ -1,10 +1,10 @@
 /**
- * A screen that any number of viewers look at. Theory of operation: the screen is looked at only while a viewer waits for an update, at
- * most PACE.busy apart while something happens and PACE.calm apart otherwise. A look that was expensive and found nothing is followed by a
- * rest that keeps looking under 2 % of a core.
+ * A screen that any number of viewers look at. Theory of operation: the screen is looked at only while a viewer waits for an update,
+ * PACE.busy apart while something happens and PACE.calm apart otherwise, or more where a look is expensive: an idle screen costs under 2 % of a
+ * core.
  */
 import type { Disposable } from '../../../src-shared/base/disposable.ts'
-import type { AppError } from '../../../src-shared/errors/app-error.ts'
+import { asAppError, type AppError } from '../../../src-shared/errors/app-error.ts'
 import type { ByteStream } from '../../../src-shared/rpc/byte-stream.ts'
 import type { DisplaySource } from '../engine.ts'
 import { encodePng } from './png.ts'
@@ -15,9 +15,8 @@ import type { Picture, Screen } from './screen.ts'
 const PACE = { busy: 20, calm: 40 }
 /** ms after input or a change in which the screen counts as busy. */
 const BUSY_FOR = 500
-/** A look that found nothing is at most this part of the time. */
+/** Part of the time that looks may take while nothing happens, and otherwise. */
 const IDLE_SHARE = 0.01
-/** A look that found something is at most this part. */
 const BUSY_SHARE = 0.5
 
 export class RfbDisplay implements DisplaySource, Disposable {
@@ -28,8 +27,8 @@ export class RfbDisplay implements DisplaySource, Disposable {
   #timer: NodeJS.Timeout | null = null
   #due = 0
   #lastLook = -Infinity
-  /** ms that must pass after the last look. */
-  #rest = 0
+  /** ms that the last look took. */
+  #cost = 0
   #busyUntil = 0
   #closed = false
 
@@ -66,10 +65,10 @@ export class RfbDisplay implements DisplaySource, Disposable {
     this.#sessions.add(session)
   }
 
-  screenshot(): Promise<Uint8Array<ArrayBuffer>> {
+  async screenshot(): Promise<Uint8Array<ArrayBuffer>> {
     const png = encodePng(this.#look())
     if (this.#sessions.size === 0) this.#sleep()
-    return png
+    return await png
   }
 
   /** Ends every viewer's stream, with the reason where there is one. */
@@ -98,9 +97,8 @@ export class RfbDisplay implements DisplaySource, Disposable {
     }
     const now = performance.now()
     this.#lastLook = now
-    const cost = now - before
+    this.#cost = now - before
     if (changed) this.#busyUntil = now + BUSY_FOR
-    this.#rest = changed ? cost / BUSY_SHARE : cost / IDLE_SHARE
     return picture
   }
 
@@ -113,7 +111,8 @@ export class RfbDisplay implements DisplaySource, Disposable {
   #schedule(): void {
     if (this.#closed || ![...this.#sessions].some((session) => session.wants)) return
     const now = performance.now()
-    const pace = Math.max(now < this.#busyUntil ? PACE.busy : PACE.calm, this.#rest)
+    const busy = now < this.#busyUntil
+    const pace = Math.max(busy ? PACE.busy : PACE.calm, this.#cost / (busy ? BUSY_SHARE : IDLE_SHARE))
     const due = this.#lastLook + pace
     if (this.#timer) {
       if (due >= this.#due) return
@@ -125,9 +124,14 @@ export class RfbDisplay implements DisplaySource, Disposable {
 
   #tick(): void {
     this.#timer = null
-    const picture = this.#look()
-    for (const session of this.#sessions) session.flush(picture)
-    this.#schedule()
+    try {
+      const picture = this.#look()
+      for (const session of this.#sessions) session.flush(picture)
+      this.#schedule()
+    } catch (error) {
+      // The guest goes on without its viewers.
+      for (const session of this.#sessions) session.close(asAppError(error, 'Looking at the screen'))
+    }
   }
 
   #sleep(): void {

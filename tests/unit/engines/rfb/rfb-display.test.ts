@@ -256,6 +256,16 @@ describe('ends', () => {
     expect(good.pixels).toEqual(plain.pixels)
   })
 
+  test('a screen that fails ends its viewers, and no more', async () => {
+    const { screen, display: made, view } = display(plain)
+    const viewer = await view()
+    screen.broken = true
+    await expect(viewer.update(false)).rejects.toThrow(/The screen is broken/)
+    await expect(made.screenshot()).rejects.toThrow(/The screen is broken/)
+    screen.broken = false
+    expect((await view()).width).toBe(100)
+  })
+
   test('closing ends every stream, and later viewers at once', async () => {
     const { display: made, connect } = display(plain)
     const streams = [connect(), connect()]
