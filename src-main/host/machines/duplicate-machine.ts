@@ -6,6 +6,7 @@ import { AppError } from '../../../src-shared/errors/app-error.ts'
 import { isAbsolutePath, parseMachineConfig, randomMac, type MachineConfig } from '../../../src-shared/model/machine.ts'
 import { pathsOf } from '../planner/plan-files.ts'
 import { fileFact } from '../planner/probe-files.ts'
+import { VARIABLES } from '../planner/qemu-firmware.ts'
 import type { TaskContext } from '../tasks/task-service.ts'
 import { placeCopy } from './boot-files.ts'
 import { copyImage, hostName, type MakerParts } from './create-machine.ts'
@@ -47,6 +48,11 @@ async function fill(staging: string, original: Original, name: string, parts: Ma
     const target = join(staging, path)
     if (disks.has(path)) await copyImage(fact.path, target, parts.storage, context)
     else await placeCopy(fact.path, target)
+  }
+  // What its UEFI knows to boot is on the disks that are copied; what its TPM keeps is the original's own.
+  for (const variables of Object.values(VARIABLES)) {
+    const fact = await fileFact(folder, `firmware/${variables}`)
+    if (fact.kind === 'file') await placeCopy(fact.path, join(staging, 'firmware', variables))
   }
   return withNewIdentity(config, name)
 }

@@ -16,6 +16,8 @@ export interface FileFact {
   volumeBytes: number | null
   /** Whether it is a Linux kernel image for PCs (bzImage). */
   linuxKernel: boolean
+  /** Whether that kernel needs a 64-bit processor. */
+  kernel64: boolean
 }
 
 /** ECMA-119 section 8.4: the primary volume descriptor in sector 16; volume space size at 80, logical block size at 128, both little-endian first. */
@@ -39,4 +41,16 @@ export function volumeShortfall(file: Pick<FileFact, 'bytes' | 'volumeBytes'>): 
 /** The Linux/x86 boot protocol: magic "HdrS" at 0x202. */
 export function isLinuxKernel(head: Uint8Array): boolean {
   return String.fromCharCode(...head.subarray(0x202, 0x206)) === 'HdrS'
+}
+
+/** Bytes of a kernel's head in which its header says everything that is asked here. */
+export const KERNEL_HEAD = 0x238
+/** The boot protocol's version in which `xloadflags` came. */
+const WITH_LOAD_FLAGS = 0x020c
+
+/** The Linux/x86 boot protocol: bit 0 (XLF_KERNEL_64) of `xloadflags` at 0x236, which kernels for 64-bit PCs have set. */
+export function isKernel64(head: Uint8Array): boolean {
+  if (head.length < KERNEL_HEAD || !isLinuxKernel(head)) return false
+  const view = new DataView(head.buffer, head.byteOffset, head.byteLength)
+  return view.getUint16(0x206, true) >= WITH_LOAD_FLAGS && (view.getUint16(0x236, true) & 1) === 1
 }

@@ -33,6 +33,11 @@ export function planBoot(config: MachineConfig, files: Files, report: Report): M
   const kernel = usableFile(files, boot.kernel, 'boot.kernel', 'The kernel', report)
   if (kernel && !kernel.linuxKernel && (config.arch === 'i386' || config.arch === 'x86_64'))
     report.problem('boot.kernel', `The kernel “${kernel.path}” is not a Linux kernel for PCs (a bzImage). Choose another file.`)
+  if (kernel?.kernel64 && config.arch === 'i386')
+    report.problem(
+      'boot.kernel',
+      `The kernel “${kernel.path}” is for 64-bit PCs, and this machine is a 32-bit one. Make it an x86_64 machine, or choose another kernel.`,
+    )
   const initrd = boot.initrd === null ? null : usableFile(files, boot.initrd, 'boot.initrd', 'The initial RAM disk', report)
   if (kernel) checkRoom(config, kernel.bytes + (initrd?.bytes ?? 0), report)
   return { kind: 'kernel', kernel: kernel?.path ?? '', initrd: initrd?.path ?? null, cmdline: boot.cmdline } satisfies Boot

@@ -3,9 +3,17 @@ import { constants } from 'node:fs'
 import { access, open, type FileHandle } from 'node:fs/promises'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
 import { resolveInBundle } from '../library/bundle.ts'
-import { CD_SECTOR, isLinuxKernel, isoVolumeBytes, type FileFact } from './file-fact.ts'
+import { CD_SECTOR, isKernel64, KERNEL_HEAD, isLinuxKernel, isoVolumeBytes, type FileFact } from './file-fact.ts'
 
-const NOTHING: Omit<FileFact, 'kind' | 'path'> = { bytes: 0, modified: 0, inode: 0, writable: false, volumeBytes: null, linuxKernel: false }
+const NOTHING: Omit<FileFact, 'kind' | 'path'> = {
+  bytes: 0,
+  modified: 0,
+  inode: 0,
+  writable: false,
+  volumeBytes: null,
+  linuxKernel: false,
+  kernel64: false,
+}
 
 /** Never rejects: what is wrong is the fact. */
 export async function fileFact(bundle: string, path: string): Promise<FileFact> {
@@ -21,6 +29,7 @@ export async function fileFact(bundle: string, path: string): Promise<FileFact> 
       () => false,
     )
     if (!stats.isFile()) return { ...NOTHING, kind: stats.isDirectory() ? 'folder' : 'special', path: absolute, writable }
+    const head = await readAt(file, 0, KERNEL_HEAD)
     return {
       kind: 'file',
       path: absolute,
@@ -29,7 +38,8 @@ export async function fileFact(bundle: string, path: string): Promise<FileFact> 
       inode: stats.ino,
       writable,
       volumeBytes: isoVolumeBytes(await readAt(file, 16 * CD_SECTOR, CD_SECTOR)),
-      linuxKernel: isLinuxKernel(await readAt(file, 0, 0x206)),
+      linuxKernel: isLinuxKernel(head),
+      kernel64: isKernel64(head),
     }
   } catch (error) {
     return { ...NOTHING, kind: kindOfFailure(error), path: absolute }

@@ -5,6 +5,9 @@ import type { QemuSpec } from '../../../src-shared/model/machine-spec.ts'
 
 type Config = Pick<MachineConfig, 'arch' | 'firmware' | 'boot'>
 
+/** The machine's own variables in its bundle. The two begin with other keys: changing from one to the other must not go on with the other's. */
+export const VARIABLES = { uefi: 'vars.fd', 'uefi-secure': 'secure-vars.fd' } as const
+
 /** Debian's names, as an example of what to install. */
 const PACKAGES: Record<Arch, string> = {
   i386: 'ovmf-ia32',
@@ -47,8 +50,7 @@ export function resolveFirmware(
   const found = find(config.arch, kind, facts)
   if (!found) throw new Error('There is no such firmware.')
   const { code, vars, format } = found
-  // The two begin with other keys, so that changing from one to the other must not go on with the other's.
-  const path = join(folder, kind === 'uefi' ? 'vars.fd' : 'secure-vars.fd')
+  const path = join(folder, VARIABLES[kind])
   return { kind, code, vars: vars === null ? null : { template: vars, path }, format }
 }
 

@@ -19,7 +19,17 @@ const record: SuspendRecord = {
   drives: [{ id: 'disk0', bytes: 512, modified: 10, inode: 3 }],
 }
 const disk = (change: Partial<FileFact> = {}): FileFact => ({
-  ...{ kind: 'file', path: '/d.img', bytes: 512, modified: 10, inode: 3, writable: true, volumeBytes: null, linuxKernel: false },
+  ...{
+    kind: 'file',
+    path: '/d.img',
+    bytes: 512,
+    modified: 10,
+    inode: 3,
+    writable: true,
+    volumeBytes: null,
+    linuxKernel: false,
+    kernel64: false,
+  },
   ...change,
 })
 const problem = (file: FileFact, memory: number | null = 1000, machine = config) =>

@@ -164,6 +164,7 @@ describe('the processor of a new machine', () => {
   ])('%s', (engine, facts, arch) => expect(chooseArch(config({ engine }), facts)).toBe(arch))
 
   test('a machine that the embedded engine cannot run is a 64-bit PC', () => {
+    expect(chooseArch(config(), TCG, true)).toBe('x86_64')
     expect(chooseArch(config({ memoryMiB: 4096 }), TCG)).toBe('x86_64')
     expect(chooseArch(config({ memoryMiB: 4096 }), WITHOUT_QEMU)).toBe('i386')
   })

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { isLinuxKernel, isoVolumeBytes } from '../../../../src-main/host/planner/file-fact.ts'
+import { isKernel64, isLinuxKernel, isoVolumeBytes } from '../../../../src-main/host/planner/file-fact.ts'
 import { fakeIso, fakeKernel } from '../../../integration/machines/support/fake-files.ts'
 
 test('reads the size of an ISO 9660 volume from its descriptor', () => {
@@ -14,4 +14,17 @@ test('knows a Linux kernel for PCs', () => {
   expect(isLinuxKernel(fakeKernel())).toBe(true)
   expect(isLinuxKernel(new Uint8Array(4096))).toBe(false)
   expect(isLinuxKernel(new Uint8Array(3))).toBe(false)
+})
+
+test('knows a kernel for 64-bit PCs by its load flags', () => {
+  const wide = fakeKernel()
+  const view = new DataView(wide.buffer)
+  view.setUint16(0x206, 0x020f, true)
+  expect(isKernel64(wide)).toBe(false)
+  view.setUint16(0x236, 0x3f, true)
+  expect(isKernel64(wide)).toBe(true)
+  // Older headers have something else there.
+  view.setUint16(0x206, 0x020b, true)
+  expect(isKernel64(wide)).toBe(false)
+  expect(isKernel64(wide.subarray(0, 0x237))).toBe(false)
 })

@@ -24,7 +24,17 @@ function config(change: object = {}): MachineConfig {
 function fact(path: string, change: Partial<FileFact> = {}): FileFact {
   const absolute = path.startsWith('/') ? path : `${BUNDLE}/${path}`
   return {
-    ...{ kind: 'file', path: absolute, bytes: 8 << 20, modified: 0, inode: 1, writable: true, volumeBytes: null, linuxKernel: false },
+    ...{
+      kind: 'file',
+      path: absolute,
+      bytes: 8 << 20,
+      modified: 0,
+      inode: 1,
+      writable: true,
+      volumeBytes: null,
+      linuxKernel: false,
+      kernel64: false,
+    },
     ...change,
   }
 }
