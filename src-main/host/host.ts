@@ -8,14 +8,13 @@ import type { HostInfo } from '../../src-shared/api/system.ts'
 import { DisposableStore } from '../../src-shared/base/disposable.ts'
 import { Emitter, type Event } from '../../src-shared/base/event.ts'
 import { AppError, asAppError } from '../../src-shared/errors/app-error.ts'
-import { NO_QEMU } from '../../src-shared/model/engine-facts.ts'
 import { RpcServer } from '../../src-shared/rpc/server.ts'
+import { qemuThread } from '../../src-shared/threads/qemu-thread.ts'
 import type { HostOptions } from './host-options.ts'
 import { Library } from './library/library.ts'
-import type { EngineFactsSource } from './planner/facts.ts'
-import { readComputer } from './planner/read-computer.ts'
-import { createLog } from './log/log.ts'
+import { createLog, type Log } from './log/log.ts'
 import { describeEngine } from './machines/describe-engine.ts'
+import { EngineFinder } from './machines/engine-finder.ts'
 import { FirmwareFinder } from './machines/firmware.ts'
 import { MachineService } from './machines/machine-service.ts'
 import { quiesceMachines } from './machines/quiesce.ts'
@@ -44,6 +43,7 @@ export interface CoppiceHost {
 export interface HostDoubles {
   /** Entries of threads. */
   embedded?: URL
+  qemu?: URL
   storage?: URL
   appliance?: URL
 }
@@ -64,18 +64,22 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
   // Threads for all machines: none runs before it is needed.
   const storage = new SharedThread('storage', log, doubles.storage)
   const appliance = new SharedThread('appliance', log, doubles.appliance)
+  const qemu = new SharedThread('qemu', log, doubles.qemu)
 
   // The machines. Engines beside the embedded one are offered once they were found.
-  const engines: EngineFactsSource = { current: { computer: readComputer(), qemu: NO_QEMU } }
+  const hasQemu = doubles.embedded === undefined || doubles.qemu !== undefined
+  const engines = store.add(new EngineFinder({ ...options, qemu: hasQemu ? qemu : null, log }))
   const firmware = new FirmwareFinder(options.resources, options.cacheFolder, appliance)
   const machines = new MachineService({
-    ...{ library, tasks, storage, appliance, firmware, engines, log },
+    ...{ library, tasks, storage, appliance, qemu, firmware, engines, log },
     cacheFolder: options.cacheFolder,
     resources: options.resources,
     defaultMemoryMiB: () => settings.current.defaultMemoryMiB,
     ...(doubles.embedded ? { engineEntry: doubles.embedded } : {}),
   })
   const metrics = store.add(new MetricsService({ machines: () => machines.counters(), onActiveChanged: machines.onActiveChanged }))
+  store.add(engines.onFound(() => machines.refreshViews()))
+  const lookingRound = hasQemu ? lookRound(library, engines, machines, qemu, log) : Promise.resolve()
   const terminals = store.add(new TerminalService({ allowed: options.allowTerminal }))
 
   // The end.
@@ -89,14 +93,20 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
     // The caller's answer goes out first.
     setImmediate(() => quit.fire({ reason }))
   }
-  const doctor = createDoctor({ ...options, describeEngine: () => describeEngine(log, doubles.embedded), loadTerminals: loadPty })
+  const doctor = createDoctor({
+    ...options,
+    describeEngine: () => describeEngine(log, doubles.embedded),
+    findQemu: (refresh) => engines.find(refresh),
+    loadTerminals: loadPty,
+  })
   const info = (): HostInfo => hostInfo(options)
   const system = new SystemService({ info, doctor, quit: endHost, onQuitting: quitting.event })
 
   const close = async (): Promise<void> => {
     // Together: a suspend that waits for an engine ends with that engine.
     await Promise.all([tasks.close(), machines.close()])
-    await Promise.all([storage.close(), appliance.close(), library.close(), cleaning])
+    await Promise.all([storage.close(), appliance.close(), qemu.close(), library.close(), cleaning])
+    await lookingRound
     store.dispose()
   }
 
@@ -116,6 +126,19 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
     activeMachines: () => machines.active().map((machine) => machine.view()),
     quiesce,
     close: () => (closing ??= close()),
+  }
+}
+
+/** When the library is read, in the background: what engines there are, and which machines of an earlier host still run. */
+async function lookRound(library: Library, engines: EngineFinder, machines: MachineService, qemu: SharedThread, log: Log): Promise<void> {
+  try {
+    await library.ready
+    await qemu.use(async ({ rpc }) => machines.adopt(await rpc.service(qemuThread).survivors({})))
+    await engines.whenFound()
+  } catch (error) {
+    const failure = asAppError(error)
+    // The host may end meanwhile.
+    if (failure.code !== 'disconnected') log.warn('engines', 'Looking for machines that run failed.', { error: failure })
   }
 }
 

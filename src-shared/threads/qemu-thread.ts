@@ -40,6 +40,8 @@ export const qemuThread = defineService('qemu', {
   adopt: call(
     z.strictObject({
       machine: z.uuid(),
+      /** As in `Survivor`: a copy of a machine has its id, and is not it. */
+      logFolder: z.string().min(1),
       counters: z.custom<SharedArrayBuffer>((value) => value instanceof SharedArrayBuffer),
     }),
   ).returns<AdoptedMachine>(),

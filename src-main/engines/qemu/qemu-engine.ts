@@ -83,8 +83,8 @@ export class QemuEngine implements Engine {
    * Takes over a machine that still runs. It stands still for a few ms.
    * @throws AppError `not-found` where it does not run, `busy` where another host has it
    */
-  async adopt(id: string, counters: Counters): Promise<Adopted> {
-    const found = (await this.survivors()).find(({ record }) => record.spec.id === id)
+  async adopt(id: string, logFolder: string, counters: Counters): Promise<Adopted> {
+    const found = (await this.survivors()).find(({ record: { spec } }) => spec.id === id && spec.logFolder === logFolder)
     if (!found) throw new AppError('not-found', 'No such machine runs from before.', { subject: id })
     const { folder, record } = found
     const { instance, running } = await takeOver(folder, record, AbortSignal.timeout(ADOPT_PATIENCE)).catch((error: unknown) => {

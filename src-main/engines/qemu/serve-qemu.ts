@@ -13,8 +13,8 @@ export function serveQemu(server: RpcServer): void {
     find: findQemu,
     survivors: async () =>
       (await engine.survivors()).map(({ record: { spec } }) => ({ machine: spec.id, name: spec.name, logFolder: spec.logFolder })),
-    adopt: async ({ machine: id, counters }) => {
-      const { machine, spec, startedAt, running } = await engine.adopt(id, new Counters(counters))
+    adopt: async ({ machine: id, logFolder, counters }) => {
+      const { machine, spec, startedAt, running } = await engine.adopt(id, logFolder, new Counters(counters))
       served.adopt(id, spec.logFolder, machine)
       if (running) await machine.resume()
       return { state: running ? 'running' : 'paused', startedAt, spec }

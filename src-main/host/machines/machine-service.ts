@@ -7,6 +7,7 @@ import { AppError } from '../../../src-shared/errors/app-error.ts'
 import { isActive, isEditable } from '../../../src-shared/model/machine-state.ts'
 import type { CallContext, Handlers } from '../../../src-shared/rpc/service.ts'
 import type { Counters } from '../../../src-shared/threads/counters.ts'
+import { bundlePaths } from '../library/bundle.ts'
 import type { Bundle } from '../library/identity.ts'
 import type { LibraryChange } from '../library/library.ts'
 import { createMachine, type MakerParts } from './create-machine.ts'
@@ -104,6 +105,22 @@ export class MachineService implements Disposable {
     for (const id of this.#active) {
       const session = this.#machines.get(id)?.session
       if (session) yield { id, counters: session.counters }
+    }
+  }
+
+  /** What decides about engines has changed: each machine may run on another one now. */
+  refreshViews(): void {
+    for (const machine of this.#machines.values()) this.#changed.fire({ kind: 'put', machine: machine.view() })
+  }
+
+  /**
+   * Goes on with machines that run although their host ended.
+   * @param survivors by id, with their logs' folder: a copy of a bundle has the same id and is not the machine that runs
+   */
+  async adopt(survivors: readonly { machine: string; logFolder: string }[]): Promise<void> {
+    for (const { machine: id, logFolder } of survivors) {
+      const machine = this.#machines.get(id)
+      if (machine && bundlePaths(machine.bundle.folder).logs === logFolder) await machine.adopt()
     }
   }
 

@@ -9,10 +9,11 @@ import type { MachineView } from '../../../src-shared/api/machines.ts'
 import type { TaskStarted } from '../../../src-shared/api/tasks.ts'
 import { AppError, asAppError, type FieldError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
+import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import { isLegal, type MachineState, type PowerAction } from '../../../src-shared/model/machine-state.ts'
 import type { EngineEvent } from '../../../src-shared/threads/engine-thread.ts'
 import { bundlePaths, logFiles, refuseLinks } from '../library/bundle.ts'
-import { lockBundle } from '../library/bundle-lock.ts'
+import { lockBundle, type BundleLock } from '../library/bundle-lock.ts'
 import type { Bundle } from '../library/identity.ts'
 import type { Library } from '../library/library.ts'
 import { chooseEngine, type EngineChoice } from '../planner/choose-engine.ts'
@@ -285,11 +286,11 @@ export class Machine {
     let taken = false
     try {
       if (from?.problem) throw from.problem
+      if (bundle.config!.engine !== 'embedded') await this.#parts.engines.whenFound()
       await refuseLinks(logFiles(bundle.folder))
       const lock = await lockBundle(this.#lockPath, `“${bundle.name}”`)
-      session = this.#session = new Session(bundle.id, bundle.name, lock, this.#parts)
-      session.onEvent((event) => this.#onEngineEvent(event))
-      session.onOver((end) => void this.#onOver(session!, end))
+      session = await this.#open(lock, this.#engineNow(bundle.config!))
+      if (await this.#goOn(session)) return
       const plan = await session.race(this.#planStart(bundle.config!))
       this.#choice = plan.choice
       if (!plan.spec) throw AppError.invalid(plan.problems)
@@ -313,6 +314,77 @@ export class Machine {
       this.#session = null
       throw this.#startFailed(error, end, from !== null)
     }
+  }
+
+  async #open(lock: BundleLock, engine: MachineSpec['engine']): Promise<Session> {
+    const { id, name } = this.#bundle
+    try {
+      const session = new Session(id, name, engine, lock, this.#parts)
+      this.#session = session
+      session.onEvent((event) => this.#onEngineEvent(event))
+      session.onOver((end) => void this.#onOver(session, end))
+      return session
+    } catch (error) {
+      await lock.release(this.#lockPath)
+      throw error
+    }
+  }
+
+  #engineNow(config: MachineConfig): MachineSpec['engine'] {
+    return chooseEngine(config, this.#parts.engines.current, this.#suspendedOn).engine
+  }
+
+  /**
+   * Takes over what runs already of this machine: an earlier host, or what supervised it, ended without it.
+   * @returns false where nothing runs of it
+   */
+  async #goOn(session: Session): Promise<boolean> {
+    if (session.kind !== 'qemu') return false
+    try {
+      const { state, startedAt } = await session.adopt(bundlePaths(this.#bundle.folder).logs)
+      const { folder, config, suspended } = this.#bundle
+      this.#choice = config && chooseEngine(config, this.#parts.engines.current, 'qemu')
+      // A suspend that got as far as its record, and no further: what runs is the same, and moves on from here.
+      if (suspended) await removeSuspended(folder)
+      await this.#parts.library.refresh(folder)
+      if (suspended && state === 'paused') await session.race(session.engine.resume({ machine: this.id }))
+      this.setStatus({ ...AT_REST, state: suspended ? 'running' : state, startedAt, bootedAt: this.#status.bootedAt })
+      return true
+    } catch (error) {
+      if (session.end || asAppError(error).code !== 'not-found') throw error
+      return false
+    }
+  }
+
+  /** An earlier host ended without it: it goes on here, where nothing of it is under way. */
+  async adopt(): Promise<void> {
+    const done = await this.#turns.take()
+    try {
+      if (this.#session || !this.#bundle.config || !isLegal('start', this.state)) return
+      await this.#adopt(null)
+    } finally {
+      done()
+    }
+  }
+
+  /**
+   * @param cause why it must be looked for; null at the start of a host
+   * @returns whether it runs
+   */
+  async #adopt(cause: AppError | null): Promise<boolean> {
+    let session: Session | null = null
+    try {
+      session = await this.#open(await lockBundle(this.#lockPath, `“${this.#bundle.name}”`), 'qemu')
+      if (await this.#goOn(session)) {
+        this.setStatus({ lastError: cause })
+        return true
+      }
+    } catch (error) {
+      this.#parts.log.warn('machines', `“${this.#bundle.name}” could not be taken over.`, { error: asAppError(error) })
+    }
+    await session?.close(this.#lockPath)
+    this.#session = null
+    return false
   }
 
   /** Shows why it did not start; suspended machines still are. Gives the error to fail with. */
@@ -344,6 +416,11 @@ export class Machine {
       if (this.#session !== session) return
       this.setStatus({ state: 'stopping', health: null, healthDetail: null })
       await session.close(this.#lockPath)
+      if (session.mayRunOn && end.error) {
+        this.#session = null
+        this.#parts.log.error('machines', end.error.message, { machine: this.#bundle.name, error: end.error })
+        if (await this.#adopt(ranOn(this.#bundle.name, end.error))) return
+      }
       await this.#closed(end)
     } finally {
       done()
@@ -379,7 +456,24 @@ export class Machine {
         this.#verdict = { health: event.health, healthDetail: event.detail === '' ? null : event.detail }
         if (this.state === 'running' || this.state === 'stopping') this.setStatus(this.#verdict)
         break
-      default: // 'running' and 'paused' answer our own calls
+      case 'paused':
+        // By itself, or by a tool; our own calls say so themselves.
+        if (this.state === 'running')
+          this.setStatus({
+            state: 'paused',
+            health: null,
+            healthDetail: null,
+            lastError: event.error ? AppError.fromWire(event.error) : null,
+          })
+        break
+      case 'running':
+        if (this.state === 'paused') this.setStatus({ state: 'running', lastError: null })
+        break
+      default: // 'stopped' ends the session
     }
   }
+}
+
+function ranOn(name: string, error: AppError): AppError {
+  return new AppError('crashed', `What supervises “${name}” failed and was started again. The machine ran on.`, error.details, error)
 }

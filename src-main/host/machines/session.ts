@@ -12,14 +12,15 @@ import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import type { Client } from '../../../src-shared/rpc/service.ts'
 import { Counters } from '../../../src-shared/threads/counters.ts'
 import { engineThread, type EngineEvent } from '../../../src-shared/threads/engine-thread.ts'
+import { qemuThread, type AdoptedMachine } from '../../../src-shared/threads/qemu-thread.ts'
 import { storageThread } from '../../../src-shared/threads/storage-thread.ts'
 import type { BundleLock } from '../library/bundle-lock.ts'
 import type { Log } from '../log/log.ts'
 import type { PlannedImage } from '../planner/plan-machine.ts'
 import type { Lease, SharedThread } from '../threads/shared-thread.ts'
-import { HostThread } from '../threads/thread.ts'
+import { holdEngine, type EngineHold } from './engine-hold.ts'
 
-/** ms that an engine gets to end by itself before its thread is ended. */
+/** ms that an engine gets to end a machine before it is left alone. */
 const POLITE_END = 2000
 
 /** How a life ended; `error` null: the machine is off. */
@@ -29,13 +30,16 @@ export interface SessionEnd {
 
 export interface SessionParts {
   storage: SharedThread
+  /** Supervises all QEMU machines. */
+  qemu: SharedThread
   log: Log
-  /** Another engine thread than the product's, for tests. */
+  /** Another thread of the embedded engine than the product's, for tests. */
   engineEntry?: URL
 }
 
 export class Session implements Disposable {
   readonly machine: string
+  readonly kind: MachineSpec['engine']
   /** Tells this life from the others. */
   readonly life = newId()
   readonly counters = new Counters()
@@ -45,7 +49,7 @@ export class Session implements Disposable {
   #onBuilt: () => void = () => {}
   #parts: SessionParts
   #name: string
-  #thread: HostThread
+  #hold: EngineHold
   #lock: BundleLock
   #storage: Lease | null = null
   #handles: string[] = []
@@ -57,21 +61,26 @@ export class Session implements Disposable {
   readonly onEvent: Event<EngineEvent> = this.#events.event
   readonly onOver: Event<SessionEnd> = this.#over.event
 
-  /** Starts the engine's thread; `lock` is released when the session closes. */
-  constructor(machine: string, name: string, lock: BundleLock, parts: SessionParts) {
+  /**
+   * Starts the engine's thread, or joins the one for all; `lock` is released when the session closes.
+   * @throws AppError where the thread for all cannot be had
+   */
+  constructor(machine: string, name: string, engine: MachineSpec['engine'], lock: BundleLock, parts: SessionParts) {
     this.machine = machine
+    this.kind = engine
     this.#name = name
     this.#lock = lock
     this.#parts = parts
     this.built = new Promise((resolve) => (this.#onBuilt = resolve))
-    this.#thread = new HostThread('embedded', {
-      log: parts.log,
-      label: `the engine of “${name}”`,
-      ...(parts.engineEntry ? { entry: parts.engineEntry } : {}),
-    })
-    this.engine = this.#thread.rpc.service(engineThread)
-    this.#store.add(this.#thread.onDeath(({ error }) => this.finish({ error })))
+    this.#hold = holdEngine(engine, name, parts)
+    this.engine = this.#hold.thread.rpc.service(engineThread)
+    this.#store.add(this.#hold.thread.onDeath(({ error }) => this.finish({ error: this.#hold.death(error) })))
     this.#store.add(this.engine.events((event) => this.#onEngineEvent(event)))
+  }
+
+  /** The machine may run although this life is over: its engine is another process, and only what supervised it died. */
+  get mayRunOn(): boolean {
+    return this.#hold.outlives && this.#hold.thread.deathError !== null
   }
 
   get end(): SessionEnd | null {
@@ -84,12 +93,26 @@ export class Session implements Disposable {
     try {
       for (const image of images) blocks[image.drive] = await this.#openImage(image)
       const transfer = Object.values(blocks)
-      await this.race(this.engine.create({ spec, blocks, counters: this.counters.buffer, memory }, { transfer }))
+      const creating = this.engine.create({ spec, blocks, counters: this.counters.buffer, memory }, { transfer })
+      this.#hold.creating(creating)
+      await this.race(creating)
       this.#onBuilt()
     } catch (error) {
       for (const port of Object.values(blocks)) port.close()
       throw error
     }
+  }
+
+  /**
+   * Goes on with a machine that runs already.
+   * @throws AppError `not-found` where it does not
+   */
+  async adopt(logFolder: string): Promise<AdoptedMachine> {
+    const adopting = this.#hold.thread.rpc.service(qemuThread).adopt({ machine: this.machine, logFolder, counters: this.counters.buffer })
+    this.#hold.creating(adopting)
+    const adopted = await this.race(adopting)
+    this.#onBuilt()
+    return adopted
   }
 
   async #openImage({ drive, path, format, readOnly }: PlannedImage): Promise<MessagePort> {
@@ -138,25 +161,27 @@ export class Session implements Disposable {
     this.#over.fire(end)
   }
 
-  /** Asks the engine to end the machine, and ends its thread when it does not answer in time. Then closes. */
+  /** Asks the engine to end the machine, and does not wait for ever. Then closes. */
   async powerOff(lockPath: string): Promise<void> {
-    if (!this.#end) {
-      let timer: NodeJS.Timeout | undefined
-      const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, POLITE_END)))
-      await Promise.race([this.engine.powerOff({ machine: this.machine }).catch(() => {}), patience])
-      clearTimeout(timer)
-    }
+    if (!this.#end) await this.#endMachine()
     this.finish({ error: null })
     await this.close(lockPath)
   }
 
+  async #endMachine(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, POLITE_END)))
+    await Promise.race([this.engine.powerOff({ machine: this.machine }).catch(() => {}), patience])
+    clearTimeout(timer)
+  }
+
   /**
-   * Gives everything back: the thread first, so that nothing writes any more, then the images, the lock last.
+   * Gives everything back: the engine first, so that nothing writes any more, then the images, the lock last.
    * @param lockPath where the lock is now: a bundle may have been moved while it ran
    */
   async close(lockPath: string): Promise<void> {
     this.finish({ error: null })
-    await this.#thread.terminate()
+    await this.#hold.end(() => this.#endMachine())
     await this.#closeImages()
     this.dispose()
     await this.#lock.release(lockPath)
@@ -177,7 +202,7 @@ export class Session implements Disposable {
   }
 
   dispose(): void {
-    this.#thread.dispose()
+    this.#hold.drop()
     this.#storage?.release()
     this.#store.dispose()
     this.#events.dispose()

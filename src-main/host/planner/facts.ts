@@ -18,6 +18,8 @@ export interface EngineFacts {
 /** Where the host keeps them up to date. */
 export interface EngineFactsSource {
   readonly current: EngineFacts
+  /** Resolves when this computer was looked at: `current` is right from then on. Never rejects. */
+  whenFound(): Promise<void>
 }
 
 export interface PlanFacts extends EngineFacts {

@@ -218,7 +218,7 @@ describe.skipIf(!QEMU_PROGRAM || process.platform === 'win32')('QEMU under super
     test('they are found and taken over with their consoles, and end cleanly', async () => {
       await abandon('before')
       expect(await stillThere()).toBe(1)
-      const { machine, spec: found, running } = await engine.adopt(spec.id, counters)
+      const { machine, spec: found, running } = await engine.adopt(spec.id, spec.logFolder, counters)
       machines.push(machine)
       expect(found).toEqual(spec)
       expect(running).toBe(true)
@@ -242,7 +242,9 @@ describe.skipIf(!QEMU_PROGRAM || process.platform === 'win32')('QEMU under super
       await expect(thread.engine.create({ spec, blocks: {}, counters: counters.buffer, memory: null })).rejects.toMatchObject({
         code: 'busy',
       })
-      expect(await thread.qemu.adopt({ machine: spec.id, counters: counters.buffer })).toMatchObject({ state: 'running' })
+      expect(await thread.qemu.adopt({ machine: spec.id, logFolder: spec.logFolder, counters: counters.buffer })).toMatchObject({
+        state: 'running',
+      })
       const { stream, opening } = await thread.engine.serial({ machine: spec.id, port: 0, from: null })
       expect(opening).toEqual({ start: 0, end: 6 })
       await stream.write(utf8('second'))
@@ -258,13 +260,13 @@ describe.skipIf(!QEMU_PROGRAM || process.platform === 'win32')('QEMU under super
       const machine = await mine.create(spec, { blocks: new Map(), counters, memory: null })
       machines.push(machine)
       await machine.start()
-      await expect(engine.adopt(spec.id, new Counters())).rejects.toMatchObject({ code: 'busy' })
+      await expect(engine.adopt(spec.id, spec.logFolder, new Counters())).rejects.toMatchObject({ code: 'busy' })
       await machine.pause()
     })
 
     test('one that dies after it was taken over is reported at once', async () => {
       await abandon('x')
-      const { machine } = await engine.adopt(spec.id, counters)
+      const { machine } = await engine.adopt(spec.id, spec.logFolder, counters)
       machines.push(machine)
       const heard = new Listener(machine)
       await kill()
@@ -275,7 +277,7 @@ describe.skipIf(!QEMU_PROGRAM || process.platform === 'win32')('QEMU under super
       await abandon('x')
       await kill()
       await expect.poll(stillThere).toBe(0)
-      await expect(engine.adopt(spec.id, counters)).rejects.toMatchObject({ code: 'not-found' })
+      await expect(engine.adopt(spec.id, spec.logFolder, counters)).rejects.toMatchObject({ code: 'not-found' })
     })
   })
 
