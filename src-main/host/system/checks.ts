@@ -2,27 +2,11 @@
 import { open, readFile, readdir, statfs, unlink, access } from 'node:fs/promises'
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os'
 import { join } from 'node:path'
-import type { DoctorCheck } from '../../../src-shared/api/system.ts'
 import { formatBytes, GiB, MiB } from '../../../src-shared/base/units.ts'
 import { asAppError } from '../../../src-shared/errors/app-error.ts'
-import type { EngineCapabilities } from '../../../src-shared/threads/engine-thread.ts'
-import type { HostOptions } from '../host-options.ts'
+import type { Check } from './check.ts'
 import { findBrowser, findProgram } from './find-program.ts'
-
-/** Where Doctor looks. */
-export interface DoctorSubject extends Omit<HostOptions, 'logFolder'> {
-  /** Starts the engine's thread and asks it what it is. */
-  describeEngine(): Promise<EngineCapabilities>
-  /** Loads what host terminals need; rejects with the reason. */
-  loadTerminals(): Promise<unknown>
-}
-
-export type Finding = Pick<DoctorCheck, 'state' | 'detail'> & { advice?: string }
-export interface Check extends Pick<DoctorCheck, 'id' | 'group' | 'title'> {
-  /** True: a good finding is not looked for again. */
-  lasting?: boolean
-  look(subject: DoctorSubject): Promise<Finding>
-}
+import { QEMU_CHECKS } from './qemu-checks.ts'
 
 /** Bytes of free space below which new machines soon, or already, have no room. */
 const LOW_SPACE = 4 * GiB
@@ -52,6 +36,7 @@ export const CHECKS: readonly Check[] = [
       }
     },
   },
+  ...QEMU_CHECKS,
   {
     id: 'firmware',
     group: 'guests',

@@ -1,7 +1,9 @@
 /** What this computer can run, and why. Nothing is looked at before somebody asks. */
 import type { DoctorCheck, DoctorReport } from '../../../src-shared/api/system.ts'
+import type { QemuFacts } from '../../../src-shared/model/engine-facts.ts'
 import { asAppError } from '../../../src-shared/errors/app-error.ts'
-import { CHECKS, type Check, type DoctorSubject, type Finding } from './checks.ts'
+import type { Check, DoctorSubject, Examination, Finding } from './check.ts'
+import { CHECKS } from './checks.ts'
 
 /** ms for one check. */
 const PATIENCE = 20_000
@@ -16,19 +18,27 @@ export function createDoctor(subject: DoctorSubject, checks: readonly Check[] = 
   const lasting = new Map<string, Finding>()
   let underWay: Promise<DoctorReport> | null = null
 
-  const look = async (check: Check): Promise<DoctorCheck> => {
+  let examined = false
+
+  const look = async (check: Check, examination: Examination): Promise<DoctorCheck | null> => {
     const finding =
       lasting.get(check.id) ??
       (await within(
         PATIENCE,
-        Promise.resolve().then(() => check.look(subject)),
+        Promise.resolve().then(() => check.look(examination)),
       ))
+    if (!finding) return null
     if (check.lasting && finding.state === 'ok') lasting.set(check.id, finding)
     const { id, group, title } = check
     return { id, group, title, state: finding.state, detail: finding.detail, advice: finding.advice ?? null }
   }
   const examine = async (): Promise<DoctorReport> => {
-    const found = await Promise.all(checks.map(look))
+    // Who examines again has changed something, or hopes so.
+    const refresh = examined
+    examined = true
+    let qemu: Promise<QemuFacts> | null = null
+    const examination: Examination = { ...subject, qemu: () => (qemu ??= subject.findQemu(refresh)) }
+    const found = (await Promise.all(checks.map((check) => look(check, examination)))).filter((one) => one !== null)
     return { at: new Date().toISOString(), summary: summaryOf(found), checks: found }
   }
   return {
@@ -37,7 +47,7 @@ export function createDoctor(subject: DoctorSubject, checks: readonly Check[] = 
   }
 }
 
-async function within(ms: number, looking: Promise<Finding>): Promise<Finding> {
+async function within(ms: number, looking: Promise<Finding | null>): Promise<Finding | null> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<Finding>((resolve) => {
     timer = setTimeout(

@@ -1,9 +1,10 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import type { Check, DoctorSubject } from '../../../../src-main/host/system/checks.ts'
+import type { Check, DoctorSubject } from '../../../../src-main/host/system/check.ts'
 import { createDoctor } from '../../../../src-main/host/system/doctor.ts'
 import type { DoctorCheck } from '../../../../src-shared/api/system.ts'
+import { NO_QEMU } from '../../../../src-shared/model/engine-facts.ts'
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import type { EngineCapabilities } from '../../../../src-shared/threads/engine-thread.ts'
 import { tempFolder } from '../../../support/temp-folder.ts'
@@ -24,6 +25,7 @@ async function computer(change: Partial<DoctorSubject> = {}): Promise<DoctorSubj
     allowTerminal: true,
     version: '1.2.3',
     describeEngine: () => Promise.resolve(engine),
+    findQemu: () => Promise.resolve(NO_QEMU),
     loadTerminals: () => Promise.resolve(),
     ...change,
   }
@@ -119,6 +121,22 @@ describe('doctor', () => {
     for (let times = 0; times < 4; times++) states.push((await doctor.report()).checks.find(({ id }) => id === 'embedded-engine')?.state)
     expect(states).toEqual(['problem', 'ok', 'ok', 'ok'])
     expect(describeEngine).toHaveBeenCalledTimes(2)
+  })
+
+  test('QEMU is looked for once in an examination, and anew by who examines again', async () => {
+    const findQemu = vi.fn(() => Promise.resolve(NO_QEMU))
+    const doctor = createDoctor(await computer({ findQemu }))
+    expect((await doctor.report()).checks.filter(({ id }) => ['qemu', 'acceleration', 'uefi', 'tpm'].includes(id))).toMatchObject([
+      { id: 'qemu', state: 'info' },
+    ])
+    await doctor.report()
+    expect(findQemu.mock.calls).toEqual([[false], [true]])
+  })
+
+  test('a search that fails is reported once', async () => {
+    const subject = await computer({ findQemu: () => Promise.reject(new AppError('crashed', 'The thread died.')) })
+    const { checks } = await createDoctor(subject).report()
+    expect(checks.filter(({ detail }) => detail.includes('The thread died.')).map(({ id }) => id)).toEqual(['qemu'])
   })
 
   test('who asks at once shares an examination; nothing is looked at before', async () => {
