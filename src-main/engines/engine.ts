@@ -44,6 +44,18 @@ export interface DisplaySource {
   screenshot(): Promise<Uint8Array<ArrayBuffer>>
 }
 
+/**
+ * The bytes to and from an agent in the guest: the port org.qemu.guest_agent.0 of its virtio console. The guest's end is open while a
+ * program there has it open.
+ */
+export interface AgentChannel {
+  readonly open: boolean
+  readonly onOpen: Event<boolean>
+  readonly onOutput: Event<Uint8Array>
+  /** Resolves when they are all on their way into the guest. Rejects where its end is, or is being, closed. */
+  write(bytes: Uint8Array): Promise<void>
+}
+
 type WithoutMachine<T> = T extends unknown ? Omit<T, 'machine'> : never
 export type MachineEvent = WithoutMachine<EngineEvent>
 
@@ -59,6 +71,8 @@ export interface EngineMachine extends Disposable {
   readonly serial: readonly SerialPort[]
   /** Null: the machine has no screen. */
   readonly display: DisplaySource | null
+  /** Null: the machine has no such port. */
+  readonly agent: AgentChannel | null
   readonly onEvent: Event<MachineEvent>
 }
 

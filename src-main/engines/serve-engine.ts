@@ -1,6 +1,6 @@
 /**
  * Serves any Engine to the host over a thread's wire. What all engines have in common is here: machines by id, their consoles, the first
- * prompt, and block ports.
+ * prompt, their agents, and block ports.
  */
 import type { MessagePort } from 'node:worker_threads'
 import { DisposableStore } from '../../src-shared/base/disposable.ts'
@@ -12,6 +12,7 @@ import { nodePort, portWire } from '../../src-shared/rpc/wires/message-port-wire
 import { blockPort } from '../../src-shared/threads/block-port.ts'
 import { Counters } from '../../src-shared/threads/counters.ts'
 import { engineThread, type EngineEvent } from '../../src-shared/threads/engine-thread.ts'
+import { MachineAgent } from './agent/machine-agent.ts'
 import { ConsoleHub } from './console-hub.ts'
 import type { BlockClient, DisplaySource, Engine, EngineMachine } from './engine.ts'
 
@@ -19,6 +20,7 @@ interface Served {
   machine: EngineMachine
   /** Null when it is over: what it printed is in its logs. */
   consoles: ConsoleHub | null
+  agent: MachineAgent
   store: DisposableStore
   /** Resolves when its end was told. */
   ended: Promise<void>
@@ -45,9 +47,19 @@ export function serveEngine(server: RpcServer, engine: Engine): ServedEngine {
     const consoles = store.add(new ConsoleHub(machine.serial, logFolder))
     store.add(machine)
     consoles.onBooted((ms) => tell(id, { kind: 'booted', ms }))
+    const agent = store.add(new MachineAgent(machine.agent))
+    agent.onPresence((present) => tell(id, { kind: 'agent', present }))
+    let ran = resumed
     const { promise: ended, resolve } = Promise.withResolvers<void>()
     machine.onEvent((event) => {
-      if (event.kind === 'rebooted') consoles.watchBoot()
+      if (event.kind === 'rebooted') {
+        consoles.watchBoot()
+        agent.forget()
+      }
+      if (event.kind === 'running') {
+        if (ran) void agent.wentOn()
+        ran = true
+      }
       if (event.kind !== 'stopped') return tell(id, event)
       // The last output is on its way to readers and logs before anyone hears that the machine is off.
       void consoles.end().then(() => {
@@ -57,7 +69,7 @@ export function serveEngine(server: RpcServer, engine: Engine): ServedEngine {
         resolve()
       })
     })
-    const served: Served = { machine, consoles, store, ended, resumed }
+    const served: Served = { machine, consoles, agent, store, ended, resumed }
     machines.set(id, served)
     return consoles
   }
@@ -85,7 +97,10 @@ export function serveEngine(server: RpcServer, engine: Engine): ServedEngine {
     },
     pause: ({ machine }) => find(machine).machine.pause(),
     resume: ({ machine }) => find(machine).machine.resume(),
-    powerButton: ({ machine }) => find(machine).machine.powerButton(),
+    powerButton: ({ machine }) => {
+      const served = find(machine)
+      return served.agent.shutDown(() => served.machine.powerButton())
+    },
     reset: ({ machine }) => find(machine).machine.reset(),
     powerOff: async ({ machine }) => {
       const served = find(machine)
@@ -96,6 +111,11 @@ export function serveEngine(server: RpcServer, engine: Engine): ServedEngine {
     serial: ({ machine, port, from }, stream) => consolesOf(find(machine)).attach(port, from, stream),
     display: ({ machine }, stream) => screenOf(find(machine)).attach(stream),
     screenshot: async ({ machine }) => ({ png: await screenOf(find(machine)).screenshot() }),
+    guestInterfaces: ({ machine }) => find(machine).agent.interfaces(),
+    setGuestTime: ({ machine }) => find(machine).agent.setTime(Date.now),
+    freezeGuest: async ({ machine }) => ({ fileSystems: await find(machine).agent.freeze() }),
+    thawGuest: async ({ machine }) => ({ fileSystems: await find(machine).agent.thaw() }),
+    exec: ({ machine, command }, stream) => find(machine).agent.exec(command, stream),
     events: events.event,
   })
 

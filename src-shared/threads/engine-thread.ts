@@ -37,6 +37,8 @@ export type EngineEvent = { machine: string } & (
   | { kind: 'rebooted' }
   /** The guest's first prompt or boot-complete mark was seen on a serial port. `ms` since start. */
   | { kind: 'booted'; ms: number }
+  /** An agent in the guest answered, or is gone again. */
+  | { kind: 'agent'; present: boolean }
   | { kind: 'health'; health: 'working' | 'idle' | 'spinning'; detail: string }
 )
 
@@ -59,6 +61,36 @@ export interface SerialOpening {
   end: number
 }
 
+/** A network interface as the guest names and sees it. */
+export interface GuestInterface {
+  name: string
+  /** In small letters; null where it has none. */
+  mac: string | null
+  /** IPv4 and IPv6, without prefix lengths. */
+  addresses: string[]
+}
+
+/** Text that can be a program's argument. */
+const argument = z
+  .string()
+  .max(64 * 1024)
+  .refine((text) => !text.includes('\0'), 'An argument cannot have a byte of zero in it.')
+/** A program to run in a guest; nothing is interpreted by a shell. */
+export const guestCommandSchema = z.strictObject({
+  path: argument.min(1, 'Name the program to run.'),
+  args: z.array(argument).max(1024),
+  /** "NAME=value" */
+  env: z
+    .array(argument.regex(/^[A-Za-z_][A-Za-z0-9_]*=/, 'Write it as NAME=value.'))
+    .max(256)
+    .default([]),
+  /** Whether the stream's bytes up to its end are the program's standard input; it is empty otherwise. */
+  input: z.boolean(),
+  /** Killed then. */
+  limitMs: z.number().positive().nullable(),
+})
+export type GuestCommand = z.output<typeof guestCommandSchema>
+
 const machine = z.uuid()
 const m = z.strictObject({ machine })
 
@@ -77,7 +109,7 @@ export const engineThread = defineService('engine', {
   start: call(m).returns<void>(),
   pause: call(m).returns<void>(),
   resume: call(m).returns<void>(),
-  /** Presses the ACPI power button; the guest decides. */
+  /** Asks the guest to shut down, by its agent where one answers, else by the ACPI power button; the guest decides. */
   powerButton: call(m).returns<void>(),
   reset: call(m).returns<void>(),
   /** Pulls the plug. */
@@ -93,5 +125,14 @@ export const engineThread = defineService('engine', {
   display: stream(m).returns<void>(),
   /** What is on the screen now, as a PNG file. */
   screenshot: call(m).returns<{ png: Uint8Array<ArrayBuffer> }>(),
+  /** All that the guest's agent tells, the loopback included. This and the following fail with `unavailable` where no agent answers. */
+  guestInterfaces: call(m).returns<GuestInterface[]>(),
+  /** The guest's clock becomes this computer's. Done by itself when a machine goes on. */
+  setGuestTime: call(m).returns<void>(),
+  /** Holds the guest's file systems still, with everything written out, until `thawGuest`. Snapshots of disks are whole meanwhile. */
+  freezeGuest: call(m).returns<{ fileSystems: number }>(),
+  thawGuest: call(m).returns<{ fileSystems: number }>(),
+  /** Runs a program in the guest. Its standard input goes in; exec frames (exec-frames.ts) come back. Closing it kills the program. */
+  exec: stream(m.extend({ command: guestCommandSchema })).returns<void>(),
   events: event<EngineEvent>(),
 })

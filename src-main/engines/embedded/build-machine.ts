@@ -47,6 +47,7 @@ export async function buildMachine(spec: MachineSpec, attach: Attachments): Prom
       uart2: spec.serialPorts > 2,
       uart3: spec.serialPorts > 3,
       acpi: true,
+      virtio_console: true,
       net_device: { type: nicModel(spec) ?? 'none' },
     },
     clock,

@@ -10,6 +10,7 @@ import type { Counters } from '../../../src-shared/threads/counters.ts'
 import type { MemoryHeader, StopReason } from '../../../src-shared/threads/engine-thread.ts'
 import type { EngineMachine, MachineEvent } from '../engine.ts'
 import { RfbDisplay } from '../rfb/rfb-display.ts'
+import { AgentPort } from './agent-port.ts'
 import type { BlockDisk } from './block-disk.ts'
 import { trapped } from './faults.ts'
 import { HealthMonitor } from './health-monitor.ts'
@@ -48,6 +49,7 @@ type State = 'built' | 'running' | 'paused' | 'stopping' | 'stopped'
 export class EmbeddedMachine implements EngineMachine {
   readonly serial: readonly EmbeddedSerial[]
   readonly display: RfbDisplay
+  readonly agent: AgentPort
   #parts: MachineParts
   #state: State = 'built'
   #onEvent = new Emitter<MachineEvent>()
@@ -76,6 +78,7 @@ export class EmbeddedMachine implements EngineMachine {
     patchDisks(cpu, (disk) => (ours.has(disk) ? (disk as FlushableDisk) : null))
     this.serial = Array.from({ length: parts.spec.serialPorts }, (_, index) => new EmbeddedSerial(cpu, index, parts.counters))
     this.display = new RfbDisplay(new EmbeddedScreen(parts.emulator, () => this.#state === 'running'), parts.spec.name)
+    this.agent = new AgentPort(parts.emulator)
     this.#instructions = new InstructionCounter(cpu)
     this.#health = new HealthMonitor(parts.emulator, parts.counters)
     patchMainLoop(core, {
@@ -143,6 +146,7 @@ export class EmbeddedMachine implements EngineMachine {
     this.#state = 'stopped'
     this.#parts.emulator.v86.stop()
     for (const port of this.serial) port.close()
+    this.agent.close()
     this.display.dispose()
     this.#onEvent.dispose()
   }
@@ -183,6 +187,7 @@ export class EmbeddedMachine implements EngineMachine {
     // After a trap the main loop does not come round again.
     if (reason !== 'trap') await this.#halt()
     for (const port of this.serial) port.close()
+    this.agent.close()
     try {
       await this.#flushDisks()
     } catch (failed) {
@@ -198,6 +203,7 @@ export class EmbeddedMachine implements EngineMachine {
 
   #rebooted(): void {
     this.#health.rebooted()
+    this.agent.reset()
     this.#onEvent.fire({ kind: 'rebooted' })
   }
 
@@ -210,6 +216,7 @@ export class EmbeddedMachine implements EngineMachine {
 
   #afterTurn(halted: boolean): void {
     for (const port of this.serial) port.flush()
+    this.agent.turn()
     if (this.#state !== 'running') return
     const now = performance.now()
     if (halted) this.#haltedSince = now

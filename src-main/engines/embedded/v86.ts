@@ -129,6 +129,34 @@ export interface ScreenLayer {
   buffer_height: number
 }
 
+export interface VirtQueue {
+  is_configured(): unknown
+  has_request(): boolean
+  pop_request(): VirtBuffers
+}
+
+/** A chain of the guest's buffers. */
+export interface VirtBuffers {
+  /** Bytes that it has room for. */
+  length_writable: number
+  /** Fills `into` with what the guest wrote. */
+  get_next_blob(into: Uint8Array): number
+}
+
+export interface VirtioConsole {
+  ports: number
+  readonly virtio: { readonly queues: VirtQueue[] }
+  SendEvent(port: number, event: number, value: number): void
+  SendName(port: number, name: string): void
+  SendWindowSize(port: number): void
+  /** Gives buffers back to the guest, filled. */
+  Send(queue: number, buffers: VirtBuffers, bytes: Uint8Array): void
+  /** Gives buffers back to the guest, empty. */
+  Ack(queue: number, buffers: VirtBuffers): void
+  get_state(): unknown[]
+  set_state(state: unknown[]): void
+}
+
 export interface Cpu {
   io: Io
   devices: {
@@ -139,6 +167,7 @@ export interface Cpu {
     pci: { devices: ({ pci_bars: (object | undefined)[] } | undefined)[]; device_spaces: (Int32Array | undefined)[] }
     ide: { primary?: IdeChannel; secondary?: IdeChannel }
     fdc: { drives: { read_only: boolean }[] }
+    virtio_console?: VirtioConsole
     virtio_net?: { mac: Uint8Array; status: number }
     net?: { mac: Uint8Array; memory: Uint8Array }
     uart0: Uart
@@ -216,6 +245,7 @@ export interface V86Options {
   uart2?: boolean
   uart3?: boolean
   acpi: boolean
+  virtio_console?: boolean
   net_device: { type: 'virtio' | 'ne2k' | 'none' }
 }
 

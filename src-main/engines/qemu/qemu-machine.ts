@@ -8,6 +8,7 @@ import { AppError } from '../../../src-shared/errors/app-error.ts'
 import type { Counters } from '../../../src-shared/threads/counters.ts'
 import type { MemoryHeader } from '../../../src-shared/threads/engine-thread.ts'
 import type { EngineMachine, MachineEvent } from '../engine.ts'
+import { QemuAgentPort } from './qemu-agent-port.ts'
 import { QemuDisplay } from './qemu-display.ts'
 import { QemuMeter } from './qemu-meter.ts'
 import { QemuSerial, rotateLog } from './qemu-serial.ts'
@@ -26,6 +27,7 @@ type State = 'built' | 'running' | 'paused' | 'stopping' | 'stopped'
 export class QemuMachine implements EngineMachine {
   readonly serial: readonly QemuSerial[]
   readonly display: QemuDisplay | null
+  readonly agent: QemuAgentPort | null
   #instance: Instance
   #state: State
   #meter: QemuMeter
@@ -49,7 +51,8 @@ export class QemuMachine implements EngineMachine {
     this.#instance = instance
     this.#state = state
     this.serial = instance.serial.map((socket, port) => new QemuSerial(socket, counters, earlier[port]))
-    this.display = record.display && new QemuDisplay(record.display, qmp, folder)
+    this.display = record.runtime.display && new QemuDisplay(record.runtime.display, qmp, folder)
+    this.agent = instance.agent && new QemuAgentPort(instance.agent, qmp)
     this.#meter = new QemuMeter(process.pid, qmp, counters, {
       verdict: (verdict) => this.#state === 'running' && this.#onEvent.fire({ kind: 'health', ...verdict }),
       second: () => this.#rotateLogs(),
@@ -178,13 +181,14 @@ export class QemuMachine implements EngineMachine {
   #release(): void {
     this.#meter.stop()
     for (const port of this.serial) port.close()
+    this.agent?.close()
     this.#instance.qmp.dispose()
     this.#instance.process.dispose()
   }
 
   async #rotateLogs(): Promise<void> {
     const { record, folder } = this.#instance
-    for (const [port, { log }] of record.serial.entries()) {
+    for (const [port, { log }] of record.runtime.serial.entries()) {
       if (log === null || !(await rotateLog(log))) continue
       record.logStarts[port] = 0
       if (this.#state !== 'stopped') await writeRecord(folder, record)

@@ -35,7 +35,8 @@ export function agentArguments(runtime: QemuRuntime, { devices }: QemuSpec, boar
   if (devices === 'legacy') return []
   const port = (id: string, endpoint: Endpoint, name: string): string[] => [
     ...listeningSocket(id, endpoint),
-    ...device('virtserialport', { bus: 'agents.0', chardev: id, name }),
+    // The id: QEMU tells only of ports that have one when a guest opens them.
+    ...device('virtserialport', { id, bus: 'agents.0', chardev: id, name }),
   ]
   return [
     ...device('virtio-serial-pci', { id: 'agents', ...slot(board, 'agents') }),

@@ -24,6 +24,8 @@ export interface Instance {
   qmp: QmpClient
   /** One for each serial port, paused. */
   serial: Socket[]
+  /** The guest agent's port, paused; null for a machine without one. */
+  agent: Socket | null
 }
 
 export type MakeArguments = (spec: MachineSpec, runtime: QemuRuntime, platform: Platform) => string[]
@@ -53,15 +55,13 @@ export async function launch(
       start: process.start,
       startedAt: new Date().toISOString(),
       spec,
-      qmp: runtime.qmp,
-      serial: runtime.serial.map(({ endpoint, log }) => ({ endpoint, log })),
-      display: runtime.display,
+      runtime: { ...runtime, serial: [...runtime.serial] },
       logStarts,
     }
     // Before anything else can fail: whoever finds the process finds the record.
     await writeRecord(folder, record)
-    const { qmp, serial } = await connectAll(process, runtime)
-    return { folder, record, process, qmp, serial }
+    const { qmp, serial, agent } = await connectAll(process, runtime)
+    return { folder, record, process, qmp, serial, agent }
   } catch (error) {
     await process?.kill()
     process?.dispose()
@@ -71,7 +71,7 @@ export async function launch(
 }
 
 /** Connects; fails with what QEMU said where it ends first. */
-async function connectAll(process: QemuProcess, runtime: QemuRuntime): Promise<{ qmp: QmpClient; serial: Socket[] }> {
+async function connectAll(process: QemuProcess, runtime: QemuRuntime): Promise<Pick<Instance, 'qmp' | 'serial' | 'agent'>> {
   const stop = new AbortController()
   const death = process.ended.then((end) => {
     stop.abort()
@@ -86,7 +86,7 @@ async function connectAll(process: QemuProcess, runtime: QemuRuntime): Promise<{
       const serial = await Promise.all(runtime.serial.map(({ endpoint }) => connectWhenReady(endpoint, stop.signal)))
       open.push(...serial)
       for (const one of serial) one.pause().on('error', () => {})
-      return { qmp: client, serial }
+      return { qmp: client, serial, agent: await connectAgent(runtime.guestAgent) }
     })()
     // An answer that does not come because QEMU ended has QEMU's end as its reason.
     connecting.catch(() => {})
@@ -99,6 +99,12 @@ async function connectAll(process: QemuProcess, runtime: QemuRuntime): Promise<{
   }
 }
 
+/** QEMU listens to all that it has before it answers on its control socket. Null: the machine has no such port. */
+async function connectAgent(endpoint: Endpoint): Promise<Socket | null> {
+  const socket = await connectOnce(endpoint).catch(() => null)
+  return socket && socket.pause().on('error', () => {})
+}
+
 /**
  * Takes over a machine that an earlier host started. It stands still for a moment, so that the serial ports' logs and connections fit together
  * without a byte lost or doubled.
@@ -109,16 +115,17 @@ export async function takeOver(
   record: MachineRecord,
   signal: AbortSignal,
 ): Promise<{ instance: Instance; running: boolean }> {
-  const { client: qmp } = await QmpClient.open(await connectOnce(record.qmp), signal)
+  const { client: qmp } = await QmpClient.open(await connectOnce(record.runtime.qmp), signal)
   const serial: Socket[] = []
   try {
     const { UUID } = await qmp.execute('query-uuid', null, signal)
     if (UUID !== record.spec.id) throw new AppError('not-found', 'Another machine answers at this machine’s place.')
     const { running } = await qmp.execute('query-status', null, signal)
     if (running) await qmp.execute('stop', null, signal)
-    for (const { endpoint } of record.serial) serial.push((await connectOnce(endpoint)).pause().on('error', () => {}))
+    for (const { endpoint } of record.runtime.serial) serial.push((await connectOnce(endpoint)).pause().on('error', () => {}))
     const closed = new Promise<void>((resolve) => qmp.onClose(() => resolve()))
-    return { instance: { folder, record, process: adoptProcess(record.pid, record.start, closed), qmp, serial }, running }
+    const agent = await connectAgent(record.runtime.guestAgent)
+    return { instance: { folder, record, process: adoptProcess(record.pid, record.start, closed), qmp, serial, agent }, running }
   } catch (error) {
     for (const socket of serial) socket.destroy()
     qmp.dispose()

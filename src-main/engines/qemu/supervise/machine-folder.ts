@@ -32,9 +32,16 @@ const recordSchema = z.strictObject({
   /** ISO 8601: when the machine was made. */
   startedAt: z.string(),
   spec: machineSpecSchema,
-  qmp: endpointSchema,
-  serial: z.array(z.strictObject({ endpoint: endpointSchema, log: z.string().nullable() })),
-  display: endpointSchema.nullable(),
+  /** Where it listens (arguments/runtime.ts). */
+  runtime: z.object({
+    qmp: endpointSchema,
+    tools: endpointSchema,
+    serial: z.array(z.strictObject({ endpoint: endpointSchema, log: z.string().nullable() })),
+    nics: z.record(z.string(), endpointSchema),
+    display: endpointSchema.nullable(),
+    guestAgent: endpointSchema,
+    coppiceAgent: endpointSchema,
+  }),
   /** Where in each serial port's log this life begins, bytes. */
   logStarts: z.array(z.number().int().nonnegative()),
 })

@@ -34,6 +34,7 @@ class DoubleMachine implements EngineMachine {
   #listens = false
   /** Three by two pixels, red; null with the word `dark`. */
   readonly display: RfbDisplay | null
+  readonly agent = null
   readonly onEvent = this.#events.event
 
   constructor(spec: MachineSpec, attach: Attachments, memory: string) {
