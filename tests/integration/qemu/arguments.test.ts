@@ -1,64 +1,20 @@
 /** A real QEMU takes our arguments: it greets on both QMP sockets, has the devices, and quits when told to. No guest runs. */
-import { execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, open, readFile, rm, truncate, writeFile } from 'node:fs/promises'
-import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { qemuArguments } from '../../../src-main/engines/qemu/arguments/qemu-arguments.ts'
-import { runtimeIn, type Endpoint, type QemuRuntime } from '../../../src-main/engines/qemu/arguments/runtime.ts'
 import type { MachineSpec, QemuSpec } from '../../../src-shared/model/machine-spec.ts'
 import { qemuSpec } from '../../support/qemu-spec.ts'
 import { specDrive } from '../../support/spec-drive.ts'
+import { withQemu, type Monitor } from '../../support/with-qemu.ts'
 
 const BINARY =
   (process.env['PATH'] ?? '')
     .split(delimiter)
     .map((folder) => join(folder, 'qemu-system-x86_64'))
     .find((path) => existsSync(path)) ?? null
-
-/** One QMP client: asks one command after the other. */
-class Monitor {
-  #socket: Socket
-  #lines: AsyncIterator<string>
-
-  private constructor(socket: Socket) {
-    this.#socket = socket
-    this.#lines = createInterface(socket)[Symbol.asyncIterator]()
-  }
-
-  static async open(endpoint: Endpoint): Promise<Monitor> {
-    if (endpoint.kind !== 'unix') throw new Error('Not a socket path.')
-    const socket = connect(endpoint.path)
-    await once(socket, 'connect')
-    const monitor = new Monitor(socket)
-    expect(await monitor.#next()).toHaveProperty('QMP')
-    await monitor.ask('qmp_capabilities')
-    return monitor
-  }
-
-  async ask<T>(execute: string, args: object = {}): Promise<T> {
-    this.#socket.write(`${JSON.stringify({ execute, arguments: args })}\n`)
-    for (;;) {
-      const answer = (await this.#next()) as { return?: T; error?: { desc: string } }
-      if (answer.error) throw new Error(answer.error.desc)
-      if ('return' in answer) return answer.return as T
-    }
-  }
-
-  async #next(): Promise<unknown> {
-    const { value, done } = await this.#lines.next()
-    if (done) throw new Error('QMP ended.')
-    return JSON.parse(value)
-  }
-
-  close(): void {
-    this.#socket.destroy()
-  }
-}
 
 describe.skipIf(BINARY === null || process.platform === 'win32')(
   'QEMU takes the arguments (skipped where qemu-system-x86_64 is not installed)',
@@ -81,42 +37,12 @@ describe.skipIf(BINARY === null || process.platform === 'win32')(
     }
 
     /** Starts it, lets `look` ask, and ends it. */
-    async function start(
-      change: Partial<MachineSpec>,
-      qemu: Partial<QemuSpec>,
-      look: (monitor: Monitor, runtime: QemuRuntime) => Promise<void>,
-    ) {
+    async function start(change: Partial<MachineSpec>, qemu: Partial<QemuSpec>, look: (monitor: Monitor) => Promise<void>) {
       const spec = qemuSpec(
         { logFolder: join(folder, 'logs'), ...change },
         { binary: BINARY!, version, ...qemu, sandbox: process.platform === 'linux' },
       )
-      const runtime = runtimeIn(folder, spec, join)
-      const platform = { os: process.platform as 'linux' | 'darwin', arch: process.arch as 'x64' | 'arm64' }
-      const child = spawn(BINARY!, qemuArguments(spec, runtime, platform), { stdio: ['ignore', 'ignore', 'pipe'] })
-      const ended = once(child, 'exit')
-      let said = ''
-      child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text))
-      try {
-        const path = runtime.qmp.kind === 'unix' ? runtime.qmp.path : ''
-        await expect.poll(() => existsSync(path) || child.exitCode !== null, { timeout: 20_000 }).toBe(true)
-        expect(child.exitCode, said).toBeNull()
-        const monitor = await Monitor.open(runtime.qmp)
-        const tools = await Monitor.open(runtime.tools)
-        expect(await monitor.ask('query-status')).toMatchObject({ status: 'prelaunch', running: false })
-        expect(await tools.ask('query-uuid')).toEqual({ UUID: spec.id })
-        expect(Number(await readFile(runtime.pidFile, 'utf8'))).toBe(child.pid)
-        await look(monitor, runtime)
-        await monitor.ask('quit')
-        tools.close()
-        monitor.close()
-        expect(await ended).toEqual([0, null])
-        expect(said).toBe('')
-      } finally {
-        if (child.exitCode === null) {
-          child.kill('SIGKILL')
-          await ended
-        }
-      }
+      await withQemu(spec, folder, look)
     }
 
     test('everything at once, on a PC of today', async () => {
