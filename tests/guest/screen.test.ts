@@ -1,13 +1,22 @@
-/** The screens of real guests on the embedded engine, seen and steered by a viewer of our own. */
-import { readFile } from 'node:fs/promises'
-import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+/** The screens of real guests, seen and steered by a viewer of our own. */
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import type { MachineSpec } from '../../src-shared/model/machine-spec.ts'
+import { Counters } from '../../src-shared/threads/counters.ts'
+import { engineThreadOf } from '../support/engine-thread.ts'
 import { decodePng } from '../support/png.ts'
-import { RfbClient } from '../support/rfb-client.ts'
+import { QEMU_PROGRAM, QEMU_VERSION } from '../support/qemu-program.ts'
+import { DESKTOP_SIZE, QEMU_EXTENDED_KEY, RAW, RfbClient } from '../support/rfb-client.ts'
 import { guestFiles, type GuestFiles } from './support/appliance.ts'
 import { grubIso } from './support/grub-iso.ts'
-import { Guest, GUEST_LIMIT } from './support/guest.ts'
+import { Guest, GUEST_LIMIT, linuxSpec } from './support/guest.ts'
 import { MemoryDisk } from './support/memory-disk.ts'
 import { ScreenReader } from './support/screen-text.ts'
+
+/** A machine whose screen is looked at. */
+type Seen = Pick<Guest, 'engine' | 'machine'>
 
 let files: GuestFiles
 let reader: ScreenReader
@@ -24,9 +33,11 @@ afterEach(async () => {
   guest = cd = null
 })
 
-async function view(of: Guest): Promise<RfbClient> {
+async function view(of: Seen): Promise<RfbClient> {
   const { stream } = await of.engine.display({ machine: of.machine })
-  const viewer = await RfbClient.open(stream)
+  // Our viewer's Tight is for our server: every rectangle by itself.
+  const own = of instanceof Guest
+  const viewer = await RfbClient.open(stream, own ? {} : { encodings: [RAW, DESKTOP_SIZE, QEMU_EXTENDED_KEY] })
   await viewer.update(false)
   return viewer
 }
@@ -47,7 +58,7 @@ async function until(viewer: RfbClient, done: () => boolean, what = String(done)
   }
 }
 
-async function screenshot(of: Guest): Promise<string> {
+async function screenshot(of: Seen): Promise<string> {
   const { png } = await of.engine.screenshot({ machine: of.machine })
   return reader.read(decodePng(png)).join('\n')
 }
@@ -76,23 +87,18 @@ describe('Coppice Linux', () => {
   })
 })
 
-describe('GRUB’s rescue CD', () => {
+describe.each(['embedded', 'qemu'] as const)('GRUB’s rescue CD, engine %s', (engine) => {
   test('menu, keys, and a graphics mode', async ({ skip }) => {
     const iso = await grubIso()
     if ('missing' in iso) return skip(iso.missing)
-    cd = new MemoryDisk(new Uint8Array(await readFile(iso.path)), true)
-    guest = await Guest.start(files, {
-      spec: {
-        boot: { kind: 'firmware', order: ['cdrom'] },
-        drives: [{ id: 'cd', kind: 'cdrom', readOnly: true, inserted: true, path: iso.path, format: 'raw', limits: null }],
-      },
-      disks: { cd },
-    })
-    const viewer = await view(guest)
+    if (engine === 'qemu' && !QEMU_PROGRAM) return skip('This computer has no qemu-system-x86_64.')
+    const machine = engine === 'qemu' ? await onQemu(iso.path) : await onEmbedded(iso.path)
+    const viewer = await view(machine)
     await seen(viewer, /\*GNU\/Linux/)
     // Down, twice: the selected entry moves.
     for (const down of [true, false, true, false]) await viewer.scancode(0xd0, down)
     await seen(viewer, /\*FreeBSD/)
+    expect(await screenshot(machine)).toMatch(/\*FreeBSD/)
     await viewer.type('c')
     await seen(viewer, /^grub>/m)
     await viewer.type('insmod vbe; loadfont unicode; set gfxmode=800x600; terminal_output gfxterm\n')
@@ -101,10 +107,49 @@ describe('GRUB’s rescue CD', () => {
     const before = viewer.pixels.slice()
     await viewer.type('echo Hello\n')
     await until(viewer, () => viewer.pixels.some((pixel, at) => pixel !== before[at]))
-    const { png } = await guest.engine.screenshot({ machine: guest.machine })
+    const { png } = await machine.engine.screenshot({ machine: machine.machine })
     expect(decodePng(png)).toMatchObject({ width: 800, height: 600 })
     await viewer.type('terminal_output console\n')
     await until(viewer, () => viewer.width === 720)
     await seen(viewer, /^grub>/m)
   })
 })
+
+const cdrom = (path: string): MachineSpec['drives'] => [
+  { id: 'cd', kind: 'cdrom', readOnly: true, inserted: true, path, format: 'raw', limits: null },
+]
+
+async function onEmbedded(iso: string): Promise<Seen> {
+  cd = new MemoryDisk(new Uint8Array(await readFile(iso)), true)
+  guest = await Guest.start(files, { spec: { boot: { kind: 'firmware', order: ['cdrom'] }, drives: cdrom(iso) }, disks: { cd } })
+  return guest
+}
+
+async function onQemu(iso: string): Promise<Seen> {
+  const { engine, close } = engineThreadOf('qemu')
+  const logFolder = await mkdtemp(join(tmpdir(), 'coppice-guest-'))
+  const spec: MachineSpec = {
+    ...linuxSpec(files, logFolder, { boot: { kind: 'firmware', order: ['cdrom'] }, drives: cdrom(iso) }),
+    ...{ engine: 'qemu', arch: 'x86_64', firmware: null },
+    qemu: {
+      ...{
+        binary: QEMU_PROGRAM!,
+        version: QEMU_VERSION,
+        accelerator: 'tcg',
+        machineType: 'pc',
+        maxCpus: 1,
+        sandbox: process.platform === 'linux',
+      },
+      ...{ devices: 'legacy', display: 'vga', firmware: { kind: 'bios', code: null }, tpm: null },
+    },
+  }
+  const machine = spec.id
+  onTestFinished(async () => {
+    await engine.powerOff({ machine }).catch(() => {})
+    await close()
+    await rm(logFolder, { recursive: true, force: true })
+  })
+  await engine.create({ spec, blocks: {}, counters: new Counters().buffer, memory: null })
+  await engine.start({ machine })
+  return { engine, machine }
+}

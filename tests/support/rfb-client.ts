@@ -7,6 +7,9 @@ import { constants, inflateSync } from 'node:zlib'
 import { concatBytes, utf8 } from '../../src-shared/base/bytes.ts'
 import type { ByteStream } from '../../src-shared/rpc/byte-stream.ts'
 
+const SHIFT = 0xffe1
+/** What has Shift on a US keyboard. */
+const SHIFTED = /[A-Z~!@#$%^&*()_+{}|:"<>?]/
 /** Between two keys of a text, ms. */
 const KEY_MS = 20
 
@@ -62,6 +65,8 @@ export class RfbClient {
     const init = await client.#read(24)
     client.#resize(u16(init, 0), u16(init, 2))
     client.name = new TextDecoder().decode(await client.#read(u32(init, 20)))
+    // 32 bits, red in the lowest byte: some servers have another order of their own.
+    await stream.write(Uint8Array.of(0, 0, 0, 0, 32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 0, 8, 16, 0, 0, 0))
     await client.setEncodings(encodings ?? [TIGHT, RAW, DESKTOP_SIZE, QEMU_EXTENDED_KEY])
     return client
   }
@@ -105,7 +110,8 @@ export class RfbClient {
       else if (encoding === EXTENDED_DESKTOP_SIZE) {
         await this.#read(20)
         if (y === 0) this.#resize(width, height)
-      } else if (encoding === RAW) this.#paint(x, y, width, height, new Uint32Array((await this.#read(4 * width * height)).slice().buffer))
+      } else if (encoding === RAW)
+        this.#paint(x, y, width, height, opaque(new Uint32Array((await this.#read(4 * width * height)).slice().buffer)))
       else if (encoding === TIGHT) this.#paint(x, y, width, height, await this.#tight(width, height))
       else if (![QEMU_EXTENDED_KEY, QEMU_POINTER_MOTION, CURSOR].includes(encoding))
         throw new Error(`The server used encoding ${encoding}.`)
@@ -130,12 +136,15 @@ export class RfbClient {
     await this.#stream.write(bytes)
   }
 
-  /** Presses and lets go the keys of a text, "\n" is Enter; no faster than a BIOS with its buffer of sixteen keys reads. */
+  /** Presses and lets go the keys of a text, "\n" is Enter; on a US keyboard, no faster than a BIOS with its buffer of sixteen keys reads. */
   async type(text: string): Promise<void> {
     for (const character of text) {
       const keysym = character === '\n' ? 0xff0d : character.charCodeAt(0)
+      const shift = SHIFTED.test(character)
+      if (shift) await this.keysym(SHIFT, true)
       await this.keysym(keysym, true)
       await this.keysym(keysym, false)
+      if (shift) await this.keysym(SHIFT, false)
       await sleep(KEY_MS)
     }
   }
@@ -219,6 +228,10 @@ export class RfbClient {
   }
 }
 
+/** The byte of a pixel that is no colour may be anything. */
+function opaque(words: Uint32Array): Uint32Array {
+  return words.map((word) => (word | 0xff000000) >>> 0)
+}
 function u16(bytes: Uint8Array, at: number): number {
   return (bytes[at]! << 8) | bytes[at + 1]!
 }
