@@ -13,9 +13,9 @@ export interface OpenThread {
   close(): Promise<void>
 }
 
-/** The product's own thread of an engine. */
-export function engineThreadOf(name: 'embedded' | 'qemu'): OpenThread {
-  const worker = new Worker(threadUrl(name))
+/** The product's own thread of an engine. @param env variables that differ from this process's */
+export function engineThreadOf(name: 'embedded' | 'qemu', env: Record<string, string> = {}): OpenThread {
+  const worker = new Worker(threadUrl(name), { env: { ...process.env, ...env } })
   const rpc = new RpcClient(portWire(nodePort(worker, 'exit', () => void worker.terminate())))
   return {
     engine: rpc.service(engineThread),
