@@ -13,6 +13,7 @@ import { ensureChromium } from './setup/chromium.mjs'
 import { electronBinary } from './setup/electron.mjs'
 import { drive, root, setUp } from './setup/index.mjs'
 import { endLeftovers, MARK } from './setup/leftovers.mjs'
+import { ensureQemu } from './setup/qemu.mjs'
 import { run, say } from './setup/say.mjs'
 
 const OUTPUT = path.join(root, 'tests/.output')
@@ -183,6 +184,7 @@ drive(async () => {
     process.once(signal, () => void endLeftovers(mark, 0).then(() => process.exit(code)))
   mkdirSync(OUTPUT, { recursive: true })
   const chromium = await ensureChromium('for the tests of the window')
+  await ensureQemu()
   const inBrowser = (suite) => () => (chromium ? suite() : skip('no Chromium, Chrome or Edge is installed here'))
   const sections = {
     static: () => staticChecks(node, env),

@@ -30,7 +30,7 @@ export const CHECKS: readonly Check[] = [
       } catch (error) {
         return {
           state: 'problem',
-          detail: `It does not start, so no machine can run: ${asAppError(error).message}`,
+          detail: `It does not start, so no machine can run on it: ${asAppError(error).message}`,
           advice: 'Install Coppice again; if that does not help, look in the log.',
         }
       }

@@ -18,7 +18,9 @@ import { tempFolder } from '../../support/temp-folder.ts'
 
 const exec = promisify(execFile)
 
-const here = await searchQemu({ resources: '/nowhere', cacheFolder: '/nowhere', refresh: true }, thisComputer(), runProgram)
+/** Nothing can be kept in it. */
+const NO_FOLDER = join(import.meta.filename, 'none')
+const here = await searchQemu({ resources: '/nowhere', cacheFolder: NO_FOLDER, refresh: true }, thisComputer(), runProgram)
 const programFor = (arch: Arch): QemuProgram | undefined => here.programs.find((program) => program.arch === arch)
 
 describe.skipIf(!here.found)('the QEMU that is installed here (skipped where there is none)', () => {

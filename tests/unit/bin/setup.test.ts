@@ -9,6 +9,7 @@ import { isDebian, packagePlan } from '../../../bin/setup/debian.mjs'
 import { nodeProblem } from '../../../bin/setup/node-version.mjs'
 import { endLeftovers, MARK, processesOf } from '../../../bin/setup/leftovers.mjs'
 import { headersFolder } from '../../../bin/setup/packages.mjs'
+import { missingQemuPackages } from '../../../bin/setup/qemu.mjs'
 import { findProgram, run, tail } from '../../../bin/setup/say.mjs'
 import { hashOf, readStamp, removeStamp, writeStamp } from '../../../bin/setup/stamps.mjs'
 
@@ -34,6 +35,13 @@ test('the version that is asked for is the one that package.json names', async (
 })
 
 describe('system packages', () => {
+  test('of QEMU’s packages only those are named whose programs are missing', async () => {
+    await writeFile(path.join(folder, 'swtpm'), '', { mode: 0o755 })
+    const missing = missingQemuPackages({ PATH: folder })
+    expect(missing).toContain('qemu-system-x86')
+    expect(missing).not.toContain('swtpm')
+  })
+
   test('Debian and its kin are known by themselves and by what they are like', () => {
     expect(isDebian('NAME="Debian GNU/Linux"\nID=debian\n', '/usr/bin/apt-get')).toBe(true)
     expect(isDebian('ID=linuxmint\nID_LIKE="ubuntu debian"\n', '/usr/bin/apt-get')).toBe(true)
