@@ -2,7 +2,7 @@
 import { asAppError } from '../../src-shared/errors/app-error.ts'
 import type { WindowState } from '../state/window-state.svelte.ts'
 import { toastError } from '../ui/toasts.svelte.ts'
-import { followTask, onMachine } from './machine-power.ts'
+import { followTask } from './machine-power.ts'
 
 export async function createSample(state: WindowState): Promise<void> {
   try {
@@ -11,18 +11,16 @@ export async function createSample(state: WindowState): Promise<void> {
       name,
       source: { kind: 'sample' },
       memoryMiB: state.settings.current.defaultMemoryMiB,
+      start: true,
     })
-    await openWhenMade(state, task, true)
+    await openWhenMade(state, task)
   } catch (error) {
     toastError(asAppError(error, 'Creating Coppice Linux'))
   }
 }
 
-/** Waits for the creation to end, then shows the machine, running if wanted. A creation that fails says so in the activity and here. */
-export async function openWhenMade(state: WindowState, task: string, start: boolean): Promise<void> {
+/** Waits for the creation to end, then shows the machine. A creation that fails says so in the activity and here. */
+export async function openWhenMade(state: WindowState, task: string): Promise<void> {
   const id = await followTask(state, task)
-  if (id === null || id === '') return
-  state.route.machine(id)
-  const machine = state.library.get(id) ?? (await state.host.machines.get({ id }))
-  if (start) await onMachine(state, machine, () => state.host.machines.start({ id }))
+  if (id !== null && id !== '') state.route.machine(id)
 }

@@ -40,7 +40,7 @@ export function displayNote(machine: MachineView, status: DisplayStatus): Displa
     case 'suspended':
       return note('The machine is suspended', 'Resume it to go on where it was.', 'resume', 'Resume')
     case 'paused':
-      return note('The machine is paused', 'Its screen stands still. What you type reaches it when it is resumed.', 'resume', 'Resume')
+      return note('The machine is paused', 'Its screen stands still, and it takes no keys. Resume it to go on.', 'resume', 'Resume')
     case 'suspending':
       return note('The machine is being suspended …', 'Its screen stands still meanwhile.')
     case 'starting':

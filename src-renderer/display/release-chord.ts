@@ -8,7 +8,10 @@ export interface Key {
   code: string
 }
 
-export const RELEASE_KEYS = 'Ctrl+Alt'
+/** As people read it. */
+export function releaseKeys(mac: boolean): string {
+  return mac ? 'Control+Option' : 'Ctrl+Alt'
+}
 
 export class ReleaseChord {
   #down = new Set<string>()

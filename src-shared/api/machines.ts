@@ -3,9 +3,21 @@ import { z } from 'zod'
 import type { WireError } from '../errors/app-error.ts'
 import { ARCHES, cpusSchema, ENGINES, filePathSchema, machinePatchSchema, memoryMiBSchema, type MachineConfig } from '../model/machine.ts'
 import type { MachineHealth, MachineState } from '../model/machine-state.ts'
+import { guestCommandSchema } from '../model/guest-command.ts'
 import { nameSchema } from '../model/names.ts'
 import { call, defineService, event, stream } from '../rpc/service.ts'
 import type { TaskStarted } from './tasks.ts'
+
+/** The addresses of one of the guest's network interfaces, as an agent in the guest tells them. */
+export interface GuestAddresses {
+  /** The machine's network card; null for an interface that is none (a bridge of the guest's own, say). */
+  nic: string | null
+  /** As the guest names it: "eth0". */
+  name: string
+  mac: string | null
+  /** IPv4 before IPv6; none of the loopback or link-local. At least one. */
+  addresses: string[]
+}
 
 /** A machine as the window and the command line see it. */
 export interface MachineView {
@@ -26,8 +38,8 @@ export interface MachineView {
   why: string
   /** How QEMU executes it: kvm, hvf, whpx or tcg; null on the embedded engine. */
   accelerator: string | null
-  /** The guest's IP addresses, as far as an agent in it tells them. */
-  addresses: string[]
+  /** The machine's network cards first. As the guest's agent told them when it was asked last; empty without an agent. */
+  addresses: GuestAddresses[]
   /** Null for a bundle that cannot be read; `problem` says why. */
   config: MachineConfig | null
   problem: WireError | null
@@ -78,6 +90,8 @@ export const newMachineSchema = z.strictObject({
     .optional(),
   serialPorts: z.number().int().min(1).max(4).default(1),
   folder: z.array(nameSchema).max(8).default([]),
+  /** Starts it as soon as it is made, whoever still watches then. What keeps it from starting is its `lastError`. */
+  start: z.boolean().default(false),
 })
 export type NewMachine = z.input<typeof newMachineSchema>
 
@@ -133,6 +147,16 @@ export const machines = defineService('machines', {
   display: stream(id).returns<void>(),
   /** What is on the screen now: the bytes of a PNG file, then the end. */
   screenshot: stream(id).returns<{ bytes: number }>(),
+  /**
+   * Asks the guest's agent for its addresses: for those who look at a machine. Fails with `wrong-state` where it does not run, and
+   * with `unavailable` where no agent answers.
+   */
+  addresses: call(id).returns<GuestAddresses[]>(),
+  /**
+   * Runs a program in the guest, through its agent. Bytes of the stream are its standard input; exec frames (model/exec-frames.ts) come
+   * back, the last of them with its exit code. Closing the stream kills the program. Errors as of `addresses`.
+   */
+  exec: stream(id.extend({ command: guestCommandSchema })).returns<void>(),
   /** Types text into a serial port. */
   type: call(id.extend({ port: z.number().int().min(0).max(3).default(0), text: z.string().max(64 * 1024) })).returns<void>(),
 })

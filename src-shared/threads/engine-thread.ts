@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import type { WireError } from '../errors/app-error.ts'
+import { guestCommandSchema } from '../model/guest-command.ts'
 import { machineSpecSchema } from '../model/machine-spec.ts'
 import type { Arch } from '../model/machine.ts'
 import { call, defineService, event, stream } from '../rpc/service.ts'
@@ -70,27 +71,6 @@ export interface GuestInterface {
   addresses: string[]
 }
 
-/** Text that can be a program's argument. */
-const argument = z
-  .string()
-  .max(64 * 1024)
-  .refine((text) => !text.includes('\0'), 'An argument cannot have a byte of zero in it.')
-/** A program to run in a guest; nothing is interpreted by a shell. */
-export const guestCommandSchema = z.strictObject({
-  path: argument.min(1, 'Name the program to run.'),
-  args: z.array(argument).max(1024),
-  /** "NAME=value" */
-  env: z
-    .array(argument.regex(/^[A-Za-z_][A-Za-z0-9_]*=/, 'Write it as NAME=value.'))
-    .max(256)
-    .default([]),
-  /** Whether the stream's bytes up to its end are the program's standard input; it is empty otherwise. */
-  input: z.boolean(),
-  /** Killed then. */
-  limitMs: z.number().positive().nullable(),
-})
-export type GuestCommand = z.output<typeof guestCommandSchema>
-
 const machine = z.uuid()
 const m = z.strictObject({ machine })
 
@@ -132,7 +112,7 @@ export const engineThread = defineService('engine', {
   /** Holds the guest's file systems still, with everything written out, until `thawGuest`. Snapshots of disks are whole meanwhile. */
   freezeGuest: call(m).returns<{ fileSystems: number }>(),
   thawGuest: call(m).returns<{ fileSystems: number }>(),
-  /** Runs a program in the guest. Its standard input goes in; exec frames (exec-frames.ts) come back. Closing it kills the program. */
+  /** Runs a program in the guest. Its standard input goes in; exec frames (model/exec-frames.ts) come back. Closing it kills the program. */
   exec: stream(m.extend({ command: guestCommandSchema })).returns<void>(),
   events: event<EngineEvent>(),
 })

@@ -141,7 +141,7 @@ describe('the keys', () => {
     await show()
     await live()
     await expect.element(picture).toHaveFocus()
-    await expect.element(page.getByText('Keys go to the machine – Ctrl+Alt gives them back')).toBeVisible()
+    await expect.element(page.getByText('The machine has the keys – Ctrl+Alt returns them')).toBeVisible()
     await userEvent.keyboard('a?{Tab}')
     await expect
       .poll(() => display.keys.filter((key) => key.startsWith('+')))
@@ -228,12 +228,10 @@ describe('the pointer', () => {
     display.relative = true
     await show()
     await live()
-    await expect
-      .element(page.getByText('Click the screen to type and to use its pointer').or(page.getByText(/Keys go to the machine/)))
-      .toBeVisible()
+    await expect.element(page.getByText('Click the screen to use it').or(page.getByText(/has the keys/))).toBeVisible()
     display.pointer = []
     await userEvent.click(picture)
-    await expect.element(page.getByText('Keys and pointer go to the machine – Ctrl+Alt gives them back')).toBeVisible()
+    await expect.element(page.getByText('The machine has the pointer – Ctrl+Alt returns it')).toBeVisible()
     expect(display.pointer.filter(([buttons]) => buttons !== 0)).toEqual([])
     canvas().dispatchEvent(new MouseEvent('mousemove', { movementX: 12, movementY: -7, bubbles: true }))
     await expect.poll(() => display.pointer.at(-1)).toEqual([0, 0x7fff + 12, 0x7fff - 7])

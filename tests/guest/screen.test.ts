@@ -1,27 +1,18 @@
 /** The screens of real guests, seen and steered by a viewer of our own. */
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import type { MachineSpec } from '../../src-shared/model/machine-spec.ts'
-import { Counters } from '../../src-shared/threads/counters.ts'
-import { engineThreadOf } from '../support/engine-thread.ts'
 import { decodePng } from '../support/png.ts'
-import { QEMU_PROGRAM, QEMU_VERSION } from '../support/qemu-program.ts'
-import { DESKTOP_SIZE, QEMU_EXTENDED_KEY, RAW, RfbClient } from '../support/rfb-client.ts'
+import { QEMU_PROGRAM } from '../support/qemu-program.ts'
+import { DESKTOP_SIZE, QEMU_EXTENDED_KEY, TIGHT, type RfbClient } from '../support/rfb-client.ts'
 import { guestFiles, type GuestFiles } from './support/appliance.ts'
 import { grubIso } from './support/grub-iso.ts'
-import { Guest, GUEST_LIMIT, linuxSpec } from './support/guest.ts'
-import { MemoryDisk } from './support/memory-disk.ts'
+import { startGrub } from './support/grub.ts'
+import { Guest, GUEST_LIMIT } from './support/guest.ts'
 import { ScreenReader } from './support/screen-text.ts'
-
-/** A machine whose screen is looked at. */
-type Seen = Pick<Guest, 'engine' | 'machine'>
+import { view, type Viewed } from './support/view.ts'
 
 let files: GuestFiles
 let reader: ScreenReader
 let guest: Guest | null = null
-let cd: MemoryDisk | null = null
 
 beforeAll(async () => {
   files = await guestFiles()
@@ -29,17 +20,12 @@ beforeAll(async () => {
 })
 afterEach(async () => {
   await guest?.close()
-  cd?.dispose()
-  guest = cd = null
+  guest = null
 })
 
-async function view(of: Seen): Promise<RfbClient> {
-  const { stream } = await of.engine.display({ machine: of.machine })
-  // Our viewer's Tight is for our server: every rectangle by itself.
-  const own = of instanceof Guest
-  const viewer = await RfbClient.open(stream, own ? {} : { encodings: [RAW, DESKTOP_SIZE, QEMU_EXTENDED_KEY] })
-  await viewer.update(false)
-  return viewer
+async function screenshot(of: Viewed): Promise<string> {
+  const { png } = await of.engine.screenshot({ machine: of.machine })
+  return reader.read(decodePng(png)).join('\n')
 }
 
 /** Follows the screen until it reads like this. */
@@ -58,17 +44,12 @@ async function until(viewer: RfbClient, done: () => boolean, what = String(done)
   }
 }
 
-async function screenshot(of: Seen): Promise<string> {
-  const { png } = await of.engine.screenshot({ machine: of.machine })
-  return reader.read(decodePng(png)).join('\n')
-}
-
 describe('Coppice Linux', () => {
   test('its console is readable; a shell answers what two viewers type', async () => {
     guest = await Guest.boot(files)
     expect(await screenshot(guest), 'of a machine that nobody views').toMatch(/Coppice Linux/)
-    const first = await view(guest)
-    const second = await view(guest)
+    const first = await view(guest, [TIGHT, DESKTOP_SIZE])
+    const second = await view(guest, [TIGHT, DESKTOP_SIZE, QEMU_EXTENDED_KEY])
     await seen(first, /# $|#$/m)
     await first.type('echo "Six times 7 is $((6*7))."\n')
     await seen(first, /^Six times 7 is 42\.$/m)
@@ -92,7 +73,8 @@ describe.each(['embedded', 'qemu'] as const)('GRUB’s rescue CD, engine %s', (e
     const iso = await grubIso()
     if ('missing' in iso) return skip(iso.missing)
     if (engine === 'qemu' && !QEMU_PROGRAM) return skip('This computer has no qemu-system-x86_64.')
-    const machine = engine === 'qemu' ? await onQemu(iso.path) : await onEmbedded(iso.path)
+    const machine = await startGrub(engine, files, iso.path)
+    onTestFinished(() => machine.close())
     const viewer = await view(machine)
     await seen(viewer, /\*GNU\/Linux/)
     // Down, twice: the selected entry moves.
@@ -114,42 +96,3 @@ describe.each(['embedded', 'qemu'] as const)('GRUB’s rescue CD, engine %s', (e
     await seen(viewer, /^grub>/m)
   })
 })
-
-const cdrom = (path: string): MachineSpec['drives'] => [
-  { id: 'cd', kind: 'cdrom', readOnly: true, inserted: true, path, format: 'raw', limits: null },
-]
-
-async function onEmbedded(iso: string): Promise<Seen> {
-  cd = new MemoryDisk(new Uint8Array(await readFile(iso)), true)
-  guest = await Guest.start(files, { spec: { boot: { kind: 'firmware', order: ['cdrom'] }, drives: cdrom(iso) }, disks: { cd } })
-  return guest
-}
-
-async function onQemu(iso: string): Promise<Seen> {
-  const { engine, close } = engineThreadOf('qemu')
-  const logFolder = await mkdtemp(join(tmpdir(), 'coppice-guest-'))
-  const spec: MachineSpec = {
-    ...linuxSpec(files, logFolder, { boot: { kind: 'firmware', order: ['cdrom'] }, drives: cdrom(iso) }),
-    ...{ engine: 'qemu', arch: 'x86_64', firmware: null },
-    qemu: {
-      ...{
-        binary: QEMU_PROGRAM!,
-        version: QEMU_VERSION,
-        accelerator: 'tcg',
-        machineType: 'pc',
-        maxCpus: 1,
-        sandbox: process.platform === 'linux',
-      },
-      ...{ devices: 'legacy', display: 'vga', firmware: { kind: 'bios', code: null }, tpm: null },
-    },
-  }
-  const machine = spec.id
-  onTestFinished(async () => {
-    await engine.powerOff({ machine }).catch(() => {})
-    await close()
-    await rm(logFolder, { recursive: true, force: true })
-  })
-  await engine.create({ spec, blocks: {}, counters: new Counters().buffer, memory: null })
-  await engine.start({ machine })
-  return { engine, machine }
-}

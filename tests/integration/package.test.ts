@@ -175,6 +175,7 @@ describe('threads', () => {
   /** What each thread must do to show that it lives: a cheap call, and what it must give or refuse. */
   const PROBES: Record<string, (client: RpcClient) => Promise<void>> = {
     embedded: async (client) => expect(await client.service(engineThread).describe({})).toMatchObject({ engine: 'embedded' }),
+    qemu: async (client) => expect(await client.service(engineThread).describe({})).toMatchObject({ engine: 'qemu' }),
     storage: async (client) => expect(await client.service(storageThread).close({ handle: 'none' })).toBeUndefined(),
     appliance: async (client) =>
       expect(client.service(applianceThread).firmware({ job: 'probe', cacheFolder: '' })).rejects.toMatchObject({ code: 'invalid-input' }),

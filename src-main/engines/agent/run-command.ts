@@ -6,8 +6,8 @@ import { concatBytes } from '../../../src-shared/base/bytes.ts'
 import { MiB } from '../../../src-shared/base/units.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { ByteStream } from '../../../src-shared/rpc/byte-stream.ts'
-import type { GuestCommand } from '../../../src-shared/threads/engine-thread.ts'
-import { encodeEnd, encodeOutput } from '../../../src-shared/threads/exec-frames.ts'
+import type { GuestCommand } from '../../../src-shared/model/guest-command.ts'
+import { encodeEnd, encodeOutput } from '../../../src-shared/model/exec-frames.ts'
 import type { AgentClient } from './agent-client.ts'
 
 /** Bytes of standard input: it goes to the agent whole, before the command starts. */

@@ -93,7 +93,7 @@ export class QemuEngine implements Engine {
       throw error
     })
     const earlier = await Promise.all(
-      record.runtime.serial.map(({ log }, port) => (log === null ? new Uint8Array() : readEarlier(log, record.logStarts[port] ?? 0))),
+      record.runtime.serial.map(async ({ log }, port) => (log === null ? new Uint8Array() : readEarlier(log, record.logStarts[port] ?? 0))),
     )
     const machine = this.#keep(id, new QemuMachine(instance, counters, 'paused', earlier))
     return { machine, spec: record.spec, startedAt: record.startedAt, running }

@@ -153,7 +153,7 @@ export class QemuMachine implements EngineMachine {
         this.#onEvent.fire({ kind: 'rebooted' })
         break
       case 'SHUTDOWN':
-        this.#cause = String(event.data['reason'] ?? '')
+        this.#cause = text(event.data['reason'])
         break
       case 'BLOCK_IO_ERROR':
         if (event.data['action'] === 'stop') this.#ioError = event
@@ -202,16 +202,17 @@ export class QemuMachine implements EngineMachine {
   }
 }
 
+/** An event's field; empty where QEMU sends none, or what is no text. */
+const text = (value: unknown): string => (typeof value === 'string' ? value : '')
+
 /** BLOCK_IO_ERROR (qapi/block-core.json). */
 function ioError({ data }: QmpEvent): AppError {
-  const drive = String(data['qom-path'] ?? data['device'] ?? '')
-    .split('/')
-    .findLast((part) => part !== '' && part !== 'virtio-backend')
+  const drive = (text(data['qom-path']) || text(data['device'])).split('/').findLast((part) => part !== '' && part !== 'virtio-backend')
   const what = data['operation'] === 'read' ? 'reading from' : 'writing to'
   if (data['nospace'] === true)
     return new AppError(
       'no-space',
       `The machine was paused: this computer’s disk is full, so that ${what} its drive “${drive}” failed. Free some space, then resume it.`,
     )
-  return new AppError('io', `The machine was paused: ${what} its drive “${drive}” failed (${String(data['reason'])}).`)
+  return new AppError('io', `The machine was paused: ${what} its drive “${drive}” failed (${text(data['reason'])}).`)
 }

@@ -205,7 +205,7 @@ class MigrationWatch {
   constructor(qmp: QmpClient) {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.completed = promise
-    this.failed = new Promise((_, fail) => promise.catch(fail))
+    this.failed = new Promise((_, fail) => void promise.catch(fail))
     promise.catch(() => {})
     this.failed.catch(() => {})
     const events = qmp.onEvent(({ name, data }) => {

@@ -231,8 +231,10 @@ async function checkSource(request: NewMachineRequest, { engines, defaultMemoryM
       { path: 'arch', message: `Coppice Linux is made for ${SAMPLE_ARCHES.join(' and ')}, not for ${request.arch}.` },
     ])
   const wish = sketchOf(request, request.memoryMiB ?? defaultMemoryMiB())
-  const sketch = { ...wish, arch: request.arch ?? chooseArch(wish, engines.current) }
-  const files = await fileFacts('/', pathsOf(sketch))
+  if (wish.engine !== 'embedded') await engines.whenFound()
+  const files = await fileFacts('/', pathsOf(wish))
+  const kernel64 = source.kind === 'kernel' && files.get(source.kernel)?.kernel64
+  const sketch = { ...wish, arch: request.arch ?? chooseArch(wish, engines.current, kernel64) }
   const plan = planMachine(sketch, { ...engines.current, firmware: { bios: '', vgaBios: '' }, logFolder: '', firmwareFolder: '', files })
   if (plan.problems) throw AppError.invalid(plan.problems.map(({ path, message }) => ({ path: FIELDS[path] ?? path, message })))
   return sketch.arch

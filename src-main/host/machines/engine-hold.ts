@@ -47,7 +47,7 @@ function sharedThread(name: string, { qemu }: SessionParts): EngineHold {
     outlives: true,
     death: (error) =>
       new AppError('crashed', `What supervises “${name}” failed: ${error.message} The machine itself may still run.`, {}, error),
-    creating: (work) => (making = work.catch(() => {})),
+    creating: (work) => void (making = work.catch(() => {})),
     end: async (endMachine) => {
       await making
       if (lease.thread.deathError === null) await endMachine()

@@ -39,12 +39,13 @@ export async function typeText(session: Session, port: number, text: string): Pr
 
 /**
  * Both directions at the slower one's pace, with no buffer of our own. A client that has no more to type keeps on reading; the client's stream
- * ends, without an error, when the machine's life does. `doing` begins the sentence about a failure: "Following the console".
+ * ends, without an error, when the machine's life does. `doing` begins the sentence about a failure: "Following the console". `send` carries what
+ * the client sends; with `pipe` the engine's stream hears of its end.
  */
-export async function joinStreams(engine: ByteStream, client: ByteStream, session: Session, doing: string): Promise<void> {
+export async function joinStreams(engine: ByteStream, client: ByteStream, session: Session, doing: string, send = pump): Promise<void> {
   const gone = client.onClose(() => engine.close())
   if (client.closed) engine.close()
-  void pump(client, engine).catch(() => {})
+  void send(client, engine).catch(() => {})
   try {
     await pump(engine, client)
     client.close()

@@ -14,6 +14,7 @@ import { createMachine, type MakerParts } from './create-machine.ts'
 import { duplicateMachine } from './duplicate-machine.ts'
 import { openBundle, restoreMachine, trashMachine, updateMachine } from './edit-machine.ts'
 import { HeartbeatMonitor } from './heartbeat.ts'
+import { askAddresses, openExec } from './machine-agent.ts'
 import { openConsole, typeText } from './machine-console.ts'
 import { openDisplay, sendScreenshot } from './machine-display.ts'
 import { Machine, type MachineParts } from './machine.ts'
@@ -62,7 +63,9 @@ export class MachineService implements Disposable {
       },
       create: async (request) => {
         await library.ready
-        return createMachine(request, parts)
+        const started = await createMachine(request, parts)
+        if (request.start) void this.#startWhenMade(started)
+        return started
       },
       duplicate: async ({ id, name }) => this.#duplicate(await this.#find(id), name),
       update: async ({ id, patch }) => {
@@ -88,6 +91,8 @@ export class MachineService implements Disposable {
       console: async ({ id, port, from }, stream) => openConsole(await this.#find(id), port, from, stream),
       display: async ({ id }, stream) => openDisplay(await this.#find(id), stream),
       screenshot: async ({ id }, stream) => sendScreenshot(await this.#find(id), stream),
+      addresses: async ({ id }) => askAddresses(await this.#find(id)),
+      exec: async ({ id, command }, stream) => openExec(await this.#find(id), command, stream),
       type: async ({ id, port, text }) => {
         const machine = await this.#find(id)
         if (!machine.session) throw new AppError('wrong-state', `“${machine.bundle.name}” is not running: nothing can be typed into it.`)
@@ -213,6 +218,16 @@ export class MachineService implements Disposable {
         healthDetail: `Its engine has not answered for ${seconds} s. Power it off if it does not come back.`,
       })
     } else if (stuckForMs === null && wasStuck) machine.setStatus({ health: 'working', healthDetail: null })
+  }
+
+  /** Its failure is the machine's own, and stands in its view. */
+  async #startWhenMade({ task }: TaskStarted): Promise<void> {
+    const { result } = await this.#parts.tasks.whenEnded(task)
+    if (result?.id)
+      await this.#machines
+        .get(result.id)
+        ?.start()
+        .catch(() => {})
   }
 
   async #duplicate(machine: Machine, name: string): Promise<TaskStarted> {

@@ -1,5 +1,5 @@
 /** What the window and the command line see of a machine. */
-import type { MachineView } from '../../../src-shared/api/machines.ts'
+import type { GuestAddresses, MachineView } from '../../../src-shared/api/machines.ts'
 import type { AppError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineHealth, MachineState } from '../../../src-shared/model/machine-state.ts'
 import type { Bundle } from '../library/identity.ts'
@@ -14,6 +14,7 @@ export interface MachineStatus {
   lastError: AppError | null
   startedAt: string | null
   bootedAt: string | null
+  addresses: readonly GuestAddresses[]
   task: string | null
 }
 
@@ -24,6 +25,7 @@ export const AT_REST: Readonly<MachineStatus> = {
   lastError: null,
   startedAt: null,
   bootedAt: null,
+  addresses: [],
   task: null,
 }
 
@@ -46,7 +48,7 @@ export function machineView(bundle: Bundle, status: Readonly<MachineStatus>, cho
     engine: choice?.engine ?? 'embedded',
     why: choice?.why ?? '',
     accelerator: choice?.accelerator ?? null,
-    addresses: [],
+    addresses: [...status.addresses],
     config: bundle.config,
     problem: bundle.problem?.toWire() ?? null,
     lastError: (status.lastError ?? suspendProblem)?.toWire() ?? null,

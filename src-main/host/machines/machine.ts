@@ -24,6 +24,7 @@ import { fileFacts } from '../planner/probe-files.ts'
 import type { TaskService } from '../tasks/task-service.ts'
 import { writeCrash } from './crash-log.ts'
 import type { FirmwareFiles, FirmwareFinder } from './firmware.ts'
+import { askAddresses } from './machine-agent.ts'
 import { AT_REST, machineView, stateOf, type MachineStatus } from './machine-view.ts'
 import { POWER_BUTTON_PATIENCE, PowerButton } from './power-button.ts'
 import { Session, type SessionEnd, type SessionParts } from './session.ts'
@@ -440,6 +441,11 @@ export class Machine {
     this.setStatus({ ...AT_REST, state: end.error ? 'crashed' : null, lastError: end.error })
   }
 
+  /** Without an agent there are none. */
+  #askAddresses(): void {
+    askAddresses(this).catch(() => {})
+  }
+
   #onEngineEvent(event: EngineEvent): void {
     switch (event.kind) {
       case 'booted':
@@ -450,7 +456,11 @@ export class Machine {
         break
       case 'rebooted':
         this.#resumedUnseen = false
-        this.setStatus({ bootedAt: null })
+        this.setStatus({ bootedAt: null, addresses: [] })
+        break
+      case 'agent':
+        if (event.present) this.#askAddresses()
+        else this.setStatus({ addresses: [] })
         break
       case 'health':
         this.#verdict = { health: event.health, healthDetail: event.detail === '' ? null : event.detail }
@@ -468,6 +478,7 @@ export class Machine {
         break
       case 'running':
         if (this.state === 'paused') this.setStatus({ state: 'running', lastError: null })
+        this.#askAddresses()
         break
       default: // 'stopped' ends the session
     }

@@ -191,7 +191,10 @@ export class FakeHost {
         this.#called('machines.create')
         const task = fakeTask({ title: `Creating “${input.name}”`, step: 'Assembling the initial RAM disk' })
         return this.#startTask(task, () => {
-          const machine = this.put(fakeMachine(input.name, {}, { memoryMiB: input.memoryMiB ?? 256, serialPorts: input.serialPorts }))
+          const state = input.start ? 'running' : 'off'
+          const machine = this.put(
+            fakeMachine(input.name, { state }, { memoryMiB: input.memoryMiB ?? 256, serialPorts: input.serialPorts }),
+          )
           return { id: machine.id }
         })
       },
@@ -256,6 +259,10 @@ export class FakeHost {
       screenshot: ({ id }, stream) => {
         this.#called('machines.screenshot')
         return this.display(id).screenshot(stream)
+      },
+      addresses: ({ id }) => this.#machine(id).addresses,
+      exec: () => {
+        throw new AppError('unavailable', 'No agent answers in this machine.')
       },
       type: () => this.#called('machines.type'),
     })

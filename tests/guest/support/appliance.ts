@@ -12,13 +12,13 @@ export interface GuestFiles {
 }
 
 /** Takes seconds where nothing is cached. */
-export async function guestFiles(): Promise<GuestFiles> {
+export async function guestFiles(arch: Appliance['arch'] = 'i386'): Promise<GuestFiles> {
   const worker = new Worker(threadUrl('appliance'))
   const rpc = new RpcClient(portWire(nodePort(worker, 'exit', () => void worker.terminate())))
   try {
     const service = rpc.service(applianceThread)
     const request = { job: 'test', cacheFolder: cacheFolder() }
-    const linux = await service.coppiceLinux({ ...request, arch: 'i386', resources: resourcesFolder() })
+    const linux = await service.coppiceLinux({ ...request, arch, resources: resourcesFolder() })
     return { linux, firmware: await service.firmware(request) }
   } finally {
     rpc.dispose()

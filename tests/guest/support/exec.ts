@@ -1,7 +1,7 @@
 /** Runs a program in a guest through its agent, as the host does. */
 import { concatBytes } from '../../../src-shared/base/bytes.ts'
 import type { ByteStream } from '../../../src-shared/rpc/byte-stream.ts'
-import { ExecFrames, type ExecEnd } from '../../../src-shared/threads/exec-frames.ts'
+import { ExecFrames, type ExecEnd } from '../../../src-shared/model/exec-frames.ts'
 import type { Guest } from './guest.ts'
 
 export interface ExecOptions {

@@ -14,6 +14,7 @@ import type { Client } from '../../../src-shared/rpc/service.ts'
 import { nodePort, portWire } from '../../../src-shared/rpc/wires/message-port-wire.ts'
 import { Counters } from '../../../src-shared/threads/counters.ts'
 import { engineThread, type EngineEvent } from '../../../src-shared/threads/engine-thread.ts'
+import { qemuThread } from '../../../src-shared/threads/qemu-thread.ts'
 import type { GuestFiles } from './appliance.ts'
 import type { MemoryDisk } from './memory-disk.ts'
 
@@ -65,7 +66,7 @@ export class Guest {
   private constructor(spec: MachineSpec, logFolder: string) {
     this.spec = spec
     this.logFolder = logFolder
-    this.#worker = new Worker(threadUrl('embedded'))
+    this.#worker = new Worker(threadUrl(spec.engine))
     this.#rpc = new RpcClient(portWire(nodePort(this.#worker, 'exit', () => void this.#worker.terminate())))
     this.engine = this.#rpc.service(engineThread)
     this.engine.events((event) => {
@@ -107,6 +108,11 @@ export class Guest {
   async start(): Promise<void> {
     const { machine } = this
     await this.engine.start({ machine })
+    await this.#listen()
+  }
+
+  async #listen(): Promise<void> {
+    const { machine } = this
     const { stream } = await this.engine.serial({ machine, port: 0, from: null })
     this.#stream = stream
     void this.#follow(stream)
@@ -157,8 +163,24 @@ export class Guest {
     }
   }
 
+  /** Goes on with a machine that runs although its thread ended; its console shows what it printed before. */
+  static async adopt(spec: MachineSpec): Promise<Guest> {
+    const guest = new Guest(spec, spec.logFolder)
+    const request = { machine: spec.id, logFolder: spec.logFolder, counters: guest.counters.buffer }
+    await guest.#rpc.service(qemuThread).adopt(request)
+    await guest.#listen()
+    return guest
+  }
+
+  /** Ends the thread alone, as a fault does. A machine that is a process runs on. */
+  async abandon(): Promise<void> {
+    this.#rpc.dispose()
+    await this.#worker.terminate()
+  }
+
   /** Ends the thread, whatever the machine does. */
   async close(): Promise<void> {
+    if (this.spec.engine === 'qemu') await this.engine.powerOff({ machine: this.machine }).catch(() => {})
     this.#rpc.dispose()
     await this.#worker.terminate()
     await rm(this.logFolder, { recursive: true, force: true })

@@ -57,9 +57,16 @@ export function deviceLines(form: HardwareForm): DeviceLine[] {
       detail: 'Unplugged',
     })),
     { key: 'serial', icon: SerialIcon, title: 'Serial ports', detail: String(form.serialPorts) },
-    { key: 'engine', icon: CpuIcon, title: 'Engine', detail: form.engine === 'auto' ? 'Chosen by Coppice' : 'Embedded' },
+    {
+      key: 'engine',
+      icon: CpuIcon,
+      title: 'Engine and processors',
+      detail: `${ENGINE_WORDS[form.engine]}, ${form.cpus === 1 ? 'one processor' : `${form.cpus} processors`}`,
+    },
   ]
 }
+
+export const ENGINE_WORDS: Record<HardwareForm['engine'], string> = { auto: 'Chosen by Coppice', embedded: 'Embedded', qemu: 'QEMU' }
 
 export const BOOT_WORDS: Record<FormDrive['kind'], string> = { disk: 'Disk', cdrom: 'CD', floppy: 'Floppy' }
 

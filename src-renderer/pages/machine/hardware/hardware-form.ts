@@ -21,8 +21,11 @@ export interface FormDrive extends Omit<Drive, 'path'> {
   path: string
 }
 
-export interface HardwareForm {
-  engine: MachineConfig['engine']
+/** Fields that the form holds as the config does. */
+const PLAIN = ['engine', 'arch', 'cpus', 'firmware', 'tpm', 'devices', 'display', 'serialPorts'] as const
+type Plain = (typeof PLAIN)[number]
+
+export interface HardwareForm extends Pick<MachineConfig, Plain> {
   /** NaN while the field holds no number. */
   memoryMiB: number
   bootKind: 'kernel' | 'firmware'
@@ -32,7 +35,6 @@ export interface HardwareForm {
   order: BootDevice[]
   drives: FormDrive[]
   nics: Nic[]
-  serialPorts: number
 }
 
 /** Usual when nothing else was chosen: a CD is there to be installed from. */
@@ -42,7 +44,7 @@ export function formOf(config: MachineConfig): HardwareForm {
   const { boot } = config
   const kernel = boot.kind === 'kernel' ? boot : { kernel: '', initrd: null, cmdline: 'console=ttyS0' }
   return {
-    engine: config.engine,
+    ...plainOf(config),
     memoryMiB: config.memoryMiB,
     bootKind: boot.kind,
     kernel: kernel.kernel,
@@ -51,16 +53,19 @@ export function formOf(config: MachineConfig): HardwareForm {
     order: boot.kind === 'firmware' ? [...boot.order] : [...USUAL_ORDER],
     drives: config.drives.map((drive) => ({ ...drive, path: drive.path ?? '' })),
     nics: config.nics.map((nic) => ({ ...nic })),
-    serialPorts: config.serialPorts,
   }
 }
 
 /** The parts of a config that the form edits. */
-export type Hardware = Required<Pick<MachineConfig, 'engine' | 'memoryMiB' | 'boot' | 'drives' | 'nics' | 'serialPorts'>>
+export type Hardware = Required<Pick<MachineConfig, Plain | 'memoryMiB' | 'boot' | 'drives' | 'nics'>>
+
+function plainOf(from: Pick<MachineConfig, Plain>): Pick<MachineConfig, Plain> {
+  return Object.fromEntries(PLAIN.map((name) => [name, from[name]])) as Pick<MachineConfig, Plain>
+}
 
 export function hardwareOf(form: HardwareForm): Hardware {
   return {
-    engine: form.engine,
+    ...plainOf(form),
     memoryMiB: form.memoryMiB,
     boot:
       form.bootKind === 'kernel'
@@ -73,7 +78,6 @@ export function hardwareOf(form: HardwareForm): Hardware {
         : { kind: 'firmware', order: [...form.order] },
     drives: form.drives.map((drive) => ({ ...drive, path: drive.path.trim() === '' ? null : drive.path.trim() })),
     nics: form.nics.map((nic) => ({ ...nic, mac: nic.mac.trim().toLowerCase() })),
-    serialPorts: form.serialPorts,
   }
 }
 
