@@ -1,7 +1,17 @@
 /** The machines of the library: find, make, change, run. */
 import { z } from 'zod'
 import type { WireError } from '../errors/app-error.ts'
-import { ARCHES, cpusSchema, ENGINES, filePathSchema, machinePatchSchema, memoryMiBSchema, type MachineConfig } from '../model/machine.ts'
+import type { HardwareVerdict } from '../model/hardware-verdict.ts'
+import {
+  ARCHES,
+  CONFIG_WORDS,
+  cpusSchema,
+  ENGINES,
+  filePathSchema,
+  machinePatchSchema,
+  memoryMiBSchema,
+  type MachineConfig,
+} from '../model/machine.ts'
 import type { MachineHealth, MachineState } from '../model/machine-state.ts'
 import { guestCommandSchema } from '../model/guest-command.ts'
 import { nameSchema } from '../model/names.ts'
@@ -38,6 +48,8 @@ export interface MachineView {
   why: string
   /** How QEMU executes it: kvm, hvf, whpx or tcg; null on the embedded engine. */
   accelerator: string | null
+  /** QEMU's, as in "7.2.22"; null on the embedded engine, and where nothing can run it. */
+  engineVersion: string | null
   /** The machine's network cards first. As the guest's agent told them when it was asked last; empty without an agent. */
   addresses: GuestAddresses[]
   /** Null for a bundle that cannot be read; `problem` says why. */
@@ -80,6 +92,10 @@ export const newMachineSchema = z.strictObject({
   arch: z.enum(ARCHES).optional(),
   cpus: cpusSchema.optional(),
   memoryMiB: memoryMiBSchema.optional(),
+  firmware: z.enum(CONFIG_WORDS.firmware).optional(),
+  tpm: z.boolean().optional(),
+  /** Absent: those that the source is likely to know. */
+  devices: z.enum(CONFIG_WORDS.devices).optional(),
   /** Bytes; a new empty disk beside an ISO. */
   newDiskBytes: z
     .number()
@@ -94,6 +110,15 @@ export const newMachineSchema = z.strictObject({
   start: z.boolean().default(false),
 })
 export type NewMachine = z.input<typeof newMachineSchema>
+
+/** What is known of a new machine while it is still chosen. */
+export const newHardwareSchema = newMachineSchema
+  .pick({ engine: true, arch: true, cpus: true, memoryMiB: true, firmware: true, tpm: true, devices: true, serialPorts: true })
+  .extend({
+    /** A kernel tells which processors it is for. */
+    source: z.strictObject({ kind: z.enum(['sample', 'iso', 'disk', 'floppy', 'kernel']), kernel: filePathSchema.optional() }),
+  })
+export type NewHardware = z.input<typeof newHardwareSchema>
 
 export interface ConsoleOpening {
   start: number
@@ -116,6 +141,10 @@ export const machines = defineService('machines', {
   /** The machine appears in the library when the task is done; its result is `{ id }`. */
   create: call(newMachineSchema).returns<TaskStarted>(),
   duplicate: call(id.extend({ name: nameSchema })).returns<TaskStarted>(),
+  /** What would come of a change of hardware; nothing is changed. Fails with `invalid-input` as `update` does for values that are wrong by themselves. */
+  consider: call(id.extend({ patch: machinePatchSchema })).returns<HardwareVerdict>(),
+  /** The same of a machine that is not made yet: which engine it would get, and what can be chosen. */
+  considerNew: call(newHardwareSchema).returns<HardwareVerdict>(),
   /** Hardware only while it is off; name, notes, tags and folder any time. A new name renames the bundle when it can. */
   update: call(id.extend({ patch: machinePatchSchema })).returns<MachineView>(),
   /** Moves the bundle to the system's trash, or the library's own where there is none. Stopped machines only. */

@@ -2,11 +2,13 @@
 import { open, mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { z } from 'zod'
-import type { newMachineSchema } from '../../../src-shared/api/machines.ts'
+import type { newHardwareSchema, newMachineSchema } from '../../../src-shared/api/machines.ts'
 import type { TaskStarted } from '../../../src-shared/api/tasks.ts'
 import { newId } from '../../../src-shared/base/ids.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import type { HardwareVerdict } from '../../../src-shared/model/hardware-verdict.ts'
 import {
+  ARCHES,
   CPUS,
   isAbsolutePath,
   MACHINE_SCHEMA,
@@ -21,7 +23,9 @@ import { applianceThread } from '../../../src-shared/threads/appliance-thread.ts
 import { storageThread } from '../../../src-shared/threads/storage-thread.ts'
 import type { Library } from '../library/library.ts'
 import { chooseArch } from '../planner/choose-arch.ts'
+import { consider } from '../planner/consider.ts'
 import type { EngineFactsSource } from '../planner/facts.ts'
+import type { FileFact } from '../planner/file-fact.ts'
 import { pathsOf } from '../planner/plan-files.ts'
 import { planMachine } from '../planner/plan-machine.ts'
 import { fileFacts } from '../planner/probe-files.ts'
@@ -94,7 +98,7 @@ async function fill(
     cpus: request.cpus ?? CPUS.default,
     memoryMiB: request.memoryMiB ?? parts.defaultMemoryMiB(),
     ...made,
-    devices: devicesFor(source),
+    ...chosen(request),
     nics: [{ id: 'nic0', model: source.kind === 'floppy' ? 'ne2k' : 'virtio', mac: randomMac() }],
     serialPorts: request.serialPorts,
     folder: request.folder,
@@ -134,8 +138,8 @@ async function place(
 }
 
 /** Systems that come on a floppy know no virtio. */
-function devicesFor({ kind }: NewMachineRequest['source']): MachineConfig['devices'] {
-  return kind === 'floppy' ? 'legacy' : 'auto'
+function chosen({ source, firmware, tpm, devices }: NewMachineRequest): Pick<MachineConfig, 'firmware' | 'tpm' | 'devices'> {
+  return { firmware: firmware ?? 'bios', tpm: tpm ?? false, devices: devices ?? (source.kind === 'floppy' ? 'legacy' : 'auto') }
 }
 
 function firmware(...order: ('disk' | 'cdrom' | 'floppy')[]): Boot {
@@ -219,7 +223,7 @@ export function hostName(name: string): string {
  * @returns the processor that the machine gets
  * @throws AppError `invalid-input`; field paths are those of the request
  */
-async function checkSource(request: NewMachineRequest, { engines, defaultMemoryMiB }: MakerParts): Promise<Arch> {
+async function checkSource(request: NewMachineRequest, parts: MakerParts): Promise<Arch> {
   const { source } = request
   const relative = Object.entries(source).filter(
     ([key, value]) => ['path', 'kernel', 'initrd'].includes(key) && typeof value === 'string' && !isAbsolutePath(value),
@@ -227,17 +231,48 @@ async function checkSource(request: NewMachineRequest, { engines, defaultMemoryM
   if (relative.length > 0)
     throw AppError.invalid(relative.map(([key, value]) => ({ path: `source.${key}`, message: `“${String(value)}” is not a full path.` })))
   if (source.kind === 'sample' && request.arch !== undefined && !isSampleArch(request.arch))
-    throw AppError.invalid([
-      { path: 'arch', message: `Coppice Linux is made for ${SAMPLE_ARCHES.join(' and ')}, not for ${request.arch}.` },
-    ])
+    throw AppError.invalid([{ path: 'arch', message: notSample(request.arch) }])
+  const { sketch, files } = await sketchNew(request, parts)
+  const facts = { ...parts.engines.current, firmware: { bios: '', vgaBios: '' }, logFolder: '', firmwareFolder: '', files }
+  const plan = planMachine(sketch, facts)
+  if (plan.problems) throw AppError.invalid(plan.problems.map(({ path, message }) => ({ path: FIELDS[path] ?? path, message })))
+  return sketch.arch
+}
+
+/** What is said of a machine that somebody is about to make. */
+export async function considerNew({ source, ...wish }: z.output<typeof newHardwareSchema>, parts: MakerParts): Promise<HardwareVerdict> {
+  // Which file it is makes no difference, but for a kernel.
+  const file = source.kernel ?? '/'
+  const from: NewMachineRequest['source'] =
+    source.kind === 'sample'
+      ? { kind: 'sample' }
+      : source.kind === 'kernel'
+        ? { kind: 'kernel', kernel: file, initrd: null, cmdline: '' }
+        : source.kind === 'disk'
+          ? { kind: 'disk', path: file, copy: true }
+          : { kind: source.kind, path: file }
+  await parts.engines.whenFound()
+  const { sketch } = await sketchNew({ ...wish, name: 'new', source: from, folder: [], start: false }, parts)
+  const verdict = consider(sketch, parts.engines.current, null)
+  if (source.kind !== 'sample') return verdict
+  const arches = ARCHES.filter((arch) => !isSampleArch(arch)).map((arch): [string, string] => [arch, notSample(arch)])
+  return { ...verdict, refused: { ...verdict.refused, arch: { ...verdict.refused['arch'], ...Object.fromEntries(arches) } } }
+}
+
+/** The machine as it would be, and what was found of its files where they are. */
+async function sketchNew(
+  request: NewMachineRequest,
+  { engines, defaultMemoryMiB }: MakerParts,
+): Promise<{ sketch: MachineConfig; files: ReadonlyMap<string, FileFact> }> {
   const wish = sketchOf(request, request.memoryMiB ?? defaultMemoryMiB())
   if (wish.engine !== 'embedded') await engines.whenFound()
   const files = await fileFacts('/', pathsOf(wish))
-  const kernel64 = source.kind === 'kernel' && files.get(source.kernel)?.kernel64
-  const sketch = { ...wish, arch: request.arch ?? chooseArch(wish, engines.current, kernel64) }
-  const plan = planMachine(sketch, { ...engines.current, firmware: { bios: '', vgaBios: '' }, logFolder: '', firmwareFolder: '', files })
-  if (plan.problems) throw AppError.invalid(plan.problems.map(({ path, message }) => ({ path: FIELDS[path] ?? path, message })))
-  return sketch.arch
+  const kernel64 = request.source.kind === 'kernel' && files.get(request.source.kernel)?.kernel64
+  return { sketch: { ...wish, arch: request.arch ?? chooseArch(wish, engines.current, kernel64) }, files }
+}
+
+function notSample(arch: Arch): string {
+  return `Coppice Linux is made for ${SAMPLE_ARCHES.join(' and ')}, not for ${arch}.`
 }
 
 const SAMPLE_ARCHES = ['i386', 'x86_64'] as const
@@ -250,7 +285,8 @@ function isSampleArch(arch: Arch): arch is SampleArch {
 const FIELDS: Record<string, string> = { 'boot.kernel': 'source.kernel', 'boot.initrd': 'source.initrd', 'drives.0.path': 'source.path' }
 
 /** The machine as it would be if it used the source's files where they are. */
-function sketchOf({ source, name, cpus, serialPorts, engine }: NewMachineRequest, memoryMiB: number): MachineConfig {
+function sketchOf(request: NewMachineRequest, memoryMiB: number): MachineConfig {
+  const { source, name, cpus, serialPorts, engine } = request
   const boot: Boot =
     source.kind === 'kernel'
       ? { kind: 'kernel', kernel: source.kernel, initrd: source.initrd, cmdline: source.cmdline }
@@ -265,7 +301,7 @@ function sketchOf({ source, name, cpus, serialPorts, engine }: NewMachineRequest
     engine,
     boot,
     drives: 'path' in source ? [drive('drive0', kind, source.path, readOnly)] : [],
-    devices: devicesFor(source),
+    ...chosen(request),
     serialPorts,
     memoryMiB,
     ...(cpus === undefined ? {} : { cpus }),

@@ -4,6 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { AppError, asAppError, type FieldError } from '../../../src-shared/errors/app-error.ts'
 import { fieldErrors } from '../../../src-shared/errors/field-errors.ts'
+import type { HardwareVerdict } from '../../../src-shared/model/hardware-verdict.ts'
 import { machineConfigSchema, type MachineConfig, type MachinePatch } from '../../../src-shared/model/machine.ts'
 import { isEditable } from '../../../src-shared/model/machine-state.ts'
 import { bundlePaths, CONFIG_FILE, nameFromFolder } from '../library/bundle.ts'
@@ -11,6 +12,8 @@ import { lockBundle } from '../library/bundle-lock.ts'
 import type { Bundle } from '../library/identity.ts'
 import type { Library } from '../library/library.ts'
 import { forgetTrashed, moveToTrash, trashedFrom, trashFolders } from '../library/trash.ts'
+import { consider } from '../planner/consider.ts'
+import type { EngineFactsSource } from '../planner/facts.ts'
 import { withNewIdentity } from './duplicate-machine.ts'
 import type { Machine } from './machine.ts'
 import { removeSuspended } from './suspended-state.ts'
@@ -60,6 +63,18 @@ export function updateMachine(machine: Machine, patch: MachinePatch, library: Li
       if (next.name !== bundle.name && isEditable(machine.state)) await library.renameFolder(bundle.folder, next.name)
     })
   })
+}
+
+/**
+ * What would come of a patch's hardware.
+ * @throws AppError `invalid-input` with every field that is wrong by itself
+ */
+export async function considerMachine(machine: Machine, patch: MachinePatch, engines: EngineFactsSource): Promise<HardwareVerdict> {
+  const { bundle, state } = machine
+  if (!bundle.config) throw bundle.problem ?? wrongState('edit', bundle.name, state)
+  const next = applyPatch(bundle.config, patch)
+  await engines.whenFound()
+  return consider(next, engines.current, { engine: machine.view().engine, suspendedOn: bundle.suspended?.record?.header.engine ?? null })
 }
 
 /** A folder that was copied by hand becomes a machine of its own, by its new name. The memory state stays the original's. */

@@ -10,9 +10,9 @@ import type { Counters } from '../../../src-shared/threads/counters.ts'
 import { bundlePaths } from '../library/bundle.ts'
 import type { Bundle } from '../library/identity.ts'
 import type { LibraryChange } from '../library/library.ts'
-import { createMachine, type MakerParts } from './create-machine.ts'
+import { considerNew, createMachine, type MakerParts } from './create-machine.ts'
 import { duplicateMachine } from './duplicate-machine.ts'
-import { openBundle, restoreMachine, trashMachine, updateMachine } from './edit-machine.ts'
+import { considerMachine, openBundle, restoreMachine, trashMachine, updateMachine } from './edit-machine.ts'
 import { HeartbeatMonitor } from './heartbeat.ts'
 import { askAddresses, openExec } from './machine-agent.ts'
 import { openConsole, typeText } from './machine-console.ts'
@@ -68,6 +68,8 @@ export class MachineService implements Disposable {
         return started
       },
       duplicate: async ({ id, name }) => this.#duplicate(await this.#find(id), name),
+      consider: async ({ id, patch }) => considerMachine(await this.#find(id), patch, parts.engines),
+      considerNew: (wish) => considerNew(wish, parts),
       update: async ({ id, patch }) => {
         const machine = await this.#find(id)
         const { folder } = machine.bundle

@@ -48,6 +48,7 @@ export function machineView(bundle: Bundle, status: Readonly<MachineStatus>, cho
     engine: choice?.engine ?? 'embedded',
     why: choice?.why ?? '',
     accelerator: choice?.accelerator ?? null,
+    engineVersion: choice?.engine === 'qemu' && !choice.problems ? choice.fit.program.version : null,
     addresses: [...status.addresses],
     config: bundle.config,
     problem: bundle.problem?.toWire() ?? null,

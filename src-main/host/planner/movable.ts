@@ -1,14 +1,8 @@
 /** Whether a stopped machine can go on with another engine. Pure. */
+import type { EngineVerdict } from '../../../src-shared/model/hardware-verdict.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
 import { chooseEngine } from './choose-engine.ts'
 import type { EngineFacts } from './facts.ts'
-
-export interface Move {
-  /** Every reason why not, as sentences; none where it can. */
-  reasons: string[]
-  /** What is different for the guest there, as sentences. */
-  changes: string[]
-}
 
 /** @param suspendedOn the engine whose memory state is in the bundle */
 export function movable(
@@ -16,11 +10,13 @@ export function movable(
   to: 'embedded' | 'qemu',
   facts: EngineFacts,
   suspendedOn: 'embedded' | 'qemu' | null = null,
-): Move {
-  const choice = chooseEngine({ ...config, engine: to }, facts)
-  const reasons = (choice.problems ?? []).map(({ message }) => message)
+): EngineVerdict {
+  const reasons = [...(chooseEngine({ ...config, engine: to }, facts).problems ?? [])]
   if (suspendedOn !== null && suspendedOn !== to)
-    reasons.unshift('It is suspended in the middle of its work. Resume it and shut it down, or discard its state.')
+    reasons.unshift({
+      path: 'engine',
+      message: 'It is suspended in the middle of its work. Resume it and shut it down, or discard its state.',
+    })
   return { reasons, changes: reasons.length > 0 ? [] : changesOf(config, to) }
 }
 

@@ -12,13 +12,14 @@ import type { History, HostSample, MachineSample, MetricsSample } from '../../..
 import { settingsSchema, type Settings } from '../../../src-shared/api/settings.ts'
 import type { DirectoryEntry, DoctorReport, HostInfo } from '../../../src-shared/api/system.ts'
 import type { Task } from '../../../src-shared/api/tasks.ts'
+import type { HardwareVerdict } from '../../../src-shared/model/hardware-verdict.ts'
 import { machineConfigSchema, type MachineConfig } from '../../../src-shared/model/machine.ts'
 import { isActive, isLegal, type MachineState, type PowerAction } from '../../../src-shared/model/machine-state.ts'
 import { RpcServer } from '../../../src-shared/rpc/server.ts'
 import { memoryWirePair } from '../../../src-shared/rpc/wires/memory-wire.ts'
 import type { Wire } from '../../../src-shared/rpc/wire.ts'
 import { FakeDisplay } from './fake-display.ts'
-import { fakeMachine, fakeTask, LIBRARY } from './fake-objects.ts'
+import { fakeMachine, fakeTask, fakeVerdict, LIBRARY } from './fake-objects.ts'
 import { FakeConsole, FakeTerminal } from './fake-streams.ts'
 
 export interface FakeHostOptions {
@@ -44,6 +45,8 @@ export class FakeHost {
   readonly failures = new Map<string, WireError>()
   /** Steps that a creation goes through before it is done; a test may end it by hand. */
   autoFinishTasks = true
+  /** What is said of hardware that somebody chooses. */
+  verdict: (wish: MachineConfig) => HardwareVerdict = fakeVerdict
   settings: Settings
   machineHistory: History<MachineSample> = noHistory(MACHINE_SERIES)
   hostHistory: History<HostSample> = noHistory(HOST_SERIES)
@@ -204,6 +207,14 @@ export class FakeHost {
         const task = fakeTask({ kind: 'duplicate-machine', title: `Duplicating “${name}”`, machine: id })
         return this.#startTask(task, () => ({ id: this.put(fakeMachine(name, {}, { ...config, id: newId(), name })).id }))
       },
+      consider: ({ id, patch }) => (
+        this.#called('machines.consider'),
+        this.verdict({ ...this.#machine(id).config!, ...patch } as MachineConfig)
+      ),
+      considerNew: ({ source: _source, ...wish }) => (
+        this.#called('machines.considerNew'),
+        this.verdict({ ...fakeMachine('new').config!, ...wish } as MachineConfig)
+      ),
       update: ({ id, patch }) => {
         this.#called('machines.update')
         this.updates.push({ id, patch: patch as Partial<MachineConfig> })

@@ -3,6 +3,7 @@ import { newId } from '../../../src-shared/base/ids.ts'
 import type { MachineView } from '../../../src-shared/api/machines.ts'
 import type { DirectoryEntry } from '../../../src-shared/api/system.ts'
 import type { Task } from '../../../src-shared/api/tasks.ts'
+import type { HardwareVerdict } from '../../../src-shared/model/hardware-verdict.ts'
 import { MACHINE_SCHEMA, type MachineConfig } from '../../../src-shared/model/machine.ts'
 import { isActive, type MachineState } from '../../../src-shared/model/machine-state.ts'
 
@@ -24,6 +25,7 @@ export function fakeMachine(name: string, over: Partial<MachineView> = {}, confi
     engine: 'embedded',
     why: 'The embedded engine runs everywhere; no other engine was found on this computer.',
     accelerator: null,
+    engineVersion: null,
     addresses: [],
     config: {
       schema: MACHINE_SCHEMA,
@@ -56,6 +58,17 @@ export function fakeMachine(name: string, over: Partial<MachineView> = {}, confi
     suspendedAt: state === 'suspended' ? new Date(Date.now() - 90 * MINUTE).toISOString() : null,
     task: null,
     ...over,
+  }
+}
+
+/** The embedded engine takes everything. */
+export function fakeVerdict({ arch }: MachineConfig): HardwareVerdict {
+  const why = 'The embedded engine runs on every computer; QEMU was not found on this one.'
+  const fine = { reasons: [], changes: [] }
+  return {
+    ...{ engine: 'embedded', version: null, accelerator: null, why, arch, problems: [] },
+    engines: { embedded: fine, qemu: fine },
+    refused: {},
   }
 }
 

@@ -1,7 +1,7 @@
 import { Option } from 'commander'
 import { resolve } from 'node:path'
 import type { NewMachine } from '../../../../src-shared/api/machines.ts'
-import { ARCHES, CPUS, ENGINES, type Arch } from '../../../../src-shared/model/machine.ts'
+import { ARCHES, CONFIG_WORDS, CPUS, ENGINES, type Arch } from '../../../../src-shared/model/machine.ts'
 import { memoryArgument, sizeArgument, wholeNumber } from '../arguments.ts'
 import { inWordsOf, UsageError } from '../errors.ts'
 import type { Define } from './index.ts'
@@ -18,6 +18,9 @@ interface CreateOptions {
   arch?: Arch
   cpus?: number
   memory?: number
+  firmware?: NewMachine['firmware']
+  tpm?: boolean
+  devices?: NewMachine['devices']
   newDisk?: number
   serialPorts?: number
 }
@@ -27,6 +30,9 @@ const WORDS = new Map([
   ['arch', '--arch'],
   ['cpus', '--cpus'],
   ['memoryMiB', '--memory'],
+  ['firmware', '--firmware'],
+  ['tpm', '--tpm'],
+  ['devices', '--devices'],
   ['newDiskBytes', '--new-disk'],
   ['serialPorts', '--serial-ports'],
   ['source.initrd', '--initrd'],
@@ -49,6 +55,9 @@ export const defineCreate: Define = (program, run) => {
     .addOption(new Option('--arch <arch>', 'its processor; chosen by Coppice unless given').choices(ARCHES))
     .option('--cpus <count>', 'processors', wholeNumber('a number of processors', CPUS.min, CPUS.max))
     .option('--memory <size>', 'memory, as in 256M', memoryArgument)
+    .addOption(new Option('--firmware <firmware>', 'what it starts with').choices(CONFIG_WORDS.firmware))
+    .option('--tpm', 'with a TPM 2.0')
+    .addOption(new Option('--devices <kind>', 'modern ones (virtio), or older ones for older systems').choices(CONFIG_WORDS.devices))
     .option('--new-disk <size>', 'add an empty disk, as in 2G', sizeArgument)
     .option('--serial-ports <count>', 'serial ports, 1 to 4', wholeNumber('a number of serial ports', 1, 4))
     .action((name: string, options: CreateOptions) =>
@@ -60,6 +69,9 @@ export const defineCreate: Define = (program, run) => {
           arch: options.arch,
           cpus: options.cpus,
           memoryMiB: options.memory,
+          firmware: options.firmware,
+          tpm: options.tpm,
+          devices: options.devices,
           newDiskBytes: options.newDisk,
           serialPorts: options.serialPorts,
         }

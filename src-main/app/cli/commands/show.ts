@@ -44,8 +44,8 @@ export function factsOf(machine: MachineView): [string, string][] {
   return facts
 }
 
-function engineWords({ engine, accelerator, why }: MachineView): string {
-  const name = accelerator === null ? engine : `${engine}, ${accelerator}`
+function engineWords({ engine, engineVersion, accelerator, why }: MachineView): string {
+  const name = [engineVersion === null ? engine : `${engine} ${engineVersion}`, accelerator].filter((part) => part !== null).join(', ')
   return why === '' ? name : `${name} (${why})`
 }
 
