@@ -11,6 +11,20 @@ import { qemuArguments } from '../../src-main/engines/qemu/arguments/qemu-argume
 import { runtimeIn, type Endpoint } from '../../src-main/engines/qemu/arguments/runtime.ts'
 import type { MachineSpec } from '../../src-shared/model/machine-spec.ts'
 
+/** A socket is there a moment before its owner listens. */
+async function connectSoon(path: string): Promise<Socket> {
+  for (let attempt = 0; ; attempt++) {
+    const socket = connect(path)
+    const error = await once(socket, 'connect').then(
+      () => null,
+      (reason: NodeJS.ErrnoException) => reason,
+    )
+    if (!error) return socket
+    if (error.code !== 'ECONNREFUSED' || attempt === 100) throw error
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
 /** One QMP client: asks one command after the other. */
 export class Monitor {
   #socket: Socket
@@ -23,8 +37,7 @@ export class Monitor {
 
   static async open(endpoint: Endpoint): Promise<Monitor> {
     if (endpoint.kind !== 'unix') throw new Error('Not a socket path.')
-    const socket = connect(endpoint.path)
-    await once(socket, 'connect')
+    const socket = await connectSoon(endpoint.path)
     const monitor = new Monitor(socket)
     expect(await monitor.#next()).toHaveProperty('QMP')
     await monitor.ask('qmp_capabilities')

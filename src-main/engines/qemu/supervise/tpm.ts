@@ -3,39 +3,39 @@
  * by its pid.
  */
 import { mkdir, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { AppError, asAppError } from '../../../../src-shared/errors/app-error.ts'
 import type { QemuSpec } from '../../../../src-shared/model/machine-spec.ts'
 import type { Endpoint } from '../arguments/runtime.ts'
 import { lastReason } from './message-tail.ts'
 import { startProcess } from './qemu-process.ts'
 
-/** ms between two looks whether it listens. */
+/** ms between two looks whether it is ready. */
 const LOOK = 5
 
 /** @throws AppError where swtpm does not start, with its reason */
 export async function startTpm(tpm: NonNullable<QemuSpec['tpm']>, endpoint: Endpoint, folder: string): Promise<void> {
   await makeStateFolder(tpm.state)
-  const process = await startProcess(tpm.swtpm, tpmArguments(tpm.state, endpoint), folder)
+  const pidFile = join(folder, 'tpm.pid')
+  const process = await startProcess(tpm.swtpm, tpmArguments(tpm.state, endpoint, pidFile), folder)
   let end: string | null = null
   void process.ended.then(({ messages, code }) => (end = lastReason(messages) ?? `exit status ${code}`))
-  while (end === null && !(await listens(endpoint))) await new Promise((resolve) => setTimeout(resolve, LOOK))
+  while (end === null && !(await exists(pidFile))) await new Promise((resolve) => setTimeout(resolve, LOOK))
   process.dispose()
   if (end !== null) throw new AppError('unavailable', `The machine’s TPM (swtpm) did not start: ${String(end)}`, { subject: tpm.swtpm })
 }
 
 /** `--terminate`: it ends when QEMU's connection does. Pure. */
-export function tpmArguments(state: string, endpoint: Endpoint): string[] {
+export function tpmArguments(state: string, endpoint: Endpoint, pidFile: string): string[] {
   const where =
     endpoint.kind === 'unix' ? `type=unixio,path=${endpoint.path},mode=0600` : `type=tcp,port=${endpoint.port},bindaddr=127.0.0.1`
-  return ['socket', '--tpm2', '--tpmstate', `dir=${state},mode=0600`, '--ctrl', where, '--terminate']
+  return ['socket', '--tpm2', '--tpmstate', `dir=${state},mode=0600`, '--ctrl', where, '--pid', `file=${pidFile}`, '--terminate']
 }
 
-/** Looked at, not tried: a first connection that ends would end swtpm. */
-async function listens(endpoint: Endpoint): Promise<boolean> {
-  if (endpoint.kind === 'inet') return true
-  return stat(endpoint.path).then(
-    (found) => found.isSocket(),
+/** swtpm writes its pid when it listens. To try would not do: a first connection that ends would end it. */
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
     () => false,
   )
 }

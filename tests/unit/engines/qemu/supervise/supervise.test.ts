@@ -131,11 +131,11 @@ describe('where QEMU listens', () => {
 })
 
 test('a TPM ends with its machine', () => {
-  expect(tpmArguments('/m/tpm', { kind: 'unix', path: '/run/m/tpm' })).toEqual([
+  expect(tpmArguments('/m/tpm', { kind: 'unix', path: '/run/m/tpm' }, '/run/m/tpm.pid')).toEqual([
     ...['socket', '--tpm2', '--tpmstate', 'dir=/m/tpm,mode=0600'],
-    ...['--ctrl', 'type=unixio,path=/run/m/tpm,mode=0600', '--terminate'],
+    ...['--ctrl', 'type=unixio,path=/run/m/tpm,mode=0600', '--pid', 'file=/run/m/tpm.pid', '--terminate'],
   ])
-  expect(tpmArguments('C:\\m', { kind: 'inet', port: 7 })).toContain('type=tcp,port=7,bindaddr=127.0.0.1')
+  expect(tpmArguments('C:\\m', { kind: 'inet', port: 7 }, 'C:\\r\\tpm.pid')).toContain('type=tcp,port=7,bindaddr=127.0.0.1')
 })
 
 describe('what a machine costs', () => {
