@@ -18,6 +18,8 @@ export interface FileFact {
   linuxKernel: boolean
   /** Whether that kernel needs a 64-bit processor. */
   kernel64: boolean
+  /** What it is when it is unpacked, where it is packed by gzip and says so; else null. */
+  unpackedBytes: number | null
 }
 
 /** ECMA-119 section 8.4: the primary volume descriptor in sector 16; volume space size at 80, logical block size at 128, both little-endian first. */
@@ -36,6 +38,18 @@ export function volumeShortfall(file: Pick<FileFact, 'bytes' | 'volumeBytes'>): 
   if (file.volumeBytes === null) return null
   const missing = file.volumeBytes - file.bytes
   return missing > RUN_OUT ? missing : 0
+}
+
+/** Bytes at the end of a gzip file that tell the size of what is in it. */
+export const GZIP_SIZE = 4
+/** More than what initial RAM disks are packed to, and less than what a size that is none would mean. */
+const MAX_RATIO = 20
+
+/** RFC 1952 section 2.3: magic 1f 8b first, ISIZE last. Null for what is no gzip file, or one with something behind its end. */
+export function gzipUnpackedBytes(head: Uint8Array, tail: Uint8Array, bytes: number): number | null {
+  if (head[0] !== 0x1f || head[1] !== 0x8b || tail.length < GZIP_SIZE) return null
+  const size = new DataView(tail.buffer, tail.byteOffset, tail.byteLength).getUint32(0, true)
+  return size >= bytes && size <= bytes * MAX_RATIO ? size : null
 }
 
 /** The Linux/x86 boot protocol: magic "HdrS" at 0x202. */

@@ -11,6 +11,8 @@ type Files = ReadonlyMap<string, FileFact>
 const MAX_FLOPPY = 2880 * 1024
 /** MiB that a Linux kernel needs beside its own image and its initial RAM disk. */
 const KERNEL_HEADROOM_MIB = 16
+/** Memory is chosen in whole steps of so much. */
+const MEMORY_STEP_MIB = 128
 
 /** Every path that the configuration names. */
 export function pathsOf({
@@ -39,17 +41,40 @@ export function planBoot(config: MachineConfig, files: Files, report: Report): M
       `The kernel “${kernel.path}” is for 64-bit PCs, and this machine is a 32-bit one. Make it an x86_64 machine, or choose another kernel.`,
     )
   const initrd = boot.initrd === null ? null : usableFile(files, boot.initrd, 'boot.initrd', 'The initial RAM disk', report)
-  if (kernel) checkRoom(config, kernel.bytes + (initrd?.bytes ?? 0), report)
+  if (kernel) checkRoom(config, { ...boot, kernel, initrd }, report)
   return { kind: 'kernel', kernel: kernel?.path ?? '', initrd: initrd?.path ?? null, cmdline: boot.cmdline } satisfies Boot
 }
 
-function checkRoom(config: MachineConfig, bytes: number, report: Report): void {
-  const needed = Math.ceil(bytes / MiB) + KERNEL_HEADROOM_MIB
-  if (config.memoryMiB < needed)
-    report.problem(
-      'memoryMiB',
-      `${config.memoryMiB} MiB is too little for this kernel and initial RAM disk (together ${formatBytes(bytes)}). Give the machine at least ${needed} MiB.`,
-    )
+interface KernelFiles {
+  kernel: Pick<FileFact, 'bytes'>
+  initrd: Pick<FileFact, 'bytes' | 'unpackedBytes'> | null
+  cmdline: string
+}
+
+/**
+ * MiB without which the kernel certainly does not get as far as its first program. It unpacks its initial RAM disk into a tmpfs, which takes
+ * half of the memory, or, where it is told another root file system, into a ramfs, which takes all (Linux, init/do_mounts.c).
+ */
+export function leastForKernel({ kernel, initrd, cmdline }: KernelFiles): number {
+  const unpacked = (initrd?.unpackedBytes ?? 0) * (/(?:^| )root=/.test(cmdline) ? 1 : 2)
+  return Math.ceil((kernel.bytes + (initrd?.bytes ?? 0) + unpacked) / MiB) + KERNEL_HEADROOM_MIB
+}
+
+/** MiB with which it gets there, and its programs have as much again: what a machine gets for which nobody said how much. */
+export function enoughForKernel(files: KernelFiles): number {
+  const { initrd } = files
+  return Math.ceil((leastForKernel(files) + (initrd?.unpackedBytes ?? 0) / MiB) / MEMORY_STEP_MIB) * MEMORY_STEP_MIB
+}
+
+function checkRoom(config: MachineConfig, files: KernelFiles, report: Report): void {
+  const needed = leastForKernel(files)
+  if (config.memoryMiB >= needed) return
+  const { kernel, initrd } = files
+  const unpacked = initrd?.unpackedBytes ? `, the latter ${formatBytes(initrd.unpackedBytes)} when unpacked` : ''
+  report.problem(
+    'memoryMiB',
+    `${config.memoryMiB} MiB is too little for this kernel and initial RAM disk (together ${formatBytes(kernel.bytes + (initrd?.bytes ?? 0))}${unpacked}). Give the machine at least ${needed} MiB.`,
+  )
 }
 
 export function planDrive(drive: Drive, field: string, files: Files, report: Report): MachineSpec['drives'][number] {

@@ -3,7 +3,16 @@ import { constants } from 'node:fs'
 import { access, open, type FileHandle } from 'node:fs/promises'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
 import { resolveInBundle } from '../library/bundle.ts'
-import { CD_SECTOR, isKernel64, KERNEL_HEAD, isLinuxKernel, isoVolumeBytes, type FileFact } from './file-fact.ts'
+import {
+  CD_SECTOR,
+  GZIP_SIZE,
+  gzipUnpackedBytes,
+  isKernel64,
+  KERNEL_HEAD,
+  isLinuxKernel,
+  isoVolumeBytes,
+  type FileFact,
+} from './file-fact.ts'
 
 const NOTHING: Omit<FileFact, 'kind' | 'path'> = {
   bytes: 0,
@@ -13,6 +22,7 @@ const NOTHING: Omit<FileFact, 'kind' | 'path'> = {
   volumeBytes: null,
   linuxKernel: false,
   kernel64: false,
+  unpackedBytes: null,
 }
 
 /** Never rejects: what is wrong is the fact. */
@@ -40,6 +50,7 @@ export async function fileFact(bundle: string, path: string): Promise<FileFact> 
       volumeBytes: isoVolumeBytes(await readAt(file, 16 * CD_SECTOR, CD_SECTOR)),
       linuxKernel: isLinuxKernel(head),
       kernel64: isKernel64(head),
+      unpackedBytes: gzipUnpackedBytes(head, await readAt(file, Math.max(0, stats.size - GZIP_SIZE), GZIP_SIZE), stats.size),
     }
   } catch (error) {
     return { ...NOTHING, kind: kindOfFailure(error), path: absolute }

@@ -29,6 +29,7 @@ const disk = (change: Partial<FileFact> = {}): FileFact => ({
     volumeBytes: null,
     linuxKernel: false,
     kernel64: false,
+    unpackedBytes: null,
   },
   ...change,
 })

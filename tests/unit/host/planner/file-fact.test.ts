@@ -1,5 +1,6 @@
+import { gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
-import { isKernel64, isLinuxKernel, isoVolumeBytes } from '../../../../src-main/host/planner/file-fact.ts'
+import { gzipUnpackedBytes, isKernel64, isLinuxKernel, isoVolumeBytes } from '../../../../src-main/host/planner/file-fact.ts'
 import { fakeIso, fakeKernel } from '../../../integration/machines/support/fake-files.ts'
 
 test('reads the size of an ISO 9660 volume from its descriptor', () => {
@@ -14,6 +15,16 @@ test('knows a Linux kernel for PCs', () => {
   expect(isLinuxKernel(fakeKernel())).toBe(true)
   expect(isLinuxKernel(new Uint8Array(4096))).toBe(false)
   expect(isLinuxKernel(new Uint8Array(3))).toBe(false)
+})
+
+test('knows how large a gzip file is when it is unpacked', () => {
+  const packed = gzipSync(Buffer.alloc(1000, 'ten bytes '), { level: 0 })
+  const of = (file: Uint8Array): number | null => gzipUnpackedBytes(file.subarray(0, 10), file.subarray(-4), file.length)
+  expect(of(gzipSync(Buffer.alloc(100, 'ten bytes ')))).toBe(100)
+  expect(of(packed), 'larger than what it holds').toBeNull()
+  expect(of(Buffer.concat([packed, Buffer.alloc(512)])), 'padded').toBeNull()
+  expect(of(Buffer.from('no gzip file'))).toBeNull()
+  expect(of(Buffer.of(0x1f, 0x8b))).toBeNull()
 })
 
 test('knows a kernel for 64-bit PCs by its load flags', () => {

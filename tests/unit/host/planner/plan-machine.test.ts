@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { FileFact } from '../../../../src-main/host/planner/file-fact.ts'
 import type { PlanFacts } from '../../../../src-main/host/planner/facts.ts'
-import { pathsOf } from '../../../../src-main/host/planner/plan-files.ts'
+import { enoughForKernel, pathsOf } from '../../../../src-main/host/planner/plan-files.ts'
 import { planMachine } from '../../../../src-main/host/planner/plan-machine.ts'
 import { parseMachineConfig, type MachineConfig } from '../../../../src-shared/model/machine.ts'
 import { WITHOUT_QEMU } from '../../../support/engine-facts.ts'
@@ -24,7 +24,7 @@ function config(change: object = {}): MachineConfig {
 function fact(path: string, change: Partial<FileFact> = {}): FileFact {
   return {
     ...{ kind: 'file', path: `/lib/web-1.coppice/${path}`, bytes: 8 * MiB, modified: 0, inode: 1, writable: true },
-    ...{ volumeBytes: null, linuxKernel: path.includes('kernel'), kernel64: false },
+    ...{ volumeBytes: null, linuxKernel: path.includes('kernel'), kernel64: false, unpackedBytes: null },
     ...change,
   }
 }
@@ -139,6 +139,18 @@ describe('the planner', () => {
     expect(tight['memoryMiB']).toBe(
       '64 MiB is too little for this kernel and initial RAM disk (together 68 MiB). Give the machine at least 84 MiB.',
     )
+    const packed = [fact('boot/kernel'), fact('boot/initrd', { bytes: 40 * MiB, unpackedBytes: 130 * MiB })]
+    expect(problems(config({ memoryMiB: 256 }), packed)['memoryMiB']).toBe(
+      '256 MiB is too little for this kernel and initial RAM disk (together 48 MiB, the latter 130 MiB when unpacked). Give the machine at least 324 MiB.',
+    )
+    const withRoot = { boot: { kind: 'kernel', kernel: 'boot/kernel', initrd: 'boot/initrd', cmdline: 'quiet root=/dev/vda1' } }
+    expect(problems(config({ memoryMiB: 256, ...withRoot }), packed)).toEqual({})
+  })
+
+  test('how much memory is enough for a kernel', () => {
+    const enough = (unpackedBytes: number | null): number =>
+      enoughForKernel({ kernel: { bytes: 8 * MiB }, initrd: { bytes: 40 * MiB, unpackedBytes }, cmdline: '' })
+    expect([enough(null), enough(60 * MiB), enough(130 * MiB)]).toEqual([128, 256, 512])
   })
 
   const iso = (change: Partial<FileFact>) => {

@@ -34,6 +34,7 @@ function fact(path: string, change: Partial<FileFact> = {}): FileFact {
       volumeBytes: null,
       linuxKernel: false,
       kernel64: false,
+      unpackedBytes: null,
     },
     ...change,
   }
