@@ -17,7 +17,8 @@ export function keysMenu(control: DisplayControl): MenuItem[] {
   ]
 }
 
-export function viewMenu(control: DisplayControl, live: boolean): MenuItem[] {
+/** @param share opens the dialog that offers the screen to VNC viewers */
+export function viewMenu(control: DisplayControl, live: boolean, share: () => void): MenuItem[] {
   return [
     {
       label: 'View only',
@@ -30,5 +31,7 @@ export function viewMenu(control: DisplayControl, live: boolean): MenuItem[] {
       disabled: !live || !control.view.resizable,
       onselect: () => (control.resizesGuest = !control.resizesGuest),
     },
+    'separator',
+    { label: 'Share by VNC…', onselect: share },
   ]
 }

@@ -15,6 +15,7 @@ import {
 import type { MachineHealth, MachineState } from '../model/machine-state.ts'
 import { guestCommandSchema } from '../model/guest-command.ts'
 import { nameSchema } from '../model/names.ts'
+import { vncPasswordSchema } from '../model/vnc.ts'
 import { call, defineService, event, stream } from '../rpc/service.ts'
 import type { TaskStarted } from './tasks.ts'
 
@@ -27,6 +28,14 @@ export interface GuestAddresses {
   mac: string | null
   /** IPv4 before IPv6; none of the loopback or link-local. At least one. */
   addresses: string[]
+}
+
+/** The screen of a machine that runs, for VNC viewers. One of the two is null. */
+export interface VncState {
+  /** Where it listens: "127.0.0.1:5901". */
+  address: string | null
+  /** Why it does not, though it should. */
+  problem: WireError | null
 }
 
 /** A machine as the window and the command line see it. */
@@ -62,6 +71,8 @@ export interface MachineView {
   /** When the guest's first prompt or boot-complete mark was seen. */
   bootedAt: string | null
   suspendedAt: string | null
+  /** Null where the screen is not offered to VNC viewers now. */
+  vnc: VncState | null
   /** The task that works on it now. */
   task: string | null
 }
@@ -176,6 +187,12 @@ export const machines = defineService('machines', {
   display: stream(id).returns<void>(),
   /** What is on the screen now: the bytes of a PNG file, then the end. */
   screenshot: stream(id).returns<{ bytes: number }>(),
+  /**
+   * Sets the password that VNC viewers need (config.vncExport): from now on, also for a machine that runs. Those that look are disconnected.
+   */
+  setVncPassword: call(id.extend({ password: vncPasswordSchema })).returns<void>(),
+  /** For the person who shares it; null where none was set. */
+  vncPassword: call(id).returns<{ password: string | null }>(),
   /**
    * Asks the guest's agent for its addresses: for those who look at a machine. Fails with `wrong-state` where it does not run, and
    * with `unavailable` where no agent answers.

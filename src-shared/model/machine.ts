@@ -7,6 +7,7 @@ import { AppError } from '../errors/app-error.ts'
 import { fieldErrors } from '../errors/field-errors.ts'
 import { nameSchema } from './names.ts'
 import { patchSchema } from './patch.ts'
+import { NO_VNC_EXPORT, vncExportSchema } from './vnc.ts'
 
 export const MACHINE_SCHEMA = 1
 export const ENGINES = ['auto', 'embedded', 'qemu'] as const
@@ -163,6 +164,8 @@ const configShape = {
     .array(sharedFolderSchema)
     .max(MAX_SHARED_FOLDERS, `A machine has at most ${MAX_SHARED_FOLDERS} shared folders.`)
     .default([]),
+  /** Its screen for VNC viewers on this computer, while it runs. */
+  vncExport: vncExportSchema.default(NO_VNC_EXPORT),
   /** The library folder it is shown in, as path elements. */
   folder: z.array(nameSchema).max(8).default([]),
   tags: z.array(z.string().trim().min(1).max(50)).max(50).default([]),

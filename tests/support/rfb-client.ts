@@ -30,6 +30,8 @@ export interface Update {
 export interface Viewing {
   encodings?: number[]
   version?: string
+  /** Answers a server's challenge (VNC authentication); null: the server is to want none. */
+  answer?: ((challenge: Uint8Array) => Uint8Array) | null
 }
 
 export class RfbClient {
@@ -48,19 +50,26 @@ export class RfbClient {
   }
 
   /** Up to the server's answer to ClientInit, with the encodings told. */
-  static async open(stream: ByteStream, { encodings, version = 'RFB 003.008\n' }: Viewing = {}): Promise<RfbClient> {
+  static async open(stream: ByteStream, { encodings, version = 'RFB 003.008\n', answer = null }: Viewing = {}): Promise<RfbClient> {
     const client = new RfbClient(stream)
     const offered = new TextDecoder().decode(await client.#read(12))
     if (offered !== 'RFB 003.008\n') throw new Error(`The server speaks ${offered}`)
     await stream.write(utf8(version))
+    const type = answer ? 2 : 1
     if (version === 'RFB 003.003\n') {
-      if (u32(await client.#read(4), 0) !== 1) throw new Error('The server wants a password.')
+      const wanted = u32(await client.#read(4), 0)
+      if (wanted === 0) throw new Error(await client.#reason())
+      if (wanted !== type) throw new Error(`The server wants security type ${wanted}.`)
     } else {
       const count = (await client.#read(1))[0]!
-      if (!(await client.#read(count)).includes(1)) throw new Error('The server wants a password.')
-      await stream.write(Uint8Array.of(1))
-      if (version === 'RFB 003.008\n' && u32(await client.#read(4), 0) !== 0) throw new Error('The server refused.')
+      if (count === 0) throw new Error(await client.#reason())
+      const types = await client.#read(count)
+      if (!types.includes(type)) throw new Error(`The server wants a security type of ${types.join(', ')}.`)
+      await stream.write(Uint8Array.of(type))
     }
+    if (answer) await stream.write(answer(await client.#read(16)))
+    if ((answer || version === 'RFB 003.008\n') && u32(await client.#read(4), 0) !== 0)
+      throw new Error(version === 'RFB 003.008\n' ? await client.#reason() : 'The server refused.')
     await stream.write(Uint8Array.of(1))
     const init = await client.#read(24)
     client.#resize(u16(init, 0), u16(init, 2))
@@ -211,6 +220,10 @@ export class RfbClient {
     const data = inflateSync(await this.#read(length), { finishFlush: constants.Z_SYNC_FLUSH })
     if (data.length !== expected) throw new Error(`A rectangle has ${data.length} bytes instead of ${expected}.`)
     return data
+  }
+
+  async #reason(): Promise<string> {
+    return new TextDecoder().decode(await this.#read(u32(await this.#read(4), 0)))
   }
 
   async #read(length: number): Promise<Uint8Array> {

@@ -11,6 +11,7 @@ import {
   type MachineConfig,
   type MachinePatch,
 } from '../../../src-shared/model/machine.ts'
+import { VNC_PORTS } from '../../../src-shared/model/vnc.ts'
 import { memoryArgument, oneOf, sizeArgument, wholeNumber } from './arguments.ts'
 import { UsageError } from './errors.ts'
 
@@ -84,13 +85,49 @@ export const KEYS: Readonly<Record<string, Key>> = {
       return { sharedFolders: path === '' ? others : [...others, { tag, path: resolve(path), readOnly: path === rest }] }
     },
   },
+  vnc: {
+    value: 'on (any free port) | off | PORT of 127.0.0.1; first set vnc-password',
+    field: 'vncExport',
+    set: (text, config) => {
+      if (text === 'off') return { vncExport: { ...config.vncExport, enabled: false } }
+      const port = text === 'on' ? null : wholeNumber('on, off or a port', VNC_PORTS.min, VNC_PORTS.max)(text)
+      return { vncExport: { enabled: true, port } }
+    },
+  },
   folder: { value: 'A/B, or empty for none', field: 'folder', set: (text) => ({ folder: text === '' ? [] : text.split('/') }) },
   tags: { value: 'A,B, or empty for none', field: 'tags', set: (text) => ({ tags: text.split(',').filter((tag) => tag.trim() !== '') }) },
   notes: { value: 'TEXT', field: 'notes', set: (notes) => ({ notes }) },
 }
 
+/** Stands beside the machine's config, and is read from standard input. */
+export const PASSWORD_KEY = 'vnc-password'
+const PASSWORD_VALUE = '-: it is asked for, or read from standard input'
+
+/** Every key with how its value is written, for the help. */
+export const KEY_HELP: readonly [string, string][] = [
+  ...Object.entries(KEYS).map(([key, { value }]): [string, string] => [key, value]),
+  [PASSWORD_KEY, PASSWORD_VALUE],
+]
+
 /** Fields to keys, for errors. */
-export const KEY_OF_FIELD: ReadonlyMap<string, string> = new Map(Object.entries(KEYS).map(([key, { field }]) => [field, key]))
+export const KEY_OF_FIELD: ReadonlyMap<string, string> = new Map([
+  ...Object.entries(KEYS).map(([key, { field }]): [string, string] => [field, key]),
+  ['password', PASSWORD_KEY],
+])
+
+/**
+ * Whether the VNC password is to be set, and the other assignments.
+ * @throws UsageError where the password itself stands on the command line
+ */
+export function withoutPassword(assignments: readonly string[]): { asksPassword: boolean; others: string[] } {
+  const isPassword = (text: string): boolean => text.split('=', 1)[0] === PASSWORD_KEY
+  const given = assignments.filter(isPassword)
+  if (given.some((text) => text !== `${PASSWORD_KEY}=-`))
+    throw new UsageError(
+      `${PASSWORD_KEY}: others can see a password on the command line. Write ${PASSWORD_KEY}=- and give it on standard input.`,
+    )
+  return { asksPassword: given.length > 0, others: assignments.filter((text) => !isPassword(text)) }
+}
 
 /**
  * What `key=value` texts ask for, all together.

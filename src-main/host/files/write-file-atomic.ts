@@ -4,7 +4,7 @@
  * in by one rename; forcing the folder afterwards makes the rename itself durable. A temporary file that a crash left behind is
  * recognised by its name (`isTemporary`) and means nothing.
  */
-import { constants, type Stats } from 'node:fs'
+import { constants } from 'node:fs'
 import { lstat, open, rename, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -25,14 +25,15 @@ export function isTemporary(name: string): boolean {
 /**
  * Replaces or creates `path` as a whole. A symbolic link at `path` is replaced, never followed: a bundle from elsewhere must not
  * direct our writes to another file. Of several writers at once the last one wins, whole.
+ * @param mode its permissions, whatever an existing file has; absent: that file's, or the owner's alone
  * @returns when content and name are on disk
  * @throws AppError by the system's reason (`no-space`, `denied`, `not-found`, `io` …); the old content then is untouched
  */
-export async function writeFileAtomic(path: string, data: string | Uint8Array): Promise<void> {
+export async function writeFileAtomic(path: string, data: string | Uint8Array, mode?: number): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path).slice(0, 100)}.${crypto.randomUUID().slice(0, 8)}${SUFFIX}`)
   try {
-    const old = await lstat(path).catch(() => null)
-    await writeDurably(temporary, data, old)
+    const old = mode === undefined ? await lstat(path).catch(() => null) : null
+    await writeDurably(temporary, data, mode ?? (old?.isFile() ? old.mode & 0o777 : PRIVATE_MODE))
     await replace(temporary, path)
   } catch (error) {
     await unlink(temporary).catch(() => {})
@@ -41,10 +42,10 @@ export async function writeFileAtomic(path: string, data: string | Uint8Array): 
   await syncFolder(dirname(path))
 }
 
-async function writeDurably(path: string, data: string | Uint8Array, old: Stats | null): Promise<void> {
+async function writeDurably(path: string, data: string | Uint8Array, mode: number): Promise<void> {
   const file = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, PRIVATE_MODE)
   try {
-    if (old?.isFile()) await file.chmod(old.mode & 0o777)
+    if (mode !== PRIVATE_MODE) await file.chmod(mode)
     await file.writeFile(data)
     await file.sync()
   } finally {

@@ -9,6 +9,7 @@
  *                    suspend.new/            a suspend that is being written; means nothing
  *                    logs/serial<N>.log      what its serial ports printed
  *                    snapshots/<id>/         frozen states
+ *                    vnc-password            for VNC viewers; its owner's alone (0600)
  *                    lock                    who runs it now
  */
 import { lstat, realpath } from 'node:fs/promises'
@@ -35,6 +36,7 @@ export interface BundlePaths {
   suspendNew: string
   suspendRecord: string
   memory: string
+  vncPassword: string
   lock: string
 }
 
@@ -51,6 +53,7 @@ export function bundlePaths(folder: string): BundlePaths {
     suspendNew: join(folder, 'suspend.new'),
     suspendRecord: join(suspend, 'suspend.json'),
     memory: join(suspend, 'memory'),
+    vncPassword: join(folder, 'vnc-password'),
     lock: join(folder, 'lock'),
   }
 }

@@ -4,6 +4,7 @@ import type { TaskStarted } from '../../../src-shared/api/tasks.ts'
 import { newId } from '../../../src-shared/base/ids.ts'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
 import { isAbsolutePath, parseMachineConfig, randomMac, type MachineConfig } from '../../../src-shared/model/machine.ts'
+import { NO_VNC_EXPORT } from '../../../src-shared/model/vnc.ts'
 import { pathsOf } from '../planner/plan-files.ts'
 import { fileFact } from '../planner/probe-files.ts'
 import { VARIABLES } from '../planner/qemu-firmware.ts'
@@ -68,6 +69,8 @@ export function withNewIdentity(config: MachineConfig, name: string): MachineCon
     id: newId(),
     created: new Date().toISOString(),
     name,
+    // The password stays the original's.
+    vncExport: NO_VNC_EXPORT,
     nics: config.nics.map((nic) => ({ ...nic, mac: randomMac() })),
     boot:
       boot.kind === 'kernel'

@@ -10,10 +10,19 @@ import type { Session } from './session.ts'
  * @throws AppError `wrong-state` where the machine is off
  */
 export async function openDisplay(machine: Machine, stream: ByteStream): Promise<void> {
+  const { session, stream: engine } = await openEngineDisplay(machine)
+  void joinStreams(engine, stream, session, 'Showing the screen')
+}
+
+/**
+ * The engine's stream for one more viewer, from RFB's first byte on.
+ * @throws AppError `wrong-state` where the machine is off, `unsupported` where it has no screen
+ */
+export async function openEngineDisplay(machine: Machine): Promise<{ session: Session; stream: ByteStream }> {
   const session = runningSession(machine)
   await session.race(session.built)
-  const { stream: engine } = await session.race(session.engine.display({ machine: session.machine }))
-  void joinStreams(engine, stream, session, 'Showing the screen')
+  const { stream } = await session.race(session.engine.display({ machine: session.machine }))
+  return { session, stream }
 }
 
 /** Sends a PNG file and ends the stream; as openDisplay. */

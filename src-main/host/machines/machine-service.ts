@@ -10,6 +10,7 @@ import type { Counters } from '../../../src-shared/threads/counters.ts'
 import { bundlePaths } from '../library/bundle.ts'
 import type { Bundle } from '../library/identity.ts'
 import type { LibraryChange } from '../library/library.ts'
+import { readVncPassword } from '../vnc/password-file.ts'
 import { considerNew, createMachine, type MakerParts } from './create-machine.ts'
 import { duplicateMachine } from './duplicate-machine.ts'
 import { considerMachine, openBundle, restoreMachine, trashMachine, updateMachine } from './edit-machine.ts'
@@ -18,6 +19,7 @@ import { askAddresses, openExec } from './machine-agent.ts'
 import { openConsole, typeText } from './machine-console.ts'
 import { openDisplay, sendScreenshot } from './machine-display.ts'
 import { Machine, type MachineParts } from './machine.ts'
+import { VncExports } from './vnc-exports.ts'
 import { wrongState } from './wrong-state.ts'
 
 export type MachineServiceParts = MachineParts & MakerParts
@@ -30,6 +32,7 @@ export class MachineService implements Disposable {
   #activeChanged = new Emitter<void>()
   #active = new Set<string>()
   #monitor: HeartbeatMonitor
+  #vnc: VncExports
 
   /** Fires when the set of active machines changes. */
   readonly onActiveChanged: Event<void> = this.#activeChanged.event
@@ -44,6 +47,7 @@ export class MachineService implements Disposable {
         (id, ms) => this.#onPulse(id, ms),
       ),
     )
+    this.#vnc = this.#store.add(new VncExports(parts.log))
     this.#store.add(library.onChanged((change) => this.#onLibrary(change)))
     this.handlers = {
       list: async () => {
@@ -73,7 +77,9 @@ export class MachineService implements Disposable {
       update: async ({ id, patch }) => {
         const machine = await this.#find(id)
         const { folder } = machine.bundle
+        await this.#vnc.check(machine, patch)
         await updateMachine(machine, patch, library)
+        if (patch.vncExport) this.#vnc.retry(machine)
         // A copy that was given a name has another id now.
         return (this.#machines.get(id) ?? this.#at(folder, patch.name)).view()
       },
@@ -93,6 +99,8 @@ export class MachineService implements Disposable {
       console: async ({ id, port, from }, stream) => openConsole(await this.#find(id), port, from, stream),
       display: async ({ id }, stream) => openDisplay(await this.#find(id), stream),
       screenshot: async ({ id }, stream) => sendScreenshot(await this.#find(id), stream),
+      setVncPassword: async ({ id, password }) => this.#vnc.setPassword(await this.#find(id), password),
+      vncPassword: async ({ id }) => ({ password: await readVncPassword((await this.#find(id)).bundle.folder) }),
       addresses: async ({ id }) => askAddresses(await this.#find(id)),
       exec: async ({ id, command }, stream) => openExec(await this.#find(id), command, stream),
       type: async ({ id, port, text }) => {
@@ -189,6 +197,7 @@ export class MachineService implements Disposable {
   }
 
   #onMachine(machine: Machine): void {
+    this.#vnc.follow(machine)
     const { id } = machine
     if (!machine.session && !this.#parts.library.get(id) && !isActive(machine.state)) {
       this.#machines.delete(id)

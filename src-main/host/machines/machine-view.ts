@@ -1,5 +1,5 @@
 /** What the window and the command line see of a machine. */
-import type { GuestAddresses, MachineView } from '../../../src-shared/api/machines.ts'
+import type { GuestAddresses, MachineView, VncState } from '../../../src-shared/api/machines.ts'
 import type { AppError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineHealth, MachineState } from '../../../src-shared/model/machine-state.ts'
 import type { Bundle } from '../library/identity.ts'
@@ -35,7 +35,12 @@ export function stateOf(bundle: Bundle, status: Readonly<MachineStatus>): Machin
 }
 
 /** @param choice what runs it or would; null for a bundle that cannot be read */
-export function machineView(bundle: Bundle, status: Readonly<MachineStatus>, choice: EngineChoice | null): MachineView {
+export function machineView(
+  bundle: Bundle,
+  status: Readonly<MachineStatus>,
+  choice: EngineChoice | null,
+  vnc: VncState | null,
+): MachineView {
   const suspendProblem = bundle.suspended?.problem ?? null
   return {
     id: bundle.id,
@@ -56,6 +61,7 @@ export function machineView(bundle: Bundle, status: Readonly<MachineStatus>, cho
     startedAt: status.startedAt,
     bootedAt: status.bootedAt,
     suspendedAt: bundle.suspended?.record?.header.savedAt ?? null,
+    vnc,
     task: status.task,
   }
 }

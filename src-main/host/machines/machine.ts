@@ -5,7 +5,7 @@
  * itself off, a thread died), cleaning up takes a turn like any operation.
  */
 import { stat } from 'node:fs/promises'
-import type { MachineView } from '../../../src-shared/api/machines.ts'
+import type { MachineView, VncState } from '../../../src-shared/api/machines.ts'
 import type { TaskStarted } from '../../../src-shared/api/tasks.ts'
 import { AppError, asAppError, type FieldError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
@@ -51,6 +51,7 @@ export class Machine {
   #session: Session | null = null
   #turns = new Turns()
   #heldFor: string | null = null
+  #vnc: VncState | null = null
   /** Of the life that runs, or of the last start; null before the first. */
   #choice: EngineChoice | null = null
   /** Pressed, and the machine not off yet. */
@@ -85,12 +86,19 @@ export class Machine {
   }
 
   view(): MachineView {
-    return machineView(this.#bundle, this.#status, this.#engineChoice())
+    return machineView(this.#bundle, this.#status, this.#engineChoice(), this.#vnc)
   }
 
   /** The bundle was changed or moved. */
   setBundle(bundle: Bundle): void {
     this.#bundle = bundle
+    this.#tell()
+  }
+
+  /** What VNC viewers can do now: no part of the status, which each life begins anew. */
+  setVnc(vnc: VncState | null): void {
+    if (this.#vnc === vnc) return
+    this.#vnc = vnc
     this.#tell()
   }
 

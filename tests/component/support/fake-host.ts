@@ -37,6 +37,8 @@ export class FakeHost {
   readonly tasks = new Map<string, Task>()
   /** What was called, in order: "machines.start". */
   readonly calls: string[] = []
+  /** Of VNC, by machine. */
+  readonly vncPasswords = new Map<string, string>()
   /** What was changed in machines, in order. */
   readonly updates: { id: string; patch: Partial<MachineConfig> }[] = []
   /** Shells that were opened, in order. */
@@ -271,6 +273,11 @@ export class FakeHost {
         this.#called('machines.screenshot')
         return this.display(id).screenshot(stream)
       },
+      setVncPassword: ({ id, password }) => {
+        this.#called('machines.setVncPassword')
+        this.vncPasswords.set(id, password)
+      },
+      vncPassword: ({ id }) => ({ password: this.vncPasswords.get(id) ?? null }),
       addresses: ({ id }) => this.#machine(id).addresses,
       exec: () => {
         throw new AppError('unavailable', 'No agent answers in this machine.')

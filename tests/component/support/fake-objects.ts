@@ -46,6 +46,7 @@ export function fakeMachine(name: string, over: Partial<MachineView> = {}, confi
       nics: [{ id: 'nic0', model: 'virtio', mac: '52:54:00:12:34:56' }],
       serialPorts: 1,
       sharedFolders: [],
+      vncExport: { enabled: false, port: null },
       folder: [],
       tags: [],
       notes: '',
@@ -56,6 +57,7 @@ export function fakeMachine(name: string, over: Partial<MachineView> = {}, confi
     startedAt: isActive(state) ? new Date(Date.now() - 12 * MINUTE).toISOString() : null,
     bootedAt: state === 'running' || state === 'paused' ? new Date(Date.now() - 12 * MINUTE + 3400).toISOString() : null,
     suspendedAt: state === 'suspended' ? new Date(Date.now() - 90 * MINUTE).toISOString() : null,
+    vnc: null,
     task: null,
     ...over,
   }

@@ -123,6 +123,20 @@ describe('coppice', () => {
     expect((await json<Listed>('show', 'web')).config.memoryMiB).toBe(128)
   })
 
+  it('offers its screen to VNC viewers with a password from standard input, which nothing shows', async () => {
+    const needed = 'coppice: vnc: Set a VNC password first: a screen is never offered without one.\n'
+    expect(await run('set', 'web', 'vnc=on')).toMatchObject({ code: 1, stderr: needed })
+    const set = (input: string): Promise<Ran> => coppice(['set', 'web', 'vnc=5907', 'vnc-password=-'], { env, input })
+    const long = 'coppice: vnc-password: A VNC password has at most 8 characters: viewers leave out the rest.\n'
+    expect(await set('secret123\n')).toEqual({ code: 1, stdout: '', stderr: long })
+    expect(await set('secret12\n')).toEqual({ code: 0, stdout: 'web: changed\n', stderr: '' })
+    expect((await run('show', 'web')).stdout).toContain('on, port 5907 when it runs')
+    expect(await json('show', 'web')).toMatchObject({ vnc: null, config: { vncExport: { enabled: true, port: 5907 } } })
+    expect(JSON.stringify(await json('show', 'web'))).not.toContain('secret12')
+    await json('set', 'web', 'vnc=off')
+    expect((await run('set', 'web', 'vnc-password=secret12')).code).toBe(2)
+  })
+
   it('renames it and finds it under the new name', async () => {
     await json('set', 'web', 'name=web 2')
     expect(await json<Listed>('show', 'web 2')).toMatchObject({ name: 'web 2' })

@@ -1,10 +1,11 @@
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import { inWordsOf } from '../errors.ts'
-import { KEY_OF_FIELD, KEYS, patchOf } from '../settable.ts'
+import { readSecret } from '../read-secret.ts'
+import { KEY_HELP, KEY_OF_FIELD, patchOf, withoutPassword } from '../settable.ts'
 import type { Define } from './index.ts'
 
 export const defineSet: Define = (program, run) => {
-  const keys = Object.entries(KEYS).map(([key, { value }]) => `  ${key.padEnd(14)} ${value}`)
+  const keys = KEY_HELP.map(([key, value]) => `  ${key.padEnd(14)} ${value}`)
   program
     .command('set')
     .description('change a machine: hardware while it is off, the rest any time')
@@ -17,8 +18,14 @@ export const defineSet: Define = (program, run) => {
         const machine = await cli.machine(host, name)
         if (!machine.config)
           throw new AppError('corrupt', `“${machine.name}” cannot be changed: ${machine.problem?.message ?? 'its bundle cannot be read.'}`)
-        const patch = patchOf(assignments, machine.config)
-        const changed = await host.machines.update({ id: machine.id, patch }).catch(inWordsOf(KEY_OF_FIELD))
+        const { asksPassword, others } = withoutPassword(assignments)
+        const patch = patchOf(others, machine.config)
+        const { id } = machine
+        if (asksPassword) {
+          const password = await readSecret(`VNC password for “${machine.name}”`)
+          await host.machines.setVncPassword({ id, password }).catch(inWordsOf(KEY_OF_FIELD))
+        }
+        const changed = await host.machines.update({ id, patch }).catch(inWordsOf(KEY_OF_FIELD))
         cli.output.result(changed, () => cli.output.line(`${changed.name}: changed`))
       }),
     )

@@ -40,8 +40,14 @@ export function factsOf(machine: MachineView): [string, string][] {
   if (machine.addresses.length > 0) facts.push(['addresses', machine.addresses.flatMap(({ addresses }) => addresses).join(', ')])
   if (machine.problem) facts.push(['problem', machine.problem.message])
   if (machine.lastError) facts.push(['last error', machine.lastError.message])
+  if (machine.config?.vncExport.enabled) facts.push(['vnc', vncWords(machine)])
   if (machine.config) facts.push(...configFacts(machine.config))
   return facts
+}
+
+function vncWords({ vnc, config }: MachineView): string {
+  const port = config?.vncExport.port ?? null
+  return vnc?.address ?? vnc?.problem?.message ?? (port === null ? 'on, when it runs' : `on, port ${port} when it runs`)
 }
 
 function engineWords({ engine, engineVersion, accelerator, why }: MachineView): string {

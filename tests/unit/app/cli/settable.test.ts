@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { KEY_OF_FIELD, patchOf } from '../../../../src-main/app/cli/settable.ts'
+import { KEY_OF_FIELD, patchOf, withoutPassword } from '../../../../src-main/app/cli/settable.ts'
 import { errorSentence, UsageError } from '../../../../src-main/app/cli/errors.ts'
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import { machinePatchSchema, parseMachineConfig } from '../../../../src-shared/model/machine.ts'
@@ -73,6 +73,21 @@ describe('patchOf', () => {
     expect(wrong('memory')).toBe('“memory” has no value. Write memory=VALUE (SIZE, as in 256M).')
     expect(wrong('memory=lots')).toMatch(/^memory: “lots” is not an amount of memory/)
     expect(wrong('cmdline=x')).toBe('cmdline: “web” does not boot a kernel of its own, but from its drives.')
+  })
+
+  it('reads how a screen is offered to VNC viewers', () => {
+    const off = { vncExport: { enabled: false, port: null } }
+    expect(patchOf(['vnc=on'], disk)).toEqual({ vncExport: { enabled: true, port: null } })
+    expect(patchOf(['vnc=5907'], disk)).toEqual({ vncExport: { enabled: true, port: 5907 } })
+    expect(patchOf(['vnc=off'], disk)).toEqual(off)
+    for (const wrong of ['80', 'yes', '70000']) expect(() => patchOf([`vnc=${wrong}`], disk)).toThrow(/vnc: .*on, off or a port/)
+  })
+
+  it('takes no password from the command line', () => {
+    expect(withoutPassword(['vnc=on', 'vnc-password=-', 'name=a'])).toEqual({ asksPassword: true, others: ['vnc=on', 'name=a'] })
+    expect(withoutPassword(['name=vnc-password=x'])).toEqual({ asksPassword: false, others: ['name=vnc-password=x'] })
+    for (const wrong of ['vnc-password=secret12', 'vnc-password', 'vnc-password='])
+      expect(() => withoutPassword([wrong])).toThrow('vnc-password: others can see a password on the command line.')
   })
 })
 

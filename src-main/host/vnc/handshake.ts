@@ -1,0 +1,86 @@
+/**
+ * The two handshakes of an exported screen (RFC 6143, sections 7.1.1 to 7.1.3): ours with a viewer, which needs the password, and ours with the engine,
+ * which needs none. From the viewer's ClientInit on, both speak the same protocol, and bytes are passed on as they are. Pure: each is a generator
+ * that says what to send and how many bytes it wants then.
+ */
+import { concatBytes, utf8 } from '../../../src-shared/base/bytes.ts'
+import { AppError } from '../../../src-shared/errors/app-error.ts'
+import { CHALLENGE_BYTES } from './auth.ts'
+
+export interface Step {
+  send: Uint8Array
+  /** Bytes that the other end has to send next. */
+  want: number
+}
+export type Handshake<Result> = Generator<Step, Result, Uint8Array>
+
+const VERSION = utf8('RFB 003.008\n')
+const SECURITY_NONE = 1
+const SECURITY_VNC = 2
+const NOTHING = new Uint8Array(0)
+
+/** What a viewer has to pass. */
+export interface Gate {
+  /** Why nobody may try now, as a sentence for the viewer; null where they may. Asked before the challenge, and again when it is answered. */
+  closed(): string | null
+  /** CHALLENGE_BYTES of random bytes. */
+  challenge: Uint8Array
+  accepts(answer: Uint8Array): boolean
+}
+
+/**
+ * @returns what to send last, and whether the viewer may go on
+ * @throws AppError `invalid-input` where the other end is no VNC viewer
+ */
+export function* admitViewer(gate: Gate): Handshake<{ accepted: boolean; send: Uint8Array }> {
+  const minor = parseVersion(yield { send: VERSION, want: VERSION.length })
+  const closed = gate.closed()
+  // No security type at all, and why (section 7.1.2).
+  if (closed !== null) return { accepted: false, send: concatBytes([minor === 3 ? new Uint8Array(4) : new Uint8Array(1), reason(closed)]) }
+  if (minor === 3) {
+    // The server decides (appendix A).
+    yield { send: Uint8Array.of(0, 0, 0, SECURITY_VNC), want: 0 }
+  } else {
+    const [chosen] = yield { send: Uint8Array.of(1, SECURITY_VNC), want: 1 }
+    if (chosen !== SECURITY_VNC) return refused(minor, 'This screen needs a VNC password.')
+  }
+  const answer = yield { send: gate.challenge, want: CHALLENGE_BYTES }
+  const meanwhile = gate.closed()
+  if (meanwhile !== null) return refused(minor, meanwhile)
+  if (!gate.accepts(answer)) return refused(minor, 'The password is wrong.')
+  return { accepted: true, send: new Uint8Array(4) }
+}
+
+/** SecurityResult (section 7.1.3); viewers before 3.8 take no reason. */
+function refused(minor: 3 | 7 | 8, why: string): { accepted: false; send: Uint8Array } {
+  const failed = Uint8Array.of(0, 0, 0, 1)
+  return { accepted: false, send: minor === 8 ? concatBytes([failed, reason(why)]) : failed }
+}
+
+function reason(text: string): Uint8Array {
+  const bytes = utf8(text)
+  return concatBytes([Uint8Array.of(0, 0, bytes.length >> 8, bytes.length & 255), bytes])
+}
+
+/** Later versions than 3.8 do not exist; what calls itself so (Apple’s 3.889) is content with 3.8. Odd earlier ones are 3.3 (section 7.1.1). */
+function parseVersion(bytes: Uint8Array): 3 | 7 | 8 {
+  const match = /^RFB 003\.(\d{3})\n$/.exec(String.fromCharCode(...bytes))
+  if (!match) throw new AppError('invalid-input', 'What connected is no VNC viewer: it does not name its RFB version.')
+  const minor = Number(match[1])
+  return minor >= 8 ? 8 : minor === 7 ? 7 : 3
+}
+
+/**
+ * Ours with an engine, which speaks RFB 3.8 with the security type None.
+ * @throws AppError `internal` where it does not
+ */
+export function* joinEngine(): Handshake<void> {
+  const broken = new AppError('internal', 'The machine’s screen does not speak as it should.')
+  const version = yield { send: NOTHING, want: VERSION.length }
+  if (!version.every((byte, at) => byte === VERSION[at])) throw broken
+  const [count] = yield { send: VERSION, want: 1 }
+  const types = yield { send: NOTHING, want: count! }
+  if (!types.includes(SECURITY_NONE)) throw broken
+  const result = yield { send: Uint8Array.of(SECURITY_NONE), want: 4 }
+  if (result.some((byte) => byte !== 0)) throw broken
+}
