@@ -10,6 +10,7 @@ import { Emitter, type Event } from '../../src-shared/base/event.ts'
 import { AppError, asAppError } from '../../src-shared/errors/app-error.ts'
 import { RpcServer } from '../../src-shared/rpc/server.ts'
 import { qemuThread } from '../../src-shared/threads/qemu-thread.ts'
+import { machineFolders } from '../process/machine-folders.ts'
 import type { HostOptions } from './host-options.ts'
 import { Library } from './library/library.ts'
 import { createLog, type Log } from './log/log.ts'
@@ -79,7 +80,7 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
   })
   const metrics = store.add(new MetricsService({ machines: () => machines.counters(), onActiveChanged: machines.onActiveChanged }))
   store.add(engines.onFound(() => machines.refreshViews()))
-  const lookingRound = hasQemu ? lookRound(library, engines, machines, qemu, log) : Promise.resolve()
+  const lookingRound = lookRound(engines, machines, hasQemu ? qemu : null, log)
   const terminals = store.add(new TerminalService({ allowed: options.allowTerminal }))
 
   // The end.
@@ -130,11 +131,14 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
 }
 
 /** When the library is read, in the background: what engines there are, and which machines of an earlier host still run. */
-async function lookRound(library: Library, engines: EngineFinder, machines: MachineService, qemu: SharedThread, log: Log): Promise<void> {
+async function lookRound(engines: EngineFinder, machines: MachineService, qemu: SharedThread | null, log: Log): Promise<void> {
   try {
-    await library.ready
-    await qemu.use(async ({ rpc }) => machines.adopt(await rpc.service(qemuThread).survivors({})))
-    await engines.whenFound()
+    await machines.adopt(async () => {
+      // Without any folder of a machine nobody has to be asked.
+      if (!qemu || (await machineFolders()).length === 0) return []
+      return qemu.use(({ rpc }) => rpc.service(qemuThread).survivors({}))
+    })
+    if (qemu) await engines.whenFound()
   } catch (error) {
     const failure = asAppError(error)
     // The host may end meanwhile.

@@ -47,6 +47,17 @@ export async function lockBundle(path: string, what: string): Promise<BundleLock
   throw new AppError('busy', `${what} is being opened by another Coppice. Try again.`, { subject: path })
 }
 
+/**
+ * Removes a lock whose process ended without releasing it.
+ * @returns whether there was one
+ */
+export async function removeStaleLock(path: string): Promise<boolean> {
+  const found = await readFile(path, 'utf8').catch(() => null)
+  if (found === null || !(await isStale(path, parseOwner(found)))) return false
+  await takeAway(path, found)
+  return true
+}
+
 async function create(path: string, text: string): Promise<boolean> {
   try {
     const file = await open(path, 'wx', 0o600)

@@ -10,6 +10,7 @@ import type { Counters } from '../../../src-shared/threads/counters.ts'
 import { bundlePaths } from '../library/bundle.ts'
 import type { Bundle } from '../library/identity.ts'
 import type { LibraryChange } from '../library/library.ts'
+import { mapLimit } from '../library/map-limit.ts'
 import { readVncPassword } from '../vnc/password-file.ts'
 import { considerNew, createMachine, type MakerParts } from './create-machine.ts'
 import { duplicateMachine } from './duplicate-machine.ts'
@@ -22,6 +23,9 @@ import { Machine, type MachineParts } from './machine.ts'
 import { VncExports } from './vnc-exports.ts'
 import { wrongState } from './wrong-state.ts'
 
+/** Locks that are looked at at once. */
+const LOCK_READERS = 32
+
 export type MachineServiceParts = MachineParts & MakerParts
 
 export class MachineService implements Disposable {
@@ -33,6 +37,9 @@ export class MachineService implements Disposable {
   #active = new Set<string>()
   #monitor: HeartbeatMonitor
   #vnc: VncExports
+
+  /** Resolves when the library was read and everything that runs from before is known. Never rejects. */
+  #known: Promise<void>
 
   /** Fires when the set of active machines changes. */
   readonly onActiveChanged: Event<void> = this.#activeChanged.event
@@ -49,9 +56,10 @@ export class MachineService implements Disposable {
     )
     this.#vnc = this.#store.add(new VncExports(parts.log))
     this.#store.add(library.onChanged((change) => this.#onLibrary(change)))
+    this.#known = library.ready
     this.handlers = {
       list: async () => {
-        await library.ready
+        await this.#known
         return this.views()
       },
       get: async ({ id }) => {
@@ -128,15 +136,36 @@ export class MachineService implements Disposable {
     for (const machine of this.#machines.values()) this.#changed.fire({ kind: 'put', machine: machine.view() })
   }
 
+  /** Resolves when everything that runs from before is known: till then a machine may seem to be off. Never rejects. */
+  get known(): Promise<void> {
+    return this.#known
+  }
+
   /**
-   * Goes on with machines that run although their host ended.
+   * Goes on with machines that run although their host ended, and says so of those that ended with it. Machines are not shown before.
    * @param survivors by id, with their logs' folder: a copy of a bundle has the same id and is not the machine that runs
+   * @throws AppError where survivors cannot be asked for
    */
-  async adopt(survivors: readonly { machine: string; logFolder: string }[]): Promise<void> {
-    for (const { machine: id, logFolder } of survivors) {
-      const machine = this.#machines.get(id)
-      if (machine && bundlePaths(machine.bundle.folder).logs === logFolder) await machine.adopt()
-    }
+  async adopt(survivors: () => Promise<readonly { machine: string; logFolder: string }[]>): Promise<void> {
+    const { ready } = this.#parts.library
+    const adopting = ready.then(survivors).then((found) => Promise.all(found.map((one) => this.#adopt(one))))
+    this.#known = adopting
+      .then(
+        () => {},
+        () => {},
+      )
+      .then(() => this.#lookForCrashes())
+    await adopting
+    await this.#known
+  }
+
+  async #lookForCrashes(): Promise<void> {
+    await mapLimit([...this.#machines.values()], LOCK_READERS, (machine) => machine.lookForCrash())
+  }
+
+  async #adopt({ machine: id, logFolder }: { machine: string; logFolder: string }): Promise<void> {
+    const machine = this.#machines.get(id)
+    if (machine && bundlePaths(machine.bundle.folder).logs === logFolder) await machine.adopt()
   }
 
   active(): Machine[] {
@@ -161,9 +190,7 @@ export class MachineService implements Disposable {
   }
 
   async #find(id: string): Promise<Machine> {
-    const known = this.#machines.get(id)
-    if (known) return known
-    await this.#parts.library.ready
+    await this.#known
     const machine = this.#machines.get(id)
     if (!machine) throw new AppError('not-found', 'There is no such machine in the library (any more).', { subject: id })
     return machine

@@ -13,7 +13,7 @@ import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import { isLegal, type MachineState, type PowerAction } from '../../../src-shared/model/machine-state.ts'
 import type { EngineEvent } from '../../../src-shared/threads/engine-thread.ts'
 import { bundlePaths, logFiles, refuseLinks } from '../library/bundle.ts'
-import { lockBundle, type BundleLock } from '../library/bundle-lock.ts'
+import { lockBundle, removeStaleLock, type BundleLock } from '../library/bundle-lock.ts'
 import type { Bundle } from '../library/identity.ts'
 import type { Library } from '../library/library.ts'
 import { chooseEngine, type EngineChoice } from '../planner/choose-engine.ts'
@@ -376,6 +376,21 @@ export class Machine {
     }
   }
 
+  /** Nothing runs of it. Where the host before ended without switching it off, it says so. */
+  async lookForCrash(): Promise<void> {
+    const done = await this.#turns.take()
+    try {
+      if (this.#session || !this.#bundle.config || !(await removeStaleLock(this.#lockPath))) return
+      // What it had in memory is safe.
+      if (this.#bundle.suspended) return
+      const error = endedWithHost(this.#bundle.name)
+      await writeCrash(this.#bundle.folder, error)
+      this.setStatus({ ...AT_REST, state: 'crashed', lastError: error })
+    } finally {
+      done()
+    }
+  }
+
   /**
    * @param cause why it must be looked for; null at the start of a host
    * @returns whether it runs
@@ -389,10 +404,13 @@ export class Machine {
         return true
       }
     } catch (error) {
-      this.#parts.log.warn('machines', `“${this.#bundle.name}” could not be taken over.`, { error: asAppError(error) })
+      const failure = asAppError(error, `Taking over “${this.#bundle.name}”, which still runs,`)
+      this.#parts.log.warn('machines', `“${this.#bundle.name}” could not be taken over.`, { error: failure })
+      this.#status.lastError = failure
     }
     await session?.close(this.#lockPath)
     this.#session = null
+    this.#tell()
     return false
   }
 
@@ -491,6 +509,11 @@ export class Machine {
       default: // 'stopped' ends the session
     }
   }
+}
+
+function endedWithHost(name: string): AppError {
+  const text = `Coppice ended unexpectedly while “${name}” ran, and the machine with it. Its disks are as the guest last wrote them. Start it again.`
+  return new AppError('crashed', text)
 }
 
 function ranOn(name: string, error: AppError): AppError {

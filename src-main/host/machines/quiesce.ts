@@ -17,6 +17,7 @@ export async function quiesceMachines(
   tasks: TaskService,
   running: 'suspend' | 'powerOff' | 'refuse',
 ): Promise<void> {
+  await service.known
   const active = service.active()
   if (running === 'refuse' && active.length > 0) {
     const names = active.map(({ bundle }) => `“${bundle.name}”`).join(', ')

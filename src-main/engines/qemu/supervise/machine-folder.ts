@@ -6,17 +6,17 @@
  *   qmp, tools, serial<N>, nic<N>, display, agent, coppice, tpm   QEMU's sockets
  *   memory         a socket, while memory is saved or loaded
  */
-import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { MiB } from '../../../../src-shared/base/units.ts'
 import { AppError, asAppError } from '../../../../src-shared/errors/app-error.ts'
 import { machineSpecSchema } from '../../../../src-shared/model/machine-spec.ts'
-import { privateBases, privateFolder, type RuntimePlaces } from '../../../process/private-folder.ts'
+import { MACHINE_FOLDER_PREFIX } from '../../../process/machine-folders.ts'
+import { privateFolder, type RuntimePlaces } from '../../../process/private-folder.ts'
 
 /** The longest name of a socket in it, bytes. */
 const SOCKET_NAME_BYTES = 8
-const PREFIX = 'vm-'
 const RECORD = 'machine.json'
 const MAX_RECORD = 1 * MiB
 
@@ -50,7 +50,7 @@ export type MachineRecord = z.output<typeof recordSchema>
 /** @throws AppError where no private place for it can be had */
 export async function makeMachineFolder(places: RuntimePlaces = {}): Promise<string> {
   const digits = crypto.getRandomValues(new Uint32Array(1))[0]!.toString(16).padStart(8, '0')
-  return privateFolder(`${PREFIX}${digits}`, SOCKET_NAME_BYTES, places)
+  return privateFolder(`${MACHINE_FOLDER_PREFIX}${digits}`, SOCKET_NAME_BYTES, places)
 }
 
 export async function writeRecord(folder: string, record: MachineRecord): Promise<void> {
@@ -73,16 +73,6 @@ export async function readRecord(folder: string): Promise<MachineRecord | null> 
   } catch {
     return null
   }
-}
-
-/** The folders of machines that run or ran, of this user. */
-export async function machineFolders(places: RuntimePlaces = {}): Promise<string[]> {
-  const folders: string[] = []
-  for (const base of await privateBases(places)) {
-    const names = await readdir(base).catch(() => [])
-    folders.push(...names.filter((name) => /^vm-[0-9a-f]{8}$/.test(name)).map((name) => join(base, name)))
-  }
-  return folders
 }
 
 export async function removeMachineFolder(folder: string): Promise<void> {

@@ -2,8 +2,9 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isSameProcess, processStart } from '../../../process/process-start.ts'
+import { machineFolders } from '../../../process/machine-folders.ts'
 import type { RuntimePlaces } from '../../../process/private-folder.ts'
-import { machineFolders, readRecord, removeMachineFolder, type MachineRecord } from './machine-folder.ts'
+import { readRecord, removeMachineFolder, type MachineRecord } from './machine-folder.ts'
 
 export interface Found {
   folder: string
