@@ -52,6 +52,8 @@ export interface AgentChannel {
   readonly open: boolean
   readonly onOpen: Event<boolean>
   readonly onOutput: Event<Uint8Array>
+  /** Whether output is taken; not at first. What the guest sends otherwise waits in it, or is lost. */
+  listen(on: boolean): void
   /** Resolves when they are all on their way into the guest. Rejects where its end is, or is being, closed. */
   write(bytes: Uint8Array): Promise<void>
 }

@@ -47,14 +47,14 @@ export function serveEngine(server: RpcServer, engine: Engine): ServedEngine {
     const consoles = store.add(new ConsoleHub(machine.serial, logFolder))
     store.add(machine)
     consoles.onBooted((ms) => tell(id, { kind: 'booted', ms }))
-    const agent = store.add(new MachineAgent(machine.agent))
+    const agent = store.add(new MachineAgent(machine.agent, resumed))
     agent.onPresence((present) => tell(id, { kind: 'agent', present }))
     let ran = resumed
     const { promise: ended, resolve } = Promise.withResolvers<void>()
     machine.onEvent((event) => {
       if (event.kind === 'rebooted') {
         consoles.watchBoot()
-        agent.forget()
+        agent.restarted()
       }
       if (event.kind === 'running') {
         if (ran) void agent.wentOn()

@@ -59,8 +59,10 @@ export interface MachineView {
   accelerator: string | null
   /** QEMU's, as in "7.2.22"; null on the embedded engine, and where nothing can run it. */
   engineVersion: string | null
+  /** All of `interfaces`, in their order: what the machine can be reached by. */
+  addresses: string[]
   /** The machine's network cards first. As the guest's agent told them when it was asked last; empty without an agent. */
-  addresses: GuestAddresses[]
+  interfaces: GuestAddresses[]
   /** Null for a bundle that cannot be read; `problem` says why. */
   config: MachineConfig | null
   problem: WireError | null

@@ -101,6 +101,39 @@ test('serve suspends what runs when it is ended', async () => {
   expect(await state()).toBe('suspended')
 })
 
+test('runs programs in it, and kills them', async () => {
+  expect(await run('resume', 'a')).toMatchObject({ code: 0 })
+  expect(await run('exec', 'a', '--', 'sh', '-c', 'echo out; echo wrong >&2; exit 7')).toEqual({
+    code: 7,
+    stdout: 'out\n',
+    stderr: 'wrong\n',
+  })
+  expect(await coppice(['exec', 'a', '--', 'wc', '-c'], { env, input: 'four' })).toEqual({ code: 0, stdout: '4\n', stderr: '' })
+  const told = await run('exec', 'a', '--env', 'WORD=a  b', '--json', '--', 'sh', '-c', 'echo "$WORD"; kill -TERM $$')
+  expect(JSON.parse(told.stdout)).toMatchObject({ exitCode: 143, signal: null, stdout: 'a  b\n' })
+  expect(told.code).toBe(143)
+  expect(await run('exec', 'a', '--', 'no-such-program')).toMatchObject({ code: 127, stdout: '' })
+  expect(await run('exec', 'a', '--timeout', '0.5', '--', 'sleep', '1234')).toEqual({
+    code: 124,
+    stdout: '',
+    stderr: 'coppice: The command did not end within 0.5 s and was killed.\n',
+  })
+
+  const endless = spawn(join(appRoot, 'bin/coppice'), ['exec', 'a', '--', 'sh', '-c', 'sleep 1235 & echo begun; sleep 1236'], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  const exited = once(endless, 'exit')
+  await once(endless.stdout, 'data')
+  endless.kill('SIGINT')
+  expect(await exited).toEqual([130, null])
+  // All three are gone, with what they left.
+  const left = 'until ! pidof sleep; do usleep 100000; done; ls /run/coppice-agent'
+  const { code, stdout } = await run('exec', 'a', '--timeout', '60', '--', 'sh', '-c', left)
+  expect({ code, folders: stdout.trim().split('\n').length }).toEqual({ code: 0, folders: 1 })
+  expect(await run('suspend', 'a')).toMatchObject({ code: 0 })
+})
+
 test('a session ends when its machine does', async () => {
   expect(await run('resume', 'a')).toMatchObject({ code: 0 })
   const session = await coppice(['console', 'a', '--until', 'never printed', '--timeout', '120'], { env, input: 'poweroff\n' })

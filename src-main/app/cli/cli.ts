@@ -6,6 +6,7 @@ import { AppError } from '../../../src-shared/errors/app-error.ts'
 import { DisposableStore } from '../../../src-shared/base/disposable.ts'
 import { defaultLibrary } from '../paths.ts'
 import { ensureHost } from '../local/connect.ts'
+import { EXIT } from './errors.ts'
 import { findMachine } from './find-machine.ts'
 import { ProgressBar } from './output/progress.ts'
 import { Output } from './output/output.ts'
@@ -20,6 +21,8 @@ export class Cli {
   readonly output: Output
   /** Absolute. */
   readonly library: string
+  /** What the process ends with when the command is done, and when it failed. */
+  readonly exit: { done: number; failed: number } = { done: EXIT.done, failed: EXIT.failed }
   /** Disposed when the command has ended. */
   readonly store = new DisposableStore()
 

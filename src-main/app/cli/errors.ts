@@ -4,6 +4,12 @@ import { AppError } from '../../../src-shared/errors/app-error.ts'
 /** 0: done. 1: failed, with one sentence on standard error. 2: the command was written wrongly. */
 export const EXIT = { done: 0, failed: 1, usage: 2 } as const
 
+/**
+ * `coppice exec` ends as its program did. Its own failures have numbers that programs seldom have: those of timeout(1), of the runners of containers,
+ * and of a shell for SIGINT.
+ */
+export const EXEC_EXIT = { timeout: 124, failed: 125, interrupted: 130 } as const
+
 /** The command line itself is wrong: exit code 2. The message is a sentence. */
 export class UsageError extends Error {
   constructor(message: string) {

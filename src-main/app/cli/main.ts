@@ -48,7 +48,7 @@ async function main(args: string[]): Promise<number> {
 async function perform(cli: Cli, work: (cli: Cli) => Promise<void>): Promise<number> {
   try {
     await work(cli)
-    return EXIT.done
+    return cli.exit.done
   } catch (error) {
     if (error instanceof UsageError) {
       cli.output.error(error.message)
@@ -57,7 +57,7 @@ async function perform(cli: Cli, work: (cli: Cli) => Promise<void>): Promise<num
     const known = asAppError(error)
     cli.output.error(errorSentence(known))
     if (known.code === 'internal') cli.output.note(known.toWire().details?.technical ?? '')
-    return EXIT.failed
+    return cli.exit.failed
   } finally {
     cli.store.dispose()
   }

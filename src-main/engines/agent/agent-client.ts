@@ -1,17 +1,19 @@
 /**
  * Asks the agent in a guest. Theory of operation: the channel has one conversation, so calls take turns. Before the first call, and after
  * anything went wrong, both ends are brought in step: `guest-sync-delimited` with a number of our own, and whatever comes before its answer
- * (late answers to calls that were given up, what another host asked for) is thrown away. A guest may answer never, wrongly, or
- * restart in the middle: each call has its time, and one under way fails at once when the guest's end closes.
+ * (late answers to calls that were given up, what another host asked for) is thrown away. A guest may answer never, wrongly, without
+ * end, or restart in the middle: each call has its time, its bytes, and one under way fails at once when the guest's end closes. While nothing is
+ * asked nothing is taken from the guest: one that sends all the time waits.
  */
 import type { Disposable } from '../../../src-shared/base/disposable.ts'
 import { DisposableStore } from '../../../src-shared/base/disposable.ts'
 import { concatBytes, utf8 } from '../../../src-shared/base/bytes.ts'
 import { Emitter } from '../../../src-shared/base/event.ts'
-import { AppError } from '../../../src-shared/errors/app-error.ts'
+import { MiB } from '../../../src-shared/base/units.ts'
+import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { AgentChannel } from '../engine.ts'
-import { checkReply, encodeRequest, parseReply, type AgentCommand, type AgentReply } from './protocol.ts'
-import { ReplyLines, SENTINEL } from './reply-lines.ts'
+import { checkReply, encodeRequest, notAnAnswer, parseReply, type AgentCommand, type AgentReply } from './protocol.ts'
+import { MAX_LINE, ReplyLines, SENTINEL } from './reply-lines.ts'
 
 /** ms that an agent gets to answer anything at all. An emulated guest under load may need seconds. */
 export const SYNC_TIME = 5_000
@@ -19,10 +21,16 @@ export const SYNC_TIME = 5_000
 export const FIRST_SYNC_TIME = 10_000
 /** ms for a call unless its caller knows better. */
 export const CALL_TIME = 10_000
+/** Bytes of an answer: qemu-guest-agent answers with up to 16 MiB of output and of error output of a command at once, in base64. */
+export const MAX_OUTPUT_LINE = 48 * MiB
+/** Bytes that a guest may send while one answer is waited for. Late answers come first. */
+export const MAX_BYTES = 64 * MiB
 /** Numbers that any agent's JSON keeps exactly (busybox's awk counts in doubles). */
 const MAX_SYNC_ID = 2 ** 31
 
 interface Waiting {
+  /** Of MAX_BYTES. */
+  bytesLeft: number
   onLine(line: string | null): void
   fail(error: AppError): void
 }
@@ -59,7 +67,7 @@ export class AgentClient implements Disposable {
   /**
    * @param time ms for the answer, the turn and the first greeting not counted
    * @throws AppError `unavailable` where no agent is there, `timeout` where it does not answer, `disconnected` where it went away,
-   *   `unsupported` with the agent's own words where it cannot
+   *   `unsupported` with the agent's own words where it cannot, `corrupt` where it answers with anything else
    */
   call<C extends AgentCommand>(command: C, args: Record<string, unknown> = {}, time = CALL_TIME): Promise<AgentReply<C>> {
     return this.#take(async () => {
@@ -99,11 +107,12 @@ export class AgentClient implements Disposable {
     const id = Math.floor(Math.random() * MAX_SYNC_ID)
     const bytes = concatBytes([Uint8Array.of(SENTINEL), utf8(encodeRequest('guest-sync-delimited', { id }))])
     try {
-      await this.#exchange(bytes, time, (line) => {
+      await this.#exchange(bytes, time, MAX_LINE, (line) => {
         const reply = line === null ? null : parseReply(line)
         return reply !== null && 'value' in reply && reply.value === id ? { done: true } : null
       })
     } catch (error) {
+      this.#setPresent(false)
       throw error instanceof AppError && error.code === 'timeout' ? noAgent() : error
     }
     this.#synced = true
@@ -111,20 +120,27 @@ export class AgentClient implements Disposable {
   }
 
   async #ask(request: string, command: string, time: number): Promise<unknown> {
-    const reply = await this.#exchange(utf8(request), time, (line) => {
-      if (line === null) return { error: 'The answer is too long.' }
-      return parseReply(line) ?? { error: 'The answer is not in the agent’s protocol.' }
+    const limit = command === 'guest-exec-status' ? MAX_OUTPUT_LINE : MAX_LINE
+    const reply = await this.#exchange(utf8(request), time, limit, (line) => {
+      if (line === null) throw new AppError('corrupt', `The guest’s agent answered “${command}” with far more than belongs to it.`)
+      const parsed = parseReply(line)
+      if (!parsed) throw notAnAnswer(command)
+      return parsed
     })
     if ('error' in reply) throw new AppError('unsupported', `The guest’s agent refused “${command}”: ${reply.error}`)
     return reply.value
   }
 
-  /** @param accept what a line says; null: not what is waited for */
-  #exchange<T>(bytes: Uint8Array, time: number, accept: (line: string | null) => T | null): Promise<T> {
+  /**
+   * @param limit bytes of a line
+   * @param accept what a line says; null: not what is waited for. What it throws ends the exchange
+   */
+  #exchange<T>(bytes: Uint8Array, time: number, limit: number, accept: (line: string | null) => T | null): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const end = (): void => {
         clearTimeout(timer)
         this.#waiting = null
+        this.#channel.listen(false)
       }
       const fail = (error: AppError): void => {
         end()
@@ -133,27 +149,34 @@ export class AgentClient implements Disposable {
       }
       const timer = setTimeout(() => fail(silent(time)), time)
       this.#waiting = {
+        bytesLeft: MAX_BYTES,
         onLine: (line) => {
-          const accepted = accept(line)
-          if (accepted === null) return
-          end()
-          resolve(accepted)
+          try {
+            const accepted = accept(line)
+            if (accepted === null) return
+            end()
+            resolve(accepted)
+          } catch (error) {
+            fail(asAppError(error))
+          }
         },
         fail,
       }
+      this.#lines.begin(limit)
+      this.#channel.listen(true)
       this.#channel.write(bytes).catch(() => this.#waiting?.fail(gone()))
     })
   }
 
   #onOutput(bytes: Uint8Array): void {
-    // What nobody waits for is not kept: a guest could send without end.
-    if (!this.#waiting) return this.#lines.clear()
+    if (!this.#waiting) return
+    this.#waiting.bytesLeft -= bytes.length
+    if (this.#waiting.bytesLeft < 0) return this.#waiting.fail(endless())
     for (const line of this.#lines.push(bytes)) this.#waiting?.onLine(line)
   }
 
   #onOpen(open: boolean): void {
     this.#synced = false
-    this.#lines.clear()
     this.#setPresent(false)
     this.#waiting?.fail(gone())
     if (open) this.#greet()
@@ -180,6 +203,10 @@ export function noAgent(): AppError {
 
 function silent(time: number): AppError {
   return new AppError('timeout', `The guest’s agent did not answer within ${time / 1000} s.`)
+}
+
+function endless(): AppError {
+  return new AppError('corrupt', 'The guest’s agent sends without end and answers nothing. It was not listened to any further.')
 }
 
 function gone(): AppError {

@@ -22,6 +22,8 @@ const SHUTDOWN_PATIENCE = 15_000
 const CLOCK_TIME = 10_000
 /** ms: buffers are written out first. */
 const FREEZE_TIME = 60_000
+/** ms after which file systems are thawed although nobody asked: whoever froze them forgot it, or is gone. Our agent does so by itself, too. */
+const FREEZE_PATIENCE = 60_000
 
 const NS_PER_MS = 1_000_000n
 
@@ -31,14 +33,21 @@ export class MachineAgent implements Disposable {
   #asked = false
   /** It stood still, and no agent was there to set its clock. */
   #clockIsLate = false
+  /** Runs while file systems are frozen for somebody here. */
+  #frozen: NodeJS.Timeout | null = null
+  /** They may be frozen for nobody: by a host that is gone, or because thawing them failed. */
+  #mayBeFrozen: boolean
+  #puttingRight: Promise<void> | null = null
   #listening: Disposable
   readonly onPresence: Event<boolean>
 
-  constructor(channel: AgentChannel | null) {
+  /** @param goesOn the machine ran before: what an earlier host was about with it is not known */
+  constructor(channel: AgentChannel | null, goesOn = false) {
+    this.#mayBeFrozen = goesOn
     this.#client = channel && new AgentClient(channel)
     this.onPresence = this.#client?.onPresence ?? new Emitter<boolean>().event
     this.#listening = this.onPresence((present) => {
-      if (present && this.#clockIsLate) void this.#correctClock()
+      if (present) void this.#putRight()
     })
   }
 
@@ -51,17 +60,38 @@ export class MachineAgent implements Disposable {
     this.forget()
     this.#client?.outOfStep()
     this.#clockIsLate = true
-    await this.#correctClock()
+    await this.#putRight()
   }
 
-  async #correctClock(): Promise<void> {
+  /** What could not be done when it should have been. An agent whose file systems are frozen does nothing else. Never rejects. */
+  #putRight(): Promise<void> {
+    return (this.#puttingRight ??= this.#putAllRight().finally(() => (this.#puttingRight = null)))
+  }
+
+  async #putAllRight(): Promise<void> {
+    if (this.#frozen) return
     try {
-      await this.setTime(Date.now)
-      this.#clockIsLate = false
+      if (this.#mayBeFrozen) await this.#thawStray()
+      // It may stand still again before its clock is set.
+      while (this.#clockIsLate) {
+        this.#clockIsLate = false
+        await this.setTime(Date.now)
+      }
     } catch (error) {
       // One that cannot (Windows without rights, say) is not asked again.
-      if (error instanceof AppError && error.code === 'unsupported') this.#clockIsLate = false
+      this.#clockIsLate = !(error instanceof AppError && error.code === 'unsupported')
     }
+  }
+
+  async #thawStray(): Promise<void> {
+    const agent = this.#agent()
+    try {
+      if ((await agent.call('guest-fsfreeze-status')) === 'frozen') await agent.call('guest-fsfreeze-thaw', {}, FREEZE_TIME)
+    } catch (error) {
+      // One that cannot freeze has not frozen anything.
+      if (!(error instanceof AppError) || error.code !== 'unsupported') throw error
+    }
+    this.#mayBeFrozen = false
   }
 
   /** @param now ms since 1970, asked when the agent's turn has come */
@@ -89,6 +119,8 @@ export class MachineAgent implements Disposable {
     if (!agent?.present || this.#asked) return button()
     this.#asked = true
     try {
+      // A guest cannot shut down while its file systems are held.
+      if (this.#frozen) await this.thaw()
       await agent.call('guest-ping', {}, ALIVE_TIME)
       await agent.tell('guest-shutdown', { mode: 'powerdown' }, REFUSAL_TIME)
     } catch {
@@ -98,21 +130,56 @@ export class MachineAgent implements Disposable {
     this.#patience.unref()
   }
 
-  /** The guest restarted, or goes on: it was not asked to shut down. */
+  /** The guest restarted: nothing of before counts. */
+  restarted(): void {
+    this.forget()
+    if (this.#frozen) clearTimeout(this.#frozen)
+    this.#frozen = null
+    this.#mayBeFrozen = false
+    this.#clockIsLate = false
+  }
+
+  /** The guest was not asked to shut down. */
   forget(): void {
     if (this.#patience) clearTimeout(this.#patience)
     this.#patience = null
     this.#asked = false
   }
 
-  /** Nothing is written to any file system until `thaw`, and the agent does nothing else. @returns how many file systems */
-  freeze(): Promise<number> {
-    return this.#agent().call('guest-fsfreeze-freeze', {}, FREEZE_TIME)
+  /**
+   * Nothing is written to any file system until `thaw`, FREEZE_PATIENCE at most, and the agent does nothing else.
+   * @returns how many file systems
+   * @throws AppError as AgentClient.call; nothing is frozen then
+   */
+  async freeze(): Promise<number> {
+    const agent = this.#agent()
+    try {
+      const count = await agent.call('guest-fsfreeze-freeze', {}, FREEZE_TIME)
+      this.#frozen ??= setTimeout(() => void this.thaw().catch(() => {}), FREEZE_PATIENCE).unref()
+      return count
+    } catch (error) {
+      // It may have frozen some, or all, and not have said so.
+      if (!(error instanceof AppError) || error.code !== 'unavailable') {
+        this.#mayBeFrozen = true
+        await this.#putRight()
+      }
+      throw error
+    }
   }
 
   /** @returns how many file systems were frozen */
-  thaw(): Promise<number> {
-    return this.#agent().call('guest-fsfreeze-thaw', {}, FREEZE_TIME)
+  async thaw(): Promise<number> {
+    if (this.#frozen) clearTimeout(this.#frozen)
+    this.#frozen = null
+    try {
+      return await this.#agent().call('guest-fsfreeze-thaw', {}, FREEZE_TIME)
+    } catch (error) {
+      this.#mayBeFrozen = true
+      throw error
+    } finally {
+      // It may have stood still meanwhile.
+      void this.#putRight()
+    }
   }
 
   /** The stream carries exec frames; see runCommand. */
@@ -121,7 +188,7 @@ export class MachineAgent implements Disposable {
   }
 
   dispose(): void {
-    this.forget()
+    this.restarted()
     this.#listening.dispose()
     this.#client?.dispose()
   }

@@ -3,11 +3,12 @@
  * trusted: every list and text has a limit, and what does not fit is an error. Source: QEMU docs/interop/qemu-ga-ref (qga/qapi-schema.json).
  */
 import { z } from 'zod'
+import { MiB } from '../../../src-shared/base/units.ts'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
 
 const shortText = z.string().max(256)
-/** Base64 of 16 MiB, the most that qemu-guest-agent keeps. */
-const outputText = z.base64().max(24 * 1024 * 1024)
+/** Base64 of 16 MiB, the most that qemu-guest-agent keeps. What is no base64 in it decodes to nothing. */
+const outputText = z.string().max(24 * MiB)
 
 /** `guest-…` command to the shape of what it returns. */
 export const REPLIES = {
@@ -41,6 +42,7 @@ export const REPLIES = {
     'out-truncated': z.boolean().optional(),
     'err-truncated': z.boolean().optional(),
   }),
+  'guest-fsfreeze-status': z.enum(['thawed', 'frozen']),
   'guest-fsfreeze-freeze': z.number().int().min(0),
   'guest-fsfreeze-thaw': z.number().int().min(0),
 } satisfies Record<`guest-${string}`, z.ZodType>
@@ -83,7 +85,10 @@ const replySchema = z.object({
 export function checkReply<C extends AgentCommand>(command: C, value: unknown): AgentReply<C> {
   const parsed = REPLIES[command].safeParse(value)
   if (parsed.success) return parsed.data as AgentReply<C>
-  throw new AppError('corrupt', `The guest’s agent answered “${command}” with something that is no answer to it.`, {
-    technical: parsed.error.message.slice(0, 2000),
-  })
+  throw notAnAnswer(command, parsed.error.message.slice(0, 2000))
+}
+
+export function notAnAnswer(command: string, technical?: string): AppError {
+  const details = technical === undefined ? {} : { technical }
+  return new AppError('corrupt', `The guest’s agent answered “${command}” with something that is no answer to it.`, details)
 }

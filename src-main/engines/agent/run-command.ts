@@ -16,6 +16,8 @@ export const MAX_INPUT = 1 * MiB
 const OFTEN = 20
 const SELDOM = 500
 const SLOWER = 1.5
+/** Questions whether a command that was killed has ended, some 7 s in all. */
+const REAP_TRIES = 12
 /** ms for the answer that has a command's whole output. */
 const OUTPUT_TIME = 60_000
 
@@ -70,8 +72,13 @@ async function follow(agent: AgentClient, pid: number, limitMs: number | null, s
     }
     const now = performance.now()
     if (stream.closed || now >= until) {
-      await kill(agent, pid)
+      const ended = await kill(agent, pid)
       if (stream.closed) return
+      if (!ended)
+        throw new AppError(
+          'timeout',
+          `The command did not end within ${limitMs! / 1000} s, and the guest’s agent could not kill it. It may still run.`,
+        )
       throw new AppError('timeout', `The command did not end within ${limitMs! / 1000} s and was killed.`)
     }
     pause = output.some((bytes) => bytes.length > 0) ? OFTEN : Math.min(pause * SLOWER, SELDOM)
@@ -92,10 +99,28 @@ function wait(ms: number, stream: ByteStream): Promise<void> {
   })
 }
 
-/** With what it started, where it is the first of its process group. Systems without a shell keep it running. */
-async function kill(agent: AgentClient, pid: number): Promise<void> {
+/**
+ * With what it started, where it is the first of its process group. Systems without a shell keep it running.
+ * @returns whether it has ended
+ */
+async function kill(agent: AgentClient, pid: number): Promise<boolean> {
   const script = 'kill -KILL -- "-$0" 2> /dev/null || kill -KILL "$0"'
-  await agent.call('guest-exec', { path: '/bin/sh', arg: ['-c', script, String(pid)] }).catch(() => {})
+  try {
+    const killer = await agent.call('guest-exec', { path: '/bin/sh', arg: ['-c', script, String(pid)] })
+    // An agent keeps what it knows of a command until its end was told.
+    await reap(agent, killer.pid)
+    return await reap(agent, pid)
+  } catch {
+    return false
+  }
+}
+
+async function reap(agent: AgentClient, pid: number): Promise<boolean> {
+  for (let at = 0; at < REAP_TRIES; at++) {
+    if ((await agent.call('guest-exec-status', { pid }, OUTPUT_TIME)).exited) return true
+    await new Promise((resolve) => setTimeout(resolve, OFTEN * SLOWER ** at))
+  }
+  return false
 }
 
 function decode(base64: string | undefined): Uint8Array {

@@ -36,6 +36,7 @@ interface Waiting {
 export class AgentPort implements AgentChannel {
   #console: VirtioConsole
   #open = false
+  #listening = false
   #output: Uint8Array[] = []
   #waiting: Waiting[] = []
   #waitingBytes = 0
@@ -57,11 +58,18 @@ export class AgentPort implements AgentChannel {
       get: () => this.#open,
       set: (open) => this.#setOpen(open),
     })
-    emulator.add_listener(`virtio-console${PORT}-output-bytes`, (bytes: Uint8Array) => this.#output.push(bytes))
+    emulator.add_listener(`virtio-console${PORT}-output-bytes`, (bytes: Uint8Array) => {
+      if (this.#listening) this.#output.push(bytes)
+    })
   }
 
   get open(): boolean {
     return this.#open
+  }
+
+  listen(on: boolean): void {
+    this.#listening = on
+    if (!on) this.#output = []
   }
 
   write(bytes: Uint8Array): Promise<void> {

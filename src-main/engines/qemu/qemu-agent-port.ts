@@ -28,7 +28,7 @@ export class QemuAgentPort implements AgentChannel {
     this.#qmp = qmp
     socket.on('data', (bytes: Uint8Array) => this.#onOutput.fire(bytes))
     socket.once('close', () => this.#setOpen(false))
-    socket.resume()
+    socket.pause()
     this.#store.add(
       qmp.onEvent(({ name, data }) => {
         if (name === 'VSERPORT_CHANGE' && data['id'] === PORT) this.#setOpen(data['open'] === true)
@@ -39,6 +39,12 @@ export class QemuAgentPort implements AgentChannel {
 
   get open(): boolean {
     return this.#open
+  }
+
+  /** A guest that sends what nobody asked for is held by QEMU, whose connection nobody reads. */
+  listen(on: boolean): void {
+    if (on) this.#socket.resume()
+    else this.#socket.pause()
   }
 
   write(bytes: Uint8Array): Promise<void> {

@@ -14,7 +14,9 @@ export interface MachineStatus {
   lastError: AppError | null
   startedAt: string | null
   bootedAt: string | null
-  addresses: readonly GuestAddresses[]
+  /** An agent answers in the guest. */
+  agent: boolean
+  interfaces: readonly GuestAddresses[]
   task: string | null
 }
 
@@ -25,7 +27,8 @@ export const AT_REST: Readonly<MachineStatus> = {
   lastError: null,
   startedAt: null,
   bootedAt: null,
-  addresses: [],
+  agent: false,
+  interfaces: [],
   task: null,
 }
 
@@ -54,7 +57,8 @@ export function machineView(
     why: choice?.why ?? '',
     accelerator: choice?.accelerator ?? null,
     engineVersion: choice?.engine === 'qemu' && !choice.problems ? choice.fit.program.version : null,
-    addresses: [...status.addresses],
+    addresses: status.interfaces.flatMap(({ addresses }) => addresses),
+    interfaces: [...status.interfaces],
     config: bundle.config,
     problem: bundle.problem?.toWire() ?? null,
     lastError: (status.lastError ?? suspendProblem)?.toWire() ?? null,

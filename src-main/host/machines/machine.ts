@@ -107,6 +107,8 @@ export class Machine {
     const health = change.state === 'running' && !('health' in change) ? this.#verdict : null
     Object.assign(this.#status, health, change)
     this.#tell()
+    // Before it ran, its agent could not be asked.
+    if (change.state === 'running' && this.#status.agent) this.#askAddresses()
   }
 
   start(): Promise<MachineView> {
@@ -357,7 +359,8 @@ export class Machine {
       if (suspended) await removeSuspended(folder)
       await this.#parts.library.refresh(folder)
       if (suspended && state === 'paused') await session.race(session.engine.resume({ machine: this.id }))
-      this.setStatus({ ...AT_REST, state: suspended ? 'running' : state, startedAt, bootedAt: this.#status.bootedAt })
+      const { bootedAt, agent } = this.#status
+      this.setStatus({ ...AT_REST, state: suspended ? 'running' : state, startedAt, bootedAt, agent })
       return true
     } catch (error) {
       if (session.end || asAppError(error).code !== 'not-found') throw error
@@ -482,11 +485,11 @@ export class Machine {
         break
       case 'rebooted':
         this.#resumedUnseen = false
-        this.setStatus({ bootedAt: null, addresses: [] })
+        this.setStatus({ bootedAt: null, agent: false, interfaces: [] })
         break
       case 'agent':
+        this.setStatus(event.present ? { agent: true } : { agent: false, interfaces: [] })
         if (event.present) this.#askAddresses()
-        else this.setStatus({ addresses: [] })
         break
       case 'health':
         this.#verdict = { health: event.health, healthDetail: event.detail === '' ? null : event.detail }
@@ -504,7 +507,6 @@ export class Machine {
         break
       case 'running':
         if (this.state === 'paused') this.setStatus({ state: 'running', lastError: null })
-        this.#askAddresses()
         break
       default: // 'stopped' ends the session
     }

@@ -27,6 +27,7 @@ export function fakeMachine(name: string, over: Partial<MachineView> = {}, confi
     accelerator: null,
     engineVersion: null,
     addresses: [],
+    interfaces: [],
     config: {
       schema: MACHINE_SCHEMA,
       id,

@@ -101,6 +101,7 @@ describe('coppice', () => {
       why: 'You chose the embedded engine.',
       accelerator: null,
       addresses: [],
+      interfaces: [],
       config: { arch: 'i386', cpus: 1 },
     })
     expect(stdout).toMatch(/^engine +embedded \(You chose the embedded engine\.\)$/m)
@@ -188,6 +189,9 @@ describe('coppice', () => {
     [['set', 'web', 'engine=xen'], /^coppice: engine: “xen” is not an engine\. Choose auto, embedded, qemu\./],
     [['create', 'x', '--sample', '--serial-ports', '9'], /“9” is not a number of serial ports: give a whole number from 1 to 4\./],
     [['console', 'web', '--until', '('], /“\(” is not a regular expression/],
+    [['exec', 'web'], /missing required argument 'program'/],
+    [['exec', 'web', '--env', '9', '--', 'true'], /“9” is not a variable: write it as NAME=value\./],
+    [['exec', 'web', '--timeout', '0', '--', 'true'], /“0” is not a number of seconds above 0\./],
     [['console', 'web', '--port', '9'], /“9” is not /],
     [['console', 'web', '--timeout', '-1'], /“-1” is not a number of seconds above 0\./],
     [['set', 'web', 'memory'], /memory/],
@@ -199,6 +203,15 @@ describe('coppice', () => {
     const ran = await run(...args)
     expect(ran).toMatchObject({ code: 2, stdout: '' })
     expect(ran.stderr).toMatch(sentence)
+  })
+
+  it('tells its own failures to run a program in a guest from the program’s', async () => {
+    expect(await run('exec', 'web', '--', 'true')).toEqual({
+      code: 125,
+      stdout: '',
+      stderr: 'coppice: “web” is off: no agent in it can be asked. Start it first.\n',
+    })
+    expect(await run('exec', 'nothing', '--json', '--', 'cat', '--json')).toMatchObject({ code: 125, stdout: '' })
   })
 
   it('says that a stopped machine is stopped', async () => {

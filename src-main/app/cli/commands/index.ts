@@ -20,6 +20,7 @@ export const COMMANDS = {
   delete: async () => (await import('./delete.ts')).defineDelete,
   console: async () => (await import('./console.ts')).defineConsole,
   type: async () => (await import('./type.ts')).defineType,
+  exec: async () => (await import('./exec.ts')).defineExec,
   screenshot: async () => (await import('./screenshot.ts')).defineScreenshot,
   metrics: async () => (await import('./metrics.ts')).defineMetrics,
   serve: async () => (await import('./serve.ts')).defineServe,

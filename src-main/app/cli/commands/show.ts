@@ -37,7 +37,7 @@ export function factsOf(machine: MachineView): [string, string][] {
   when('started', machine.startedAt)
   when('booted', machine.bootedAt)
   when('suspended', machine.suspendedAt)
-  if (machine.addresses.length > 0) facts.push(['addresses', machine.addresses.flatMap(({ addresses }) => addresses).join(', ')])
+  for (const { nic, name, addresses } of machine.interfaces) facts.push([`address ${nic ?? name}`, addresses.join(', ')])
   if (machine.problem) facts.push(['problem', machine.problem.message])
   if (machine.lastError) facts.push(['last error', machine.lastError.message])
   if (machine.config?.vncExport.enabled) facts.push(['vnc', vncWords(machine)])

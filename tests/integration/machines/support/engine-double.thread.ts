@@ -5,7 +5,7 @@
  * Words: `boot` (prints a prompt and listens to the power button), `listen` (the latter alone), `set X`, `get`, `poweroff`, `reboot`, `trap`, `die` (the thread exits), `oom` (the thread runs out of memory), `spin` (the thread does not
  * answer any more), `write N` (writes block 0 of the first drive).
  * Command line: `deaf` (ignores the power button), `late` (does not boot before it is told to), `memory=N` (size of the memory state in MiB), `nospace` (saving fails as on a full disk),
- * `dark` (no screen), `slow=N` (ms that saving takes), `quiet` (no prompt), `badstart` (start fails), `dieatstart`.
+ * `dark` (no screen), `agent=X` (an agent that behaves so, see agent-double.ts), `slow=N` (ms that saving takes), `quiet` (no prompt), `badstart` (start fails), `dieatstart`.
  */
 import { open, readFile, rename } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -19,6 +19,7 @@ import type { Attachments, Engine, EngineMachine, MachineEvent, SerialPort } fro
 import { RfbDisplay } from '../../../../src-main/engines/rfb/rfb-display.ts'
 import { serveEngine } from '../../../../src-main/engines/serve-engine.ts'
 import { serveThread } from '../../../../src-main/threads/serve-thread.ts'
+import { AgentDouble, type Behaviour } from '../../../support/agent-double.ts'
 import { ScreenDouble } from '../../../support/screen-double.ts'
 
 class DoubleMachine implements EngineMachine {
@@ -34,7 +35,7 @@ class DoubleMachine implements EngineMachine {
   #listens = false
   /** Three by two pixels, red; null with the word `dark`. */
   readonly display: RfbDisplay | null
-  readonly agent = null
+  readonly agent: AgentDouble | null
   readonly onEvent = this.#events.event
 
   constructor(spec: MachineSpec, attach: Attachments, memory: string) {
@@ -43,6 +44,8 @@ class DoubleMachine implements EngineMachine {
     this.#memory = memory
     this.#cmdline = spec.boot.kind === 'kernel' ? spec.boot.cmdline : ''
     const picture = { width: 3, height: 2, pixels: new Uint32Array(6).fill(0xff0000ff) }
+    const agent = this.#value('agent')
+    this.agent = agent === undefined ? null : new AgentDouble(agent as Behaviour)
     this.display = this.#word('dark') ? null : new RfbDisplay(new ScreenDouble(picture), spec.name)
     this.serial = Array.from({ length: spec.serialPorts }, () => ({
       onOutput: this.#output.event,
@@ -104,6 +107,7 @@ class DoubleMachine implements EngineMachine {
 
   dispose(): void {
     this.#halt()
+    this.agent?.dispose()
     this.display?.dispose()
   }
 

@@ -10,6 +10,8 @@ BEGIN {
   Commands = "guest-sync-delimited guest-sync guest-ping guest-info guest-network-get-interfaces guest-exec guest-exec-status " \
     "guest-set-time guest-shutdown guest-get-host-name guest-get-osinfo guest-fsfreeze-status guest-fsfreeze-freeze guest-fsfreeze-thaw"
   for (code = 1; code < 256; code++) Code[sprintf("%c", code)] = code
+  # Seconds after which file systems are thawed although nobody asked: the host may be gone.
+  Freeze_patience = 60
   Frozen = ""
 }
 
@@ -39,7 +41,7 @@ function perform(name) {
   else if (name == "guest-shutdown") shut_down(J["arguments.mode"])
   else if (name == "guest-exec") begin_command()
   else if (name == "guest-exec-status") command_status(J["arguments.pid"])
-  else if (name == "guest-fsfreeze-status") answer(Frozen == "" ? "\"thawed\"" : "\"frozen\"")
+  else if (name == "guest-fsfreeze-status") answer(is_frozen() ? "\"frozen\"" : "\"thawed\"")
   else if (name == "guest-fsfreeze-freeze") freeze()
   else if (name == "guest-fsfreeze-thaw") thaw()
   else fail("The command " name " has not been found")
@@ -113,25 +115,55 @@ function shut_down(mode) {
 
 # ---- file systems
 
-function freeze(    line, part, count) {
-  if (Frozen != "") return answer(0)
+# All or none: one that cannot be frozen (vfat, say) makes it fail.
+function freeze(    line, part, seen, count, at) {
+  if (is_frozen()) return answer(0)
   while ((getline line < "/proc/mounts") > 0) {
     split(line, part, " ")
-    if (part[1] !~ /^\/dev\// || part[4] !~ /^rw/ || part[2] in count) continue
-    if (system("fsfreeze --freeze " quoted(octals(part[2])) " 2> /dev/null") == 0) {
-      count[part[2]]
-      Frozen = Frozen " " quoted(octals(part[2]))
-      count[""]++
+    # A file system of no disk has nothing to freeze; one that is mounted twice is frozen once.
+    if (part[1] !~ /^\/dev\// || part[4] !~ /^rw/ || part[1] in seen) continue
+    seen[part[1]]
+    at = quoted(octals(part[2]))
+    if (system("fsfreeze --freeze " at " 2> /dev/null")) {
+      close("/proc/mounts")
+      unfreeze()
+      return fail("The file system at " octals(part[2]) " (" part[3] ") cannot be frozen")
     }
+    Frozen = Frozen " " at
+    count++
   }
   close("/proc/mounts")
-  answer(count[""] + 0)
+  if (count) {
+    system(": > " Work "/frozen")
+    Thawer = output("setsid sh -c " quoted("sleep " Freeze_patience "; " unfreezing() "; rm " Work "/frozen") " > /dev/null 2>&1 & echo $!")
+  }
+  answer(count + 0)
 }
 
 function thaw(    count) {
-  if (Frozen != "") count = output("for at in" Frozen "; do fsfreeze --unfreeze \"$at\" && echo; done 2> /dev/null | wc -l")
-  Frozen = ""
+  if (is_frozen()) {
+    system("kill -KILL -- -" Thawer " 2> /dev/null; rm -f " Work "/frozen")
+    count = unfreeze()
+  }
   answer(count + 0)
+}
+
+# Not any more where its time was over.
+function is_frozen(    line) {
+  if (Frozen != "" && (getline line < (Work "/frozen")) < 0) Frozen = ""
+  close(Work "/frozen")
+  return Frozen != ""
+}
+
+function unfreeze(    count) {
+  if (Frozen != "") count = output(unfreezing() " | wc -l")
+  Frozen = ""
+  return count
+}
+
+# A line for each that was frozen.
+function unfreezing() {
+  return "for at in" Frozen "; do fsfreeze --unfreeze \"$at\" 2> /dev/null && echo; done"
 }
 
 # /proc/mounts has spaces as \040.
@@ -168,9 +200,12 @@ function begin_command(    folder, script, at, pid) {
   answer("{\"pid\": " pid "}")
 }
 
-function command_status(pid,    folder, status, sizes, out, err) {
+function command_status(pid,    folder, lives, status, sizes, out, err) {
   if (!(pid in Folder)) return fail("PID " pid " does not exist")
   folder = Folder[pid]
+  # One that was killed leaves no word of its end.
+  lives = (getline status < ("/proc/" pid "/stat")) > 0
+  close("/proc/" pid "/stat")
   # First of all: what it printed is complete when it has ended.
   status = ""
   if ((getline status < (folder "/exit")) > 0) close(folder "/exit")
@@ -179,10 +214,10 @@ function command_status(pid,    folder, status, sizes, out, err) {
   err = piece(folder "/err", ErrAt[pid], sizes[2])
   OutAt[pid] = least(OutAt[pid] + Piece, sizes[1] + 0)
   ErrAt[pid] = least(ErrAt[pid] + Piece, sizes[2] + 0)
-  if (status != "" && OutAt[pid] == sizes[1] + 0 && ErrAt[pid] == sizes[2] + 0) {
+  if ((status != "" || !lives) && OutAt[pid] == sizes[1] + 0 && ErrAt[pid] == sizes[2] + 0) {
     delete Folder[pid]
     system("rm -rf " folder)
-    answer("{\"exited\": true, \"exitcode\": " status out_field("out", out) out_field("err", err) "}")
+    answer("{\"exited\": true, " (status == "" ? "\"signal\": 9" : "\"exitcode\": " status) out_field("out", out) out_field("err", err) "}")
   } else answer("{\"exited\": false" out_field("out", out) out_field("err", err) "}")
 }
 
