@@ -6,7 +6,7 @@
  * Source: QEMU's docs/devel/migration and QMP reference (migrate, migrate-incoming, MIGRATION).
  */
 import { once } from 'node:events'
-import { open, type FileHandle } from 'node:fs/promises'
+import { open, rm, type FileHandle } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
@@ -191,7 +191,11 @@ async function send(file: FileHandle, start: number, socket: Socket): Promise<nu
 
 /** In the machine's private folder; on Windows a port of the loopback, which takes one peer. */
 async function migrationEndpoint(folder: string): Promise<Endpoint> {
-  return process.platform === 'win32' ? { kind: 'inet', port: await freePort() } : { kind: 'unix', path: join(folder, 'memory') }
+  if (process.platform === 'win32') return { kind: 'inet', port: await freePort() }
+  const path = join(folder, 'memory')
+  // A host that was killed meanwhile leaves its socket.
+  await rm(path, { force: true })
+  return { kind: 'unix', path }
 }
 
 /** Follows a migration by QEMU's events. */

@@ -15,7 +15,7 @@ import { Counters } from '../../../src-shared/threads/counters.ts'
 import { engineThreadOf } from '../../support/engine-thread.ts'
 import { withLeakCheck } from '../../support/leak-check.ts'
 import { echoSpec, Listener } from '../../support/qemu-machine.ts'
-import { QEMU_PROGRAM } from '../../support/qemu-program.ts'
+import { QEMU_PROGRAM, SWTPM } from '../../support/qemu-program.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
 describe.skipIf(!QEMU_PROGRAM || process.platform === 'win32')('QEMU under supervision', () => {
@@ -159,6 +159,22 @@ describe.skipIf(!QEMU_PROGRAM || process.platform === 'win32')('QEMU under super
     await heard.printed('again')
   })
 
+  test('a socket that a killed host left does not keep memory from being saved', async () => {
+    const { machine } = await boot()
+    const [name] = await folders()
+    await writeFile(join(runtime, 'coppice', name!, 'memory'), '')
+    await machine.pause()
+    expect(await machine.saveMemory(join(folder, 'memory'))).toMatchObject({ engine: 'qemu' })
+  })
+
+  test.skipIf(!SWTPM)('a TPM ends where its QEMU does not start', async () => {
+    const state = join(folder, 'tpm', 'state')
+    const tpm = { swtpm: SWTPM!, state }
+    await expect(create({ qemu: { ...spec.qemu!, machineType: 'abacus', tpm } })).rejects.toMatchObject({ code: 'unavailable' })
+    expect(execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' })).not.toContain(state)
+    expect(await folders()).toEqual([])
+  })
+
   test('memory is refused where it is damaged, cut, of another QEMU, or of another machine', async () => {
     const { machine } = await boot()
     const path = join(folder, 'memory')
@@ -223,7 +239,7 @@ describe.skipIf(!QEMU_PROGRAM || process.platform === 'win32')('QEMU under super
       await machine.resume()
       await machine.serial[0]!.input(utf8('after'))
       await heard.printed('after')
-      expect(await engine.survivors()).toEqual([])
+      expect((await engine.survivors()).filter(({ record: one }) => one.spec.id === spec.id)).toEqual([])
       await machine.pause()
       await machine.powerOff()
       expect(heard.events.at(-1)).toEqual({ kind: 'stopped', reason: 'powered-off' })
@@ -234,7 +250,11 @@ describe.skipIf(!QEMU_PROGRAM || process.platform === 'win32')('QEMU under super
     test('the thread takes one over, and shows what was printed before', async () => {
       await abandon('first')
       const thread = engineThreadOf('qemu', { XDG_RUNTIME_DIR: runtime })
-      expect(await thread.qemu.survivors({})).toMatchObject([{ machine: spec.id, name: 'echo', logFolder: spec.logFolder }])
+      // This computer may run others.
+      const survivors = await thread.qemu.survivors({})
+      expect(survivors.filter(({ machine }) => machine === spec.id)).toEqual([
+        { machine: spec.id, name: 'echo', logFolder: spec.logFolder },
+      ])
       await expect(thread.engine.create({ spec, blocks: {}, counters: counters.buffer, memory: null })).rejects.toMatchObject({
         code: 'busy',
       })
@@ -249,6 +269,17 @@ describe.skipIf(!QEMU_PROGRAM || process.platform === 'win32')('QEMU under super
       expect(got).toBe('Afirstsecond')
       await thread.engine.powerOff({ machine: spec.id })
       await thread.close()
+    })
+
+    test('one that cannot be taken over goes on running', async () => {
+      await abandon('x')
+      const { tools } = await record()
+      await rm(join(tools, '..', 'serial0'))
+      await expect(engine.adopt(spec.id, spec.logFolder, counters)).rejects.toMatchObject({ code: 'not-found' })
+      const { client } = await QmpClient.open(await connectOnce({ kind: 'unix', path: tools }))
+      expect(await client.execute('query-status')).toMatchObject({ running: true })
+      client.dispose()
+      await kill()
     })
 
     test('one that another host has is left alone', async () => {

@@ -28,6 +28,9 @@ export interface Instance {
   agent: Socket | null
 }
 
+/** ms that a machine that could not be taken over gets to go on. */
+const GO_ON_PATIENCE = 1000
+
 export type MakeArguments = (spec: MachineSpec, runtime: QemuRuntime, platform: Platform) => string[]
 
 /**
@@ -44,10 +47,11 @@ export async function launch(
   await copyVariables(qemu.firmware)
   const folder = await makeMachineFolder(places)
   let process: QemuProcess | null = null
+  let swtpm: QemuProcess | null = null
   try {
     const runtime = { ...(await runtimeFor(folder, spec, platform())), incoming: incoming ? 'defer' : null }
     const logStarts = await Promise.all(runtime.serial.map(({ log }) => sizeOf(log)))
-    if (qemu.tpm && runtime.tpm) await startTpm(qemu.tpm, runtime.tpm, folder)
+    if (qemu.tpm && runtime.tpm) swtpm = await startTpm(qemu.tpm, runtime.tpm, folder)
     process = await startProcess(qemu.binary, makeArguments(spec, runtime, platform()), folder)
     const record: MachineRecord = {
       format: 1,
@@ -61,10 +65,14 @@ export async function launch(
     // Before anything else can fail: whoever finds the process finds the record.
     await writeRecord(folder, record)
     const { qmp, serial, agent } = await connectAll(process, runtime)
+    // From here on it ends with QEMU.
+    swtpm?.dispose()
     return { folder, record, process, qmp, serial, agent }
   } catch (error) {
-    await process?.kill()
-    process?.dispose()
+    for (const one of [process, swtpm]) {
+      await one?.kill()
+      one?.dispose()
+    }
     await removeMachineFolder(folder)
     throw error
   }
@@ -117,10 +125,12 @@ export async function takeOver(
 ): Promise<{ instance: Instance; running: boolean }> {
   const { client: qmp } = await QmpClient.open(await connectOnce(record.runtime.qmp), signal)
   const serial: Socket[] = []
+  let stopped = false
   try {
     const { UUID } = await qmp.execute('query-uuid', null, signal)
     if (UUID !== record.spec.id) throw new AppError('not-found', 'Another machine answers at this machine’s place.')
     const { running } = await qmp.execute('query-status', null, signal)
+    stopped = running
     if (running) await qmp.execute('stop', null, signal)
     for (const { endpoint } of record.runtime.serial) serial.push((await connectOnce(endpoint)).pause().on('error', () => {}))
     const closed = new Promise<void>((resolve) => qmp.onClose(() => resolve()))
@@ -128,6 +138,8 @@ export async function takeOver(
     return { instance: { folder, record, process: adoptProcess(record.pid, record.start, closed), qmp, serial, agent }, running }
   } catch (error) {
     for (const socket of serial) socket.destroy()
+    // Nobody else would let it go on.
+    if (stopped) await qmp.execute('cont', null, AbortSignal.timeout(GO_ON_PATIENCE)).catch(() => {})
     qmp.dispose()
     throw asAppError(error, 'Taking over a running machine')
   }

@@ -7,7 +7,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import type { Disposable } from '../../../../src-shared/base/disposable.ts'
 import { toDisposable } from '../../../../src-shared/base/disposable.ts'
 import { AppError, asAppError } from '../../../../src-shared/errors/app-error.ts'
-import { isSameProcess, processStart, UNKNOWN } from '../../../process/process-start.ts'
+import { processStart, UNKNOWN } from '../../../process/process-start.ts'
 import { cleanEnvironment } from './environment.ts'
 import { MessageTail } from './message-tail.ts'
 
@@ -92,16 +92,18 @@ const PATIENCE = 3000
 
 /** @param closed resolves when its control connection has ended */
 export function adoptProcess(pid: number, start: string, closed: Promise<void>): QemuProcess {
+  // Where nobody knows when it started, its number may be another's by now: it is not touched.
+  const lives = async (): Promise<boolean> => start !== UNKNOWN && (await processStart(pid)) === start
   const gone = async (patience: number): Promise<boolean> => {
     const until = performance.now() + patience
-    while (await isSameProcess(pid, start)) {
+    while (await lives()) {
       if (performance.now() > until) return false
       await new Promise((resolve) => setTimeout(resolve, LOOK))
     }
     return true
   }
   const kill = async (): Promise<void> => {
-    if (await isSameProcess(pid, start)) signal(pid, 'SIGKILL')
+    if (await lives()) signal(pid, 'SIGKILL')
     await gone(Infinity)
   }
   const ended = closed.then(async (): Promise<ProcessEnd> => {
@@ -118,10 +120,4 @@ function signal(pid: number, name: NodeJS.Signals): void {
   } catch {
     // Gone meanwhile.
   }
-}
-
-/** Ends what is left of an earlier host's process, if it still is that process. */
-export async function endStranger(pid: number, start: string): Promise<void> {
-  if (start === UNKNOWN || !(await isSameProcess(pid, start))) return
-  await adoptProcess(pid, start, Promise.resolve()).kill()
 }

@@ -1,6 +1,6 @@
 /**
  * The TPM of a machine: swtpm beside QEMU (swtpm(8)). It ends with QEMU's connection (`--terminate`); one that QEMU never connected to is ended
- * by its pid.
+ * by whoever started it.
  */
 import { mkdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -8,21 +8,32 @@ import { AppError, asAppError } from '../../../../src-shared/errors/app-error.ts
 import type { QemuSpec } from '../../../../src-shared/model/machine-spec.ts'
 import type { Endpoint } from '../arguments/runtime.ts'
 import { lastReason } from './message-tail.ts'
-import { startProcess } from './qemu-process.ts'
+import { startProcess, type QemuProcess } from './qemu-process.ts'
 
 /** ms between two looks whether it is ready. */
 const LOOK = 5
+/** ms that it gets to be ready. */
+const PATIENCE = 10_000
 
-/** @throws AppError where swtpm does not start, with its reason */
-export async function startTpm(tpm: NonNullable<QemuSpec['tpm']>, endpoint: Endpoint, folder: string): Promise<void> {
+/**
+ * Let go of it (`dispose`) when QEMU is connected to it; kill it where QEMU never will be.
+ * @throws AppError where swtpm does not start, with its reason
+ */
+export async function startTpm(tpm: NonNullable<QemuSpec['tpm']>, endpoint: Endpoint, folder: string): Promise<QemuProcess> {
   await makeStateFolder(tpm.state)
   const pidFile = join(folder, 'tpm.pid')
   const process = await startProcess(tpm.swtpm, tpmArguments(tpm.state, endpoint, pidFile), folder)
   let end: string | null = null
   void process.ended.then(({ messages, code }) => (end = lastReason(messages) ?? `exit status ${code}`))
-  while (end === null && !(await exists(pidFile))) await new Promise((resolve) => setTimeout(resolve, LOOK))
+  const until = performance.now() + PATIENCE
+  while (end === null && !(await exists(pidFile))) {
+    if (performance.now() > until) end = `it was not ready within ${PATIENCE / 1000} s.`
+    else await new Promise((resolve) => setTimeout(resolve, LOOK))
+  }
+  if (end === null) return process
+  await process.kill()
   process.dispose()
-  if (end !== null) throw new AppError('unavailable', `The machine’s TPM (swtpm) did not start: ${String(end)}`, { subject: tpm.swtpm })
+  throw new AppError('unavailable', `The machine’s TPM (swtpm) did not start: ${String(end)}`, { subject: tpm.swtpm })
 }
 
 /** `--terminate`: it ends when QEMU's connection does. Pure. */
