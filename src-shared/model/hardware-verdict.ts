@@ -18,6 +18,9 @@ export interface HardwareVerdict {
   accelerator: Accelerator | null
   why: string
   arch: Arch
+  /** What it has, wished or not. */
+  cpus: number
+  memoryMiB: number
   /** What keeps the machine, as it is chosen, from running at all. */
   problems: FieldError[]
   engines: Record<'embedded' | 'qemu', EngineVerdict>

@@ -6,7 +6,7 @@ import type { MachineView } from '../../src-shared/api/machines.ts'
 import { AppError } from '../../src-shared/errors/app-error.ts'
 import type { MachineConfig } from '../../src-shared/model/machine.ts'
 import { FakeHost } from './support/fake-host.ts'
-import { fakeMachine } from './support/fake-objects.ts'
+import { fakeMachine, fakeVerdict } from './support/fake-objects.ts'
 import { connected, show as showPart } from './support/show.ts'
 
 let host: FakeHost
@@ -141,6 +141,64 @@ describe('the hardware tab', () => {
     await page.getByRole('button', { name: 'Add Floppy' }).click()
     await save().click()
     await expect.poll(() => host.updates.at(-1)?.patch).toEqual({ boot: { kind: 'firmware', order: ['cdrom', 'disk', 'floppy'] } })
+  })
+
+  test('another engine says before it is saved every reason why not, in a list and at each field', async () => {
+    await begin({ arch: 'x86_64', cpus: 2, engine: 'qemu' }, { engine: 'qemu', accelerator: 'tcg', engineVersion: '7.2.22' })
+    const reasons = [
+      { path: 'arch', message: 'The embedded engine runs i386 systems, not x86_64 ones.' },
+      { path: 'cpus', message: 'The embedded engine has room for 1 processor. Give the machine no more.' },
+      { path: 'memoryMiB', message: '256 MiB is more memory than the embedded engine can give.' },
+    ]
+    host.verdict = (wish) => {
+      const base = fakeVerdict(wish)
+      const problems = wish.engine === 'embedded' ? reasons : []
+      return { ...base, engine: 'qemu', why: 'You chose QEMU.', problems, engines: { ...base.engines, embedded: { reasons, changes: [] } } }
+    }
+    await show()
+    await device(/Engine/).click()
+    await expect.element(page.getByText('You chose QEMU.')).toBeVisible()
+    await page.getByRole('combobox', { name: 'Engine' }).click()
+    await expect.element(page.getByText('Cannot run this machine as it is, for 3 reasons')).toBeVisible()
+    await page.getByRole('option', { name: /Embedded/ }).click()
+    const list = page.getByRole('alert').filter({ hasText: 'The embedded engine cannot run the machine so:' })
+    await expect.element(list).toBeVisible()
+    for (const { message } of reasons) await expect.element(list).toHaveTextContent(message)
+    await expect.element(page.getByRole('combobox', { name: 'Architecture' })).toHaveAccessibleDescription(reasons[0]!.message)
+    await expect.element(page.getByRole('combobox', { name: 'Processors' })).toHaveAccessibleDescription(reasons[1]!.message)
+    await expect.element(device(/Memory.*has an error/)).toBeVisible()
+    await expect.element(page.getByText('3 reasons, at the devices that are marked', { exact: false })).toBeVisible()
+    await device(/Memory/).click()
+    await expect.element(page.getByRole('textbox', { name: 'Memory' })).toHaveAccessibleDescription(reasons[2]!.message)
+    expect(host.updates).toEqual([])
+    await page.getByRole('button', { name: 'Revert' }).click()
+    await expect.element(device(/Memory.*has an error/)).not.toBeInTheDocument()
+  })
+
+  test('a move that can be made says what is different for the guest; what cannot be chosen says why', async () => {
+    await begin()
+    const changes = ['Its disks become virtio disks: a system without drivers for them does not start.']
+    host.verdict = (wish) => {
+      const base = fakeVerdict(wish)
+      return {
+        ...base,
+        engine: wish.engine === 'qemu' ? 'qemu' : 'embedded',
+        engines: { ...base.engines, qemu: { reasons: [], changes } },
+        refused: { firmware: { uefi: 'No UEFI firmware was found on this computer.' }, tpm: { true: 'A TPM needs swtpm.' } },
+      }
+    }
+    await show()
+    await device(/Engine/).click()
+    await expect.element(page.getByRole('checkbox', { name: 'TPM 2.0' })).toBeDisabled()
+    await expect.element(page.getByText('A TPM needs swtpm.')).toBeVisible()
+    await page.getByRole('combobox', { name: 'Firmware' }).click()
+    await expect.element(page.getByRole('option', { name: /^UEFI No UEFI firmware was found/ })).toHaveAttribute('aria-disabled', 'true')
+    await userEvent.keyboard('{Escape}')
+    await page.getByRole('combobox', { name: 'Engine' }).click()
+    await page.getByRole('option', { name: /^QEMU/ }).click()
+    await expect.element(page.getByText(changes[0]!)).toBeVisible()
+    await save().click()
+    await expect.poll(() => host.updates.at(-1)?.patch).toEqual({ engine: 'qemu' })
   })
 
   test('while it runs the hardware is shown, and why it cannot be changed', async () => {

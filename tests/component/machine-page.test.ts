@@ -48,6 +48,28 @@ describe('the machine’s page', () => {
     await expect.poll(() => window.host.calls).toContain('machines.powerOff')
   })
 
+  test('says what runs it, how and why, and what computer it is', async () => {
+    const why = 'QEMU runs it in software, which is slow. This computer has no accelerator that QEMU can use.'
+    await open(
+      fakeMachine(
+        'web',
+        { state: 'running', engine: 'qemu', accelerator: 'tcg', engineVersion: '7.2.22', why },
+        { arch: 'x86_64', cpus: 2, firmware: 'uefi' },
+      ),
+    )
+    const badge = page.getByRole('button', { name: 'Engine: QEMU 7.2.22, in software (TCG)' })
+    await expect.element(badge).toHaveTextContent('QEMU · TCG')
+    await badge.click()
+    const panel = page.getByRole('dialog', { name: 'Engine' })
+    await expect.element(panel).toHaveTextContent('Runs on QEMU 7.2.22, in software (TCG)')
+    await expect.element(panel).toHaveTextContent(why)
+    await expect.element(panel).toHaveTextContent('64-bit PC, 2 processors, 256 MiB')
+    await expect.element(panel).toHaveTextContent('Firmware UEFI')
+    await userEvent.keyboard('{Escape}')
+    await expect.element(panel).not.toBeInTheDocument()
+    await expect.element(badge).toHaveFocus()
+  })
+
   test('asks before it throws a suspended state away', async () => {
     await open(fakeMachine('web', { state: 'suspended' }))
     await button('More ways to stop').click()

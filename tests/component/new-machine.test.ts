@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { page, userEvent } from 'vitest/browser'
-import { fakeEntry, fakeMachine } from './support/fake-objects.ts'
+import { fakeEntry, fakeMachine, fakeVerdict } from './support/fake-objects.ts'
 import { openWindow, type OpenWindow } from './support/open-window.ts'
 
 let window: OpenWindow
@@ -147,6 +147,54 @@ describe('the New machine dialog', () => {
     window.host.autoFinishTasks = true
     await create().click()
     await expect.element(page.getByRole('heading', { level: 1, name: 'Coppice Linux 2' })).toBeVisible()
+  })
+
+  test('says what would run it, and offers what can be had on this computer', async () => {
+    const why = 'QEMU runs it with KVM, the fastest way on this computer.'
+    const noUefi = 'No UEFI firmware for x86_64 systems was found on this computer. Install it (Debian: the package ovmf).'
+    window.host.verdict = (wish) => ({
+      ...fakeVerdict(wish),
+      ...{ engine: 'qemu', version: '7.2.22', accelerator: 'kvm', why, arch: 'x86_64', cpus: 2, memoryMiB: 2048 },
+      refused: { firmware: { uefi: noUefi }, tpm: { true: 'A TPM needs the program swtpm.' } },
+    })
+    await dialog().getByText('ISO image').click()
+    await expect.element(dialog().getByRole('combobox', { name: 'Engine' })).toHaveAccessibleDescription(why)
+    await expect.element(dialog().getByRole('textbox', { name: 'Memory', exact: true })).toHaveValue('2048')
+    await expect.element(dialog().getByRole('combobox', { name: 'Processors' })).toHaveTextContent('2')
+    await dialog().getByRole('button', { name: 'More choices' }).click()
+    await expect.element(dialog().getByRole('checkbox', { name: 'TPM 2.0' })).toBeDisabled()
+    await expect.element(dialog().getByText('A TPM needs the program swtpm.')).toBeVisible()
+    await dialog().getByRole('combobox', { name: 'Firmware' }).click()
+    await expect.element(page.getByRole('option', { name: `UEFI ${noUefi}` })).toHaveAttribute('aria-disabled', 'true')
+    await userEvent.keyboard('{Escape}')
+    await field('ISO image').fill('/home/ada/tiny.iso')
+    await create().click()
+    // What was left alone is the host's to choose.
+    await expect
+      .poll(() => window.host.created.at(-1))
+      .toEqual({
+        ...{ name: 'tiny', engine: 'auto', serialPorts: 1, folder: [], start: true, firmware: 'bios', tpm: false },
+        ...{ source: { kind: 'iso', path: '/home/ada/tiny.iso' }, newDiskBytes: 4 * 1024 ** 3 },
+      })
+  })
+
+  test('an engine that is not there cannot be chosen, with the reason; what nothing can run says so at the field', async () => {
+    const missing = { path: 'engine', message: 'QEMU was not found on this computer. Install it, or choose another engine.' }
+    const tooLarge = { path: 'memoryMiB', message: '4096 MiB is more memory than the embedded engine can give. The most is 2047 MiB.' }
+    window.host.verdict = (wish) => ({
+      ...fakeVerdict(wish),
+      problems: wish.memoryMiB > 2047 ? [tooLarge, missing] : [],
+      engines: { embedded: { reasons: [], changes: [] }, qemu: { reasons: [missing], changes: [] } },
+    })
+    await dialog().getByRole('combobox', { name: 'Engine' }).click()
+    await expect.element(page.getByRole('option', { name: `QEMU ${missing.message}` })).toHaveAttribute('aria-disabled', 'true')
+    await userEvent.keyboard('{Escape}')
+    const memory = dialog().getByRole('textbox', { name: 'Memory', exact: true })
+    await memory.fill('4096')
+    await expect.element(memory).toHaveAccessibleDescription(tooLarge.message)
+    await expect.element(dialog().getByRole('combobox', { name: 'Engine' })).toHaveAccessibleDescription(missing.message)
+    await memory.fill('512')
+    await expect.element(memory).not.toHaveAccessibleDescription(tooLarge.message)
   })
 
   test('gives the focus back when it is closed', async () => {

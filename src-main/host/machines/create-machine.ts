@@ -1,15 +1,10 @@
 /** New machines: from Coppice Linux, an ISO, a disk or floppy image, or a kernel. */
 import { open, mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { z } from 'zod'
-import type { newHardwareSchema, newMachineSchema } from '../../../src-shared/api/machines.ts'
 import type { TaskStarted } from '../../../src-shared/api/tasks.ts'
 import { newId } from '../../../src-shared/base/ids.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
-import type { HardwareVerdict } from '../../../src-shared/model/hardware-verdict.ts'
 import {
-  ARCHES,
-  CPUS,
   isAbsolutePath,
   MACHINE_SCHEMA,
   parseMachineConfig,
@@ -22,31 +17,30 @@ import {
 import { applianceThread } from '../../../src-shared/threads/appliance-thread.ts'
 import { storageThread } from '../../../src-shared/threads/storage-thread.ts'
 import type { Library } from '../library/library.ts'
-import { chooseArch } from '../planner/choose-arch.ts'
-import { consider } from '../planner/consider.ts'
-import type { EngineFactsSource } from '../planner/facts.ts'
-import type { FileFact } from '../planner/file-fact.ts'
-import { pathsOf } from '../planner/plan-files.ts'
 import { planMachine } from '../planner/plan-machine.ts'
-import { fileFacts } from '../planner/probe-files.ts'
 import type { TaskContext, TaskService } from '../tasks/task-service.ts'
 import type { SharedThread } from '../threads/shared-thread.ts'
 import { placeCopy, placeShared } from './boot-files.ts'
+import {
+  bootFrom,
+  drive,
+  isSampleArch,
+  notSample,
+  sketchNew,
+  type NewMachineRequest,
+  type SampleArch,
+  type SketchParts,
+} from './sketch-machine.ts'
 import { stageBundle } from './staging.ts'
 
-export type NewMachineRequest = z.output<typeof newMachineSchema>
-
-export interface MakerParts {
+export interface MakerParts extends SketchParts {
   library: Library
   tasks: TaskService
   storage: SharedThread
   appliance: SharedThread
-  engines: EngineFactsSource
   cacheFolder: string
   /** Holds guest/, our own files of Coppice Linux. */
   resources: string
-  /** MiB for machines that ask for none. */
-  defaultMemoryMiB: () => number
 }
 
 /** Where the parts of a source stand in its bundle. */
@@ -61,10 +55,10 @@ const DISK = 'disks/disk0.img'
 export async function createMachine(request: NewMachineRequest, parts: MakerParts): Promise<TaskStarted> {
   const releaseName = parts.library.claimName(request.name)
   try {
-    const arch = await checkSource(request, parts)
+    const sketch = await checkSource(request, parts)
     return parts.tasks.start({ kind: 'create-machine', title: `Creating “${request.name}”` }, async (context) => {
       try {
-        const bundle = await stageBundle(parts.library, request.name, (staging) => fill(staging, request, arch, parts, context))
+        const bundle = await stageBundle(parts.library, request.name, (staging) => fill(staging, request, sketch, parts, context))
         return { id: bundle.id }
       } finally {
         releaseName()
@@ -79,7 +73,7 @@ export async function createMachine(request: NewMachineRequest, parts: MakerPart
 async function fill(
   folder: string,
   request: NewMachineRequest,
-  arch: Arch,
+  { arch, cpus, memoryMiB, firmware, tpm, devices }: MachineConfig,
   parts: MakerParts,
   context: TaskContext,
 ): Promise<MachineConfig> {
@@ -94,11 +88,8 @@ async function fill(
     guest: source.kind === 'sample' ? 'coppice-linux' : null,
     name: request.name,
     engine: request.engine,
-    arch,
-    cpus: request.cpus ?? CPUS.default,
-    memoryMiB: request.memoryMiB ?? parts.defaultMemoryMiB(),
+    ...{ arch, cpus, memoryMiB, firmware, tpm, devices },
     ...made,
-    ...chosen(request),
     nics: [{ id: 'nic0', model: source.kind === 'floppy' ? 'ne2k' : 'virtio', mac: randomMac() }],
     serialPorts: request.serialPorts,
     folder: request.folder,
@@ -127,27 +118,14 @@ async function place(
       return { boot: { kind: 'kernel', kernel: KERNEL, initrd, cmdline: source.cmdline }, drives: newDisk }
     }
     case 'iso':
-      return { boot: firmware('disk', 'cdrom', 'floppy'), drives: [...newDisk, drive('cdrom0', 'cdrom', source.path, true)] }
+      return { boot: bootFrom('disk', 'cdrom', 'floppy'), drives: [...newDisk, drive('cdrom0', 'cdrom', source.path, true)] }
     case 'floppy':
-      return { boot: firmware('floppy', 'disk', 'cdrom'), drives: [...newDisk, drive('floppy0', 'floppy', source.path)] }
+      return { boot: bootFrom('floppy', 'disk', 'cdrom'), drives: [...newDisk, drive('floppy0', 'floppy', source.path)] }
     case 'disk': {
       if (source.copy) await copyImage(source.path, join(folder, DISK), parts.storage, context)
-      return { boot: firmware('disk', 'cdrom', 'floppy'), drives: [drive('disk0', 'disk', source.copy ? DISK : source.path), ...newDisk] }
+      return { boot: bootFrom('disk', 'cdrom', 'floppy'), drives: [drive('disk0', 'disk', source.copy ? DISK : source.path), ...newDisk] }
     }
   }
-}
-
-/** Systems that come on a floppy know no virtio. */
-function chosen({ source, firmware, tpm, devices }: NewMachineRequest): Pick<MachineConfig, 'firmware' | 'tpm' | 'devices'> {
-  return { firmware: firmware ?? 'bios', tpm: tpm ?? false, devices: devices ?? (source.kind === 'floppy' ? 'legacy' : 'auto') }
-}
-
-function firmware(...order: ('disk' | 'cdrom' | 'floppy')[]): Boot {
-  return { kind: 'firmware', order }
-}
-
-function drive(id: string, kind: Drive['kind'], path: string, readOnly = false): Drive {
-  return { id, kind, path, format: 'raw', readOnly, limits: null }
 }
 
 /** A new, empty, sparse disk. */
@@ -220,10 +198,10 @@ export function hostName(name: string): string {
 
 /**
  * The planner's word on a request, before any of its files is copied: what could not start is not made.
- * @returns the processor that the machine gets
+ * @returns the machine as it will be, with the source's files where they are now
  * @throws AppError `invalid-input`; field paths are those of the request
  */
-async function checkSource(request: NewMachineRequest, parts: MakerParts): Promise<Arch> {
+async function checkSource(request: NewMachineRequest, parts: MakerParts): Promise<MachineConfig> {
   const { source } = request
   const relative = Object.entries(source).filter(
     ([key, value]) => ['path', 'kernel', 'initrd'].includes(key) && typeof value === 'string' && !isAbsolutePath(value),
@@ -236,74 +214,7 @@ async function checkSource(request: NewMachineRequest, parts: MakerParts): Promi
   const facts = { ...parts.engines.current, firmware: { bios: '', vgaBios: '' }, logFolder: '', firmwareFolder: '', files }
   const plan = planMachine(sketch, facts)
   if (plan.problems) throw AppError.invalid(plan.problems.map(({ path, message }) => ({ path: FIELDS[path] ?? path, message })))
-  return sketch.arch
-}
-
-/** What is said of a machine that somebody is about to make. */
-export async function considerNew({ source, ...wish }: z.output<typeof newHardwareSchema>, parts: MakerParts): Promise<HardwareVerdict> {
-  // Which file it is makes no difference, but for a kernel.
-  const file = source.kernel ?? '/'
-  const from: NewMachineRequest['source'] =
-    source.kind === 'sample'
-      ? { kind: 'sample' }
-      : source.kind === 'kernel'
-        ? { kind: 'kernel', kernel: file, initrd: null, cmdline: '' }
-        : source.kind === 'disk'
-          ? { kind: 'disk', path: file, copy: true }
-          : { kind: source.kind, path: file }
-  await parts.engines.whenFound()
-  const { sketch } = await sketchNew({ ...wish, name: 'new', source: from, folder: [], start: false }, parts)
-  const verdict = consider(sketch, parts.engines.current, null)
-  if (source.kind !== 'sample') return verdict
-  const arches = ARCHES.filter((arch) => !isSampleArch(arch)).map((arch): [string, string] => [arch, notSample(arch)])
-  return { ...verdict, refused: { ...verdict.refused, arch: { ...verdict.refused['arch'], ...Object.fromEntries(arches) } } }
-}
-
-/** The machine as it would be, and what was found of its files where they are. */
-async function sketchNew(
-  request: NewMachineRequest,
-  { engines, defaultMemoryMiB }: MakerParts,
-): Promise<{ sketch: MachineConfig; files: ReadonlyMap<string, FileFact> }> {
-  const wish = sketchOf(request, request.memoryMiB ?? defaultMemoryMiB())
-  if (wish.engine !== 'embedded') await engines.whenFound()
-  const files = await fileFacts('/', pathsOf(wish))
-  const kernel64 = request.source.kind === 'kernel' && files.get(request.source.kernel)?.kernel64
-  return { sketch: { ...wish, arch: request.arch ?? chooseArch(wish, engines.current, kernel64) }, files }
-}
-
-function notSample(arch: Arch): string {
-  return `Coppice Linux is made for ${SAMPLE_ARCHES.join(' and ')}, not for ${arch}.`
-}
-
-const SAMPLE_ARCHES = ['i386', 'x86_64'] as const
-type SampleArch = (typeof SAMPLE_ARCHES)[number]
-
-function isSampleArch(arch: Arch): arch is SampleArch {
-  return SAMPLE_ARCHES.some((one) => one === arch)
+  return sketch
 }
 
 const FIELDS: Record<string, string> = { 'boot.kernel': 'source.kernel', 'boot.initrd': 'source.initrd', 'drives.0.path': 'source.path' }
-
-/** The machine as it would be if it used the source's files where they are. */
-function sketchOf(request: NewMachineRequest, memoryMiB: number): MachineConfig {
-  const { source, name, cpus, serialPorts, engine } = request
-  const boot: Boot =
-    source.kind === 'kernel'
-      ? { kind: 'kernel', kernel: source.kernel, initrd: source.initrd, cmdline: source.cmdline }
-      : firmware('disk', 'cdrom', 'floppy')
-  const kind = source.kind === 'iso' ? 'cdrom' : source.kind === 'floppy' ? 'floppy' : 'disk'
-  const readOnly = source.kind === 'iso' || (source.kind === 'disk' && source.copy)
-  return parseMachineConfig({
-    schema: MACHINE_SCHEMA,
-    id: newId(),
-    created: new Date().toISOString(),
-    name,
-    engine,
-    boot,
-    drives: 'path' in source ? [drive('drive0', kind, source.path, readOnly)] : [],
-    ...chosen(request),
-    serialPorts,
-    memoryMiB,
-    ...(cpus === undefined ? {} : { cpus }),
-  })
-}

@@ -23,7 +23,7 @@ export function consider(config: MachineConfig, facts: EngineFacts, present: Pre
     version: choice.engine === 'qemu' && !choice.problems ? choice.fit.program.version : null,
     accelerator: choice.accelerator,
     why: choice.why,
-    arch: config.arch,
+    ...{ arch: config.arch, cpus: config.cpus, memoryMiB: config.memoryMiB },
     problems: choice.problems ?? [],
     engines: { embedded: move('embedded'), qemu: move('qemu') },
     refused: refusedOf(config, facts),

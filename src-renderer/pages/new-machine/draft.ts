@@ -1,7 +1,14 @@
 /** What the New Machine dialog holds while it is filled in, and what it becomes. Pure. */
-import { newMachineSchema, type NewMachine, type NewMachineSource } from '../../../src-shared/api/machines.ts'
+import {
+  newHardwareSchema,
+  newMachineSchema,
+  type NewHardware,
+  type NewMachine,
+  type NewMachineSource,
+} from '../../../src-shared/api/machines.ts'
 import { parseBytes } from '../../../src-shared/base/units.ts'
 import { fieldErrors } from '../../../src-shared/errors/field-errors.ts'
+import { isAbsolutePath, type Arch, type MachineConfig } from '../../../src-shared/model/machine.ts'
 
 export type SourceKind = Exclude<NewMachineSource['kind'], 'floppy'>
 
@@ -17,12 +24,19 @@ export interface Draft {
   kernel: string
   initrd: string
   cmdline: string
-  memoryMiB: number
-  engine: 'auto' | 'embedded'
+  /** Null: what the host gives such a machine. */
+  memoryMiB: number | null
+  cpus: number | null
+  engine: MachineConfig['engine']
+  /** Null: what suits the source and the engine. */
+  arch: Arch | null
+  firmware: MachineConfig['firmware']
+  tpm: boolean
+  devices: MachineConfig['devices']
   serialPorts: string
 }
 
-export function emptyDraft(kind: SourceKind, memoryMiB: number): Draft {
+export function emptyDraft(kind: SourceKind): Draft {
   return {
     kind,
     name: '',
@@ -34,8 +48,13 @@ export function emptyDraft(kind: SourceKind, memoryMiB: number): Draft {
     kernel: '',
     initrd: '',
     cmdline: 'console=ttyS0',
-    memoryMiB,
+    memoryMiB: null,
+    cpus: null,
     engine: 'auto',
+    arch: null,
+    firmware: 'bios',
+    tpm: false,
+    devices: 'auto',
     serialPorts: '1',
   }
 }
@@ -46,11 +65,35 @@ export function toNewMachine(draft: Draft): NewMachine {
   return {
     name: draft.name,
     source: sourceOf(draft),
-    memoryMiB: draft.memoryMiB,
-    engine: draft.engine,
-    serialPorts: Number(draft.serialPorts),
+    ...hardwareOf(draft),
     ...(draft.kind === 'iso' && draft.addDisk && bytes !== null ? { newDiskBytes: Math.ceil(bytes / 512) * 512 } : {}),
   }
+}
+
+/** What is asked of the hardware; only what was chosen. */
+function hardwareOf(draft: Draft): Omit<NewHardware, 'source'> {
+  return {
+    engine: draft.engine,
+    serialPorts: Number(draft.serialPorts),
+    ...(draft.memoryMiB === null ? {} : { memoryMiB: draft.memoryMiB }),
+    ...(draft.cpus === null ? {} : { cpus: draft.cpus }),
+    ...(draft.arch === null ? {} : { arch: draft.arch }),
+    ...(startsFromFirmware(draft) ? { firmware: draft.firmware, tpm: draft.tpm } : {}),
+    ...(startsFromFirmware(draft) && draft.devices !== 'auto' ? { devices: draft.devices } : {}),
+  }
+}
+
+/** It brings a boot loader of its own: what the computer around it is like matters. */
+export function startsFromFirmware({ kind }: Draft): boolean {
+  return kind === 'iso' || kind === 'disk'
+}
+
+/** What is asked of the host about the draft; null while it is wrong by itself. */
+export function questionOf(draft: Draft): NewHardware | null {
+  const { kind } = draft
+  const kernel = draft.kernel.trim()
+  const question = { ...hardwareOf(draft), source: { kind, ...(kind === 'kernel' && isAbsolutePath(kernel) ? { kernel } : {}) } }
+  return newHardwareSchema.safeParse(question).success ? question : null
 }
 
 function sourceOf(draft: Draft): NewMachine['source'] {

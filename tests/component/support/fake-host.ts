@@ -41,6 +41,8 @@ export class FakeHost {
   readonly vncPasswords = new Map<string, string>()
   /** What was changed in machines, in order. */
   readonly updates: { id: string; patch: Partial<MachineConfig> }[] = []
+  /** What was asked to be made, in order. */
+  readonly created: unknown[] = []
   /** Shells that were opened, in order. */
   readonly terminals: FakeTerminal[] = []
   /** What a call shall fail with, by its name; stays until it is taken out. */
@@ -194,6 +196,7 @@ export class FakeHost {
       },
       create: (input) => {
         this.#called('machines.create')
+        this.created.push(input)
         const task = fakeTask({ title: `Creating “${input.name}”`, step: 'Assembling the initial RAM disk' })
         return this.#startTask(task, () => {
           const state = input.start ? 'running' : 'off'

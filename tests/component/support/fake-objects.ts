@@ -65,11 +65,11 @@ export function fakeMachine(name: string, over: Partial<MachineView> = {}, confi
 }
 
 /** The embedded engine takes everything. */
-export function fakeVerdict({ arch }: MachineConfig): HardwareVerdict {
+export function fakeVerdict({ arch, cpus, memoryMiB }: MachineConfig): HardwareVerdict {
   const why = 'The embedded engine runs on every computer; QEMU was not found on this one.'
   const fine = { reasons: [], changes: [] }
   return {
-    ...{ engine: 'embedded', version: null, accelerator: null, why, arch, problems: [] },
+    ...{ engine: 'embedded', version: null, accelerator: null, why, arch, cpus, memoryMiB, problems: [] },
     engines: { embedded: fine, qemu: fine },
     refused: {},
   }

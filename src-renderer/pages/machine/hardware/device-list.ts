@@ -2,6 +2,7 @@
 import CdIcon from '@lucide/svelte/icons/disc-3'
 import CpuIcon from '@lucide/svelte/icons/cpu'
 import DiskIcon from '@lucide/svelte/icons/hard-drive'
+import FolderIcon from '@lucide/svelte/icons/folder-symlink'
 import FloppyIcon from '@lucide/svelte/icons/save'
 import MemoryIcon from '@lucide/svelte/icons/memory-stick'
 import NetworkIcon from '@lucide/svelte/icons/ethernet-port'
@@ -56,6 +57,12 @@ export function deviceLines(form: HardwareForm): DeviceLine[] {
       title: numbered(DEVICE_LOOKS.nic.title, nic, form.nics),
       detail: 'Unplugged',
     })),
+    {
+      key: 'shares',
+      icon: FolderIcon,
+      title: 'Shared folders',
+      detail: form.sharedFolders.length === 0 ? 'None' : form.sharedFolders.map(({ tag }) => tag).join(', '),
+    },
     { key: 'serial', icon: SerialIcon, title: 'Serial ports', detail: String(form.serialPorts) },
     {
       key: 'engine',
@@ -67,6 +74,12 @@ export function deviceLines(form: HardwareForm): DeviceLine[] {
 }
 
 export const ENGINE_WORDS: Record<HardwareForm['engine'], string> = { auto: 'Chosen by Coppice', embedded: 'Embedded', qemu: 'QEMU' }
+
+/** The beginning of a sentence about hardware that this choice of engine leaves nothing to run on. */
+export function cannot(engine: HardwareForm['engine']): string {
+  if (engine === 'auto') return 'Nothing on this computer can run the machine so'
+  return `${engine === 'qemu' ? 'QEMU' : 'The embedded engine'} cannot run the machine so`
+}
 
 export const BOOT_WORDS: Record<FormDrive['kind'], string> = { disk: 'Disk', cdrom: 'CD', floppy: 'Floppy' }
 

@@ -2,6 +2,7 @@
 import type { MachineView } from '../../../../src-shared/api/machines.ts'
 import type { Disposable } from '../../../../src-shared/base/disposable.ts'
 import { asAppError, type WireError } from '../../../../src-shared/errors/app-error.ts'
+import type { HardwareVerdict } from '../../../../src-shared/model/hardware-verdict.ts'
 import type { MachineConfig, MachinePatch } from '../../../../src-shared/model/machine.ts'
 import type { Host } from '../../../client/host.ts'
 import { deviceOfField, formErrors, formOf, patchOf, type DeviceKey, type HardwareForm } from './hardware-form.ts'
@@ -18,6 +19,9 @@ export class HardwareDraft {
   /** What the host said that belongs to no field. */
   general = $state.raw<WireError | null>(null)
   saving = $state(false)
+  /** What the host says of the hardware as it stands here; null before it did. */
+  verdict = $state.raw<HardwareVerdict | null>(null)
+  #judgements = 0
 
   // Getters, not deriveds: a derived would end with the component that made the draft.
   get patch(): MachinePatch {
@@ -29,7 +33,8 @@ export class HardwareDraft {
   /** What is said at the fields now, by path. */
   get errors(): Record<string, string> {
     const shown = Object.entries(formErrors(this.form, this.#base)).filter(([path]) => this.#all || this.#touched.has(path))
-    return { ...this.#refused, ...Object.fromEntries(shown) }
+    const judged = (this.verdict?.problems ?? []).map(({ path, message }) => [path, message])
+    return { ...Object.fromEntries(judged), ...this.#refused, ...Object.fromEntries(shown) }
   }
 
   constructor(host: Host, id: string, config: MachineConfig) {
@@ -56,10 +61,24 @@ export class HardwareDraft {
     }
   }
 
+  /** Asks the host what would run it so, and why not. What is wrong by itself says so before. */
+  async judge(): Promise<void> {
+    if (Object.keys(formErrors(this.form, this.#base)).length > 0) return
+    const mine = ++this.#judgements
+    try {
+      const verdict = await this.#host.machines.consider({ id: this.id, patch: this.patch })
+      if (mine === this.#judgements) this.verdict = verdict
+    } catch {
+      // Saving says what is wrong.
+    }
+  }
+
   /** Devices came or went: what the host said names them by position. */
   reordered(): void {
     this.#refused = {}
     this.#touched = new Set()
+    // Its problems name devices by position too.
+    this.verdict = null
   }
 
   revert(): void {

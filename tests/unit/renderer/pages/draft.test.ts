@@ -1,13 +1,20 @@
 import { describe, expect, test } from 'vitest'
-import { draftErrors, emptyDraft, nameFromPath, toNewMachine, type Draft } from '../../../../src-renderer/pages/new-machine/draft.ts'
+import {
+  draftErrors,
+  emptyDraft,
+  nameFromPath,
+  questionOf,
+  toNewMachine,
+  type Draft,
+} from '../../../../src-renderer/pages/new-machine/draft.ts'
 import { GiB } from '../../../../src-shared/base/units.ts'
 
-const draft = (change: Partial<Draft>): Draft => ({ ...emptyDraft('sample', 256), name: 'web', ...change })
+const draft = (change: Partial<Draft>): Draft => ({ ...emptyDraft('sample'), name: 'web', ...change })
 
 describe('a draft of a machine', () => {
   test('is complete for Coppice Linux with a name alone', () => {
     expect(draftErrors(draft({}))).toEqual({})
-    expect(toNewMachine(draft({}))).toEqual({ name: 'web', source: { kind: 'sample' }, memoryMiB: 256, engine: 'auto', serialPorts: 1 })
+    expect(toNewMachine(draft({}))).toEqual({ name: 'web', source: { kind: 'sample' }, engine: 'auto', serialPorts: 1 })
   })
   test('asks for what its source needs, at the field', () => {
     expect(draftErrors(draft({ kind: 'iso' }))).toEqual({ 'source.path': 'Choose a file.' })
@@ -28,6 +35,25 @@ describe('a draft of a machine', () => {
     expect(toNewMachine(draft({ kind: 'iso', iso: '/x.iso', addDisk: false }))).not.toHaveProperty('newDiskBytes')
     expect(draftErrors(draft({ kind: 'iso', iso: '/x.iso', diskSize: 'big' }))['newDiskBytes']).toContain('“big”')
     expect(draftErrors(draft({ kind: 'iso', iso: '/x.iso', diskSize: '5 TiB' }))['newDiskBytes']).toContain('1 TiB')
+  })
+  test('asks for hardware only what was chosen; firmware only where a boot loader meets it', () => {
+    const hardware = { memoryMiB: 512, cpus: 2, engine: 'qemu', arch: 'x86_64', firmware: 'uefi', tpm: true, devices: 'legacy' } as const
+    expect(toNewMachine(draft({ kind: 'iso', iso: '/x.iso', addDisk: false, ...hardware }))).toMatchObject(hardware)
+    const sample = toNewMachine(draft(hardware))
+    expect(sample).toMatchObject({ memoryMiB: 512, cpus: 2, engine: 'qemu', arch: 'x86_64' })
+    for (const field of ['firmware', 'tpm', 'devices']) expect(sample).not.toHaveProperty(field)
+  })
+  test('is asked about before it is complete, and not while a figure is wrong', () => {
+    expect(questionOf(draft({ kind: 'iso', name: '' }))).toEqual({
+      source: { kind: 'iso' },
+      engine: 'auto',
+      serialPorts: 1,
+      firmware: 'bios',
+      tpm: false,
+    })
+    expect(questionOf(draft({ kind: 'kernel', kernel: 'vmlinuz' }))!.source).toEqual({ kind: 'kernel' })
+    expect(questionOf(draft({ kind: 'kernel', kernel: '/boot/vmlinuz' }))!.source).toEqual({ kind: 'kernel', kernel: '/boot/vmlinuz' })
+    expect(questionOf(draft({ memoryMiB: NaN }))).toBeNull()
   })
   test.each([
     [7, '7 MiB is too little'],
