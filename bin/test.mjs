@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
  * `npm test`: sets up what is missing, then runs every check there is, cheap ones first, and sums them up in one line.
- *   npm test -- NAME …    only these sections: static, build, unit, contract, integration, component, guest, e2e, electron
+ *   npm test -- NAME …    only these sections: static, build, unit, contract, integration, component, guest, e2e, electron, long
+ * The section long (guests that take minutes) runs only where it is named.
  * Each static check and the build count as one; the suites count their tests. A suite that cannot run here is counted as one skipped, with its reason;
  * one that leaves processes behind has failed once more. Downloads, logs and reports stay in the checkout.
  */
@@ -194,6 +195,7 @@ drive(async () => {
     integration: () => vitest('integration', node, env),
     component: inBrowser(() => vitest('component', node, env)),
     guest: () => vitest('guest', node, env),
+    long: () => vitest('long', node, env),
     e2e: inBrowser(() => playwright('e2e', node, env)),
     electron: () =>
       electronBinary(root) ? playwright('electron', node, env) : skip('Electron’s binary is not here; to fetch it: npx install-electron'),
@@ -207,7 +209,7 @@ drive(async () => {
   const total = { passed: 0, failed: 0, skipped: 0 }
   const started = Date.now()
   for (const [name, section] of Object.entries(sections)) {
-    if (asked.length > 0 && !asked.includes(name)) continue
+    if (asked.length > 0 ? !asked.includes(name) : name === 'long') continue
     heading(name)
     const began = Date.now()
     const count = await section()

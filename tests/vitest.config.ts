@@ -29,8 +29,18 @@ export default defineConfig({
         test: {
           name: 'guest',
           environment: 'node',
-          include: ['tests/guest/**/*.test.ts'],
+          include: ['tests/guest/*.test.ts'],
           testTimeout: 180 * seconds,
+          hookTimeout: 300 * seconds,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'long',
+          environment: 'node',
+          include: ['tests/guest/long/*.test.ts'],
+          testTimeout: 900 * seconds,
           hookTimeout: 300 * seconds,
           fileParallelism: false,
         },

@@ -200,7 +200,7 @@ export class Guest {
 }
 
 /** Without carriage returns and what terminals do not show (ECMA-48 control sequences). */
-function printable(text: string): string {
+export function printable(text: string): string {
   // eslint-disable-next-line no-control-regex
   return text.replace(/\u001b\[[0-?]*[ -/]*[@-~]|\r/g, '')
 }
