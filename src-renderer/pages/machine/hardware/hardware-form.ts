@@ -158,7 +158,7 @@ export function addDevice(device: NewDevice, form: HardwareForm): DeviceKey {
   while (taken.has(`${ID_STEM[device]}${number}`)) number++
   const id = `${ID_STEM[device]}${number}`
   if (device === 'nic') {
-    form.nics.push({ id, model: 'virtio', mac: randomMac() })
+    form.nics.push({ id, model: 'virtio', mac: randomMac(), link: 'auto' })
     return `nic:${id}`
   }
   form.drives.push({ id, kind: device, path: '', format: 'raw', readOnly: device === 'cdrom', limits: null })
