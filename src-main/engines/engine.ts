@@ -4,6 +4,7 @@
  */
 import type { Disposable } from '../../src-shared/base/disposable.ts'
 import type { Event } from '../../src-shared/base/event.ts'
+import type { LiveChange } from '../../src-shared/model/live-change.ts'
 import type { MachineSpec } from '../../src-shared/model/machine-spec.ts'
 import type { ByteStream } from '../../src-shared/rpc/byte-stream.ts'
 import type { Client } from '../../src-shared/rpc/service.ts'
@@ -68,6 +69,11 @@ export interface EngineMachine extends Disposable {
   powerButton(): Promise<void>
   reset(): Promise<void>
   powerOff(): Promise<void>
+  /**
+   * Changes its hardware while it runs or is paused, as engine-thread.ts says; one change at a time.
+   * @param block of what is inserted, where one was lent
+   */
+  change(change: LiveChange, block: BlockClient | null, signal: AbortSignal): Promise<void>
   /** Paused only. Durable when it resolves. */
   saveMemory(path: string): Promise<MemoryHeader>
   readonly serial: readonly SerialPort[]

@@ -107,6 +107,10 @@ export function serveEngine(server: RpcServer, engine: Engine): ServedEngine {
       await served.machine.powerOff()
       await served.ended
     },
+    change: ({ machine, change, block }, { signal }) => {
+      const { machine: served, store } = find(machine)
+      return served.change(change, block && blockClient(block as MessagePort, store), signal)
+    },
     saveMemory: ({ machine, path }) => find(machine).machine.saveMemory(path),
     serial: ({ machine, port, from }, stream) => consolesOf(find(machine)).attach(port, from, stream),
     display: ({ machine }, stream) => screenOf(find(machine)).attach(stream),

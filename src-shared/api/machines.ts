@@ -14,6 +14,7 @@ import {
 } from '../model/machine.ts'
 import type { MachineHealth, MachineState } from '../model/machine-state.ts'
 import { guestCommandSchema } from '../model/guest-command.ts'
+import type { LiveHardware } from '../model/live-hardware.ts'
 import { nameSchema } from '../model/names.ts'
 import { vncPasswordSchema } from '../model/vnc.ts'
 import { call, defineService, event, stream } from '../rpc/service.ts'
@@ -75,6 +76,8 @@ export interface MachineView {
   suspendedAt: string | null
   /** Null where the screen is not offered to VNC viewers now. */
   vnc: VncState | null
+  /** What `update` can change of its hardware now; null unless it runs or is paused. */
+  live: LiveHardware | null
   /** The task that works on it now. */
   task: string | null
 }
@@ -158,7 +161,12 @@ export const machines = defineService('machines', {
   consider: call(id.extend({ patch: machinePatchSchema })).returns<HardwareVerdict>(),
   /** The same of a machine that is not made yet: which engine it would get, and what can be chosen. */
   considerNew: call(newHardwareSchema).returns<HardwareVerdict>(),
-  /** Hardware only while it is off; name, notes, tags and folder any time. A new name renames the bundle when it can. */
+  /**
+   * Name, notes, tags and folder any time; hardware while it is off, and of a machine that runs what `live` allows: then the answer comes when
+   * the machine has it, which can take as long as the guest needs to let go of a device (an aborted call waits no longer). Fails with
+   * `invalid-input` at each wrong field, and with `wrong-state`, with the fields, for hardware that cannot change now. A new name renames
+   * the bundle when it can.
+   */
   update: call(id.extend({ patch: machinePatchSchema })).returns<MachineView>(),
   /** Moves the bundle to the system's trash, or the library's own where there is none. Stopped machines only. */
   trash: call(id).returns<{ trashedTo: string }>(),

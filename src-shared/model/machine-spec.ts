@@ -3,7 +3,7 @@
  * absolute and checked, all defaults and all `auto` filled in. Frozen once made.
  */
 import { z } from 'zod'
-import { ARCHES, cpusSchema, driveLimitsSchema, macSchema, memoryMiBSchema, NIC_MODELS } from './machine.ts'
+import { ARCHES, cpusSchema, driveLimitsSchema, macSchema, memoryMiBSchema, NIC_MODELS, POINTERS } from './machine.ts'
 
 const absolutePath = z.string().min(1)
 
@@ -41,35 +41,53 @@ export const qemuSpecSchema = z.strictObject({
 })
 export type QemuSpec = z.output<typeof qemuSpecSchema>
 
+/** Where it is plugged in, counted from 0 for each kind; absent: by its order. A machine that was changed while it ran has gaps. */
+const place = z.number().int().min(0).max(15).optional()
+
+/**
+ * The embedded engine gets each drive's bytes from its block device, given beside the spec under the drive's id; QEMU opens `path`
+ * itself. An empty drive has neither.
+ */
+export const driveSpecSchema = z.strictObject({
+  id: z.string(),
+  kind: z.enum(['disk', 'cdrom', 'floppy']),
+  readOnly: z.boolean(),
+  inserted: z.boolean(),
+  path: absolutePath.nullable(),
+  format: z.enum(['raw']),
+  limits: driveLimitsSchema.nullable(),
+  place,
+})
+
+export const nicSpecSchema = z.strictObject({
+  id: z.string(),
+  model: z.enum(NIC_MODELS),
+  mac: macSchema,
+  /** Absent: down. */
+  linkUp: z.boolean().optional(),
+  place,
+})
+
 export const machineSpecSchema = z.strictObject({
   id: z.uuid(),
   name: z.string(),
   engine: z.enum(['embedded', 'qemu']),
   arch: z.enum(ARCHES),
   cpus: cpusSchema,
+  /** What it is built with. */
   memoryMiB: memoryMiBSchema,
+  /** How much of that the guest may use; absent: all. */
+  balloonMiB: memoryMiBSchema.optional(),
   /** The embedded engine's; null for QEMU. */
   firmware: z.strictObject({ bios: absolutePath, vgaBios: absolutePath }).nullable(),
   boot: z.discriminatedUnion('kind', [
     z.strictObject({ kind: z.literal('kernel'), kernel: absolutePath, initrd: absolutePath.nullable(), cmdline: z.string() }),
     z.strictObject({ kind: z.literal('firmware'), order: z.array(z.enum(['disk', 'cdrom', 'floppy'])) }),
   ]),
-  /**
-   * The embedded engine gets each drive's bytes from its block device, given beside the spec under the drive's id; QEMU opens `path`
-   * itself. An empty drive has neither.
-   */
-  drives: z.array(
-    z.strictObject({
-      id: z.string(),
-      kind: z.enum(['disk', 'cdrom', 'floppy']),
-      readOnly: z.boolean(),
-      inserted: z.boolean(),
-      path: absolutePath.nullable(),
-      format: z.enum(['raw']),
-      limits: driveLimitsSchema.nullable(),
-    }),
-  ),
-  nics: z.array(z.strictObject({ id: z.string(), model: z.enum(NIC_MODELS), mac: macSchema })),
+  drives: z.array(driveSpecSchema),
+  nics: z.array(nicSpecSchema),
+  /** Absent: a tablet. */
+  pointer: z.enum(POINTERS).optional(),
   serialPorts: z.number().int().min(1).max(4),
   sharedFolders: z.array(z.strictObject({ tag: z.string(), path: absolutePath, readOnly: z.boolean() })),
   /** Where each serial port's output is kept (serial0.log …): the bundle's logs folder. */

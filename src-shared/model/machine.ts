@@ -78,10 +78,14 @@ export const macSchema = z
 export const NIC_MODELS = ['virtio', 'e1000e', 'e1000', 'rtl8139', 'ne2k'] as const
 export type NicModel = (typeof NIC_MODELS)[number]
 
+/** `auto`: as what it is plugged into has it; plugged into nothing, it is down. `up` and `down`: as if by hand. */
+export const LINKS = ['auto', 'up', 'down'] as const
+
 export const nicSchema = z.strictObject({
   id: z.string().regex(/^[a-z0-9-]{1,32}$/),
   model: z.enum(NIC_MODELS).default('virtio'),
   mac: macSchema,
+  link: z.enum(LINKS).default('auto'),
 })
 export type Nic = z.output<typeof nicSchema>
 
@@ -125,6 +129,9 @@ export const memoryMiBSchema = z
     error: (issue) => `${String(issue.input)} MiB is more memory than any machine can have. The most is ${MEMORY_MIB.max} MiB.`,
   })
 
+/** `tablet`: the pointer is where the user's is. `mouse`: it moves as a mouse does, for systems that know no tablet. */
+export const POINTERS = ['tablet', 'mouse'] as const
+
 export const cpusSchema = z
   .number({ error: 'Processors must be a number.' })
   .int('Processors must be a whole number.')
@@ -151,6 +158,7 @@ const configShape = {
   /** `auto` and `modern`: virtio. `legacy`: what systems know that were made before it. */
   devices: z.enum(CONFIG_WORDS.devices).default('auto'),
   display: z.enum(CONFIG_WORDS.display).default('auto'),
+  pointer: z.enum(POINTERS).default('tablet'),
   boot: bootSchema,
   drives: z.array(driveSchema).max(MAX_DRIVES, `A machine has at most ${MAX_DRIVES} drives.`).default([]),
   nics: z.array(nicSchema).max(MAX_NICS, `A machine has at most ${MAX_NICS} network cards.`).default([]),
@@ -184,6 +192,9 @@ export const machineConfigSchema = z
   .superRefine((config, context) => {
     unique(config.drives, 'id', (at) =>
       context.addIssue({ code: 'custom', path: ['drives', at, 'id'], message: 'Two drives have the same id.' }),
+    )
+    unique(config.nics, 'id', (at) =>
+      context.addIssue({ code: 'custom', path: ['nics', at, 'id'], message: 'Two network cards have the same id.' }),
     )
     unique(config.nics, 'mac', (at) =>
       context.addIssue({ code: 'custom', path: ['nics', at, 'mac'], message: 'Two network cards have the same MAC address.' }),

@@ -5,7 +5,9 @@
 import { z } from 'zod'
 import type { WireError } from '../errors/app-error.ts'
 import { guestCommandSchema } from '../model/guest-command.ts'
-import { machineSpecSchema } from '../model/machine-spec.ts'
+import { liveChangeSchema } from '../model/live-change.ts'
+import type { LiveKind } from '../model/live-hardware.ts'
+import { machineSpecSchema, type MachineSpec } from '../model/machine-spec.ts'
 import type { Arch } from '../model/machine.ts'
 import { call, defineService, event, stream } from '../rpc/service.ts'
 
@@ -20,7 +22,9 @@ export interface EngineCapabilities {
   maxDisks: number
   /** What separates guest code from the host, as a sentence. */
   isolation: string
-  features: ('pause' | 'suspend' | 'powerButton' | 'reset' | 'insertMedia')[]
+  features: ('pause' | 'suspend' | 'powerButton' | 'reset')[]
+  /** What `change` takes; what of it a machine takes is a matter of its hardware. */
+  live: LiveKind[]
 }
 
 /** Why an engine stopped running a machine. */
@@ -40,6 +44,11 @@ export type EngineEvent = { machine: string } & (
   | { kind: 'booted'; ms: number }
   /** An agent in the guest answered, or is gone again. */
   | { kind: 'agent'; present: boolean }
+  /**
+   * Its hardware was changed while it ran, by `change` or by the guest, which may eject a CD and let go late of what it was asked for. `leaving`:
+   * what it was asked for in vain and may still let go of.
+   */
+  | { kind: 'hardware'; spec: MachineSpec; leaving: string[] }
   | { kind: 'health'; health: 'working' | 'idle' | 'spinning'; detail: string }
 )
 
@@ -94,6 +103,12 @@ export const engineThread = defineService('engine', {
   reset: call(m).returns<void>(),
   /** Pulls the plug. */
   powerOff: call(m).returns<void>(),
+  /**
+   * Changes its hardware while it runs or stands still. `block`: a block port for what is inserted, on engines that take their drives' bytes by
+   * such; null else. The event `hardware` comes before the answer. Removing waits for the guest: `timeout` where it does not let go.
+   * An aborted call waits no longer, and undoes nothing. `unsupported`: this engine cannot.
+   */
+  change: call(m.extend({ change: liveChangeSchema, block: z.custom<object>().nullable() })).returns<void>(),
   /** Paused machine: flushes its disks and writes its memory state to `path` (temp + fsync + rename). */
   saveMemory: call(m.extend({ path: z.string() })).returns<MemoryHeader>(),
   /**

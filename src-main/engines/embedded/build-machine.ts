@@ -1,17 +1,17 @@
 /** From a spec to a machine that stands before its first instruction, or where its memory state left it. */
 import { MiB } from '../../../src-shared/base/units.ts'
-import { AppError, asAppError, type FieldError } from '../../../src-shared/errors/app-error.ts'
+import { AppError, type FieldError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
-import type { Counters } from '../../../src-shared/threads/counters.ts'
-import type { Attachments, BlockClient } from '../engine.ts'
-import { BlockDisk } from './block-disk.ts'
+import type { Attachments } from '../engine.ts'
 import { readFirmware, readKernelBoot } from './boot-files.ts'
 import { EmbeddedMachine } from './embedded-machine.ts'
 import { trapped } from './faults.ts'
 import { FloppyDisk } from './floppy-disk.ts'
 import { readMemory } from './memory.ts'
+import { openImage, type DriveSlot, type OpenDrive } from './open-drive.ts'
 import { emptyUarts, provideImageData } from './patches.ts'
-import { createEmulator, V86_VERSION, type V86Disk, type V86Options } from './v86.ts'
+import { closeSharedFolders, openSharedFolders } from './shared-folders.ts'
+import { createEmulator, V86_VERSION } from './v86.ts'
 
 const VIDEO_MEMORY = 8 * MiB
 
@@ -42,7 +42,7 @@ export async function buildMachine(spec: MachineSpec, attach: Attachments): Prom
       ...(boot && { bzimage: { buffer: boot.kernel }, cmdline: boot.cmdline }),
       ...(boot?.initrd && { initrd: { buffer: boot.initrd } }),
       ...(spec.boot.kind === 'firmware' && { boot_order: bootOrder(spec.boot.order) }),
-      ...drives.slots,
+      ...Object.fromEntries([...drives.values()].flatMap(({ slot, image }) => (image ? [[slot, image]] : []))),
       uart1: spec.serialPorts > 1,
       uart2: spec.serialPorts > 2,
       uart3: spec.serialPorts > 3,
@@ -52,14 +52,16 @@ export async function buildMachine(spec: MachineSpec, attach: Attachments): Prom
     },
     clock,
   )
-  const machine = new EmbeddedMachine({ spec, counters: attach.counters, emulator, disks: drives.disks, clock })
-  for (const [index, floppy] of [drives.slots.fda, drives.slots.fdb].entries()) {
-    if (floppy instanceof FloppyDisk) emulator.v86.cpu.devices.fdc.drives[index]!.read_only = floppy.readOnly
+  const folders = await openSharedFolders(spec.sharedFolders)
+  const machine = new EmbeddedMachine({ spec, counters: attach.counters, emulator, drives, folders, clock })
+  for (const { slot, image } of drives.values()) {
+    if (image instanceof FloppyDisk) emulator.v86.cpu.devices.fdc.drives[slot === 'fda' ? 0 : 1]!.read_only = image.readOnly
   }
   if (saved) {
     try {
       emulator.v86.restore_state(saved.state)
     } catch (error) {
+      await closeSharedFolders(folders)
       throw new AppError(
         'corrupt',
         'The saved memory of the machine does not fit its hardware. Discard it and start the machine anew.',
@@ -99,43 +101,16 @@ function nicModel({ nics }: MachineSpec): 'virtio' | 'ne2k' | 'none' | null {
   return model === 'virtio' || model === 'ne2k' || model === 'none' ? model : null
 }
 
-interface Drives {
-  slots: Pick<V86Options, 'hda' | 'hdb' | 'cdrom' | 'fda' | 'fdb'>
-  disks: BlockDisk[]
-}
-
-async function openDrives(spec: MachineSpec, attach: Attachments): Promise<Drives> {
-  const drives: Drives = { slots: {}, disks: [] }
-  const free = { disk: ['hda', 'hdb'], cdrom: ['cdrom'], floppy: ['fda', 'fdb'] } satisfies Record<string, (keyof Drives['slots'])[]>
+async function openDrives(spec: MachineSpec, attach: Attachments): Promise<Map<string, OpenDrive>> {
+  const drives = new Map<string, OpenDrive>()
+  const free: Record<string, DriveSlot[]> = { disk: ['hda', 'hdb'], cdrom: ['cdrom'], floppy: ['fda', 'fdb'] }
   for (const drive of spec.drives) {
-    const slot = free[drive.kind].shift() as keyof Drives['slots']
-    if (!drive.inserted) continue
+    const slot = free[drive.kind]!.shift()!
     const blocks = attach.blocks.get(drive.id)
-    if (!blocks) throw new AppError('internal', `Drive ${drive.id} came without its block port.`)
-    drives.slots[slot] = await openDrive(drive, blocks, attach.counters, drives)
+    if (drive.inserted && !blocks) throw new AppError('internal', `Drive ${drive.id} came without its block port.`)
+    drives.set(drive.id, { slot, image: drive.inserted ? await openImage(drive, blocks!, attach.counters) : null })
   }
   return drives
-}
-
-async function openDrive(drive: MachineSpec['drives'][number], blocks: BlockClient, counters: Counters, drives: Drives): Promise<V86Disk> {
-  const options = {
-    sectorSize: drive.kind === 'cdrom' ? (2048 as const) : (512 as const),
-    counters,
-    onError: (error: AppError) => console.error(`Drive ${drive.id}: ${error.message} ${error.toWire().details?.technical ?? ''}`),
-  }
-  try {
-    if (drive.kind === 'floppy') {
-      const floppy = await FloppyDisk.open(blocks, options)
-      drives.disks.push(floppy.disk)
-      return floppy
-    }
-    const disk = await BlockDisk.open(blocks, options)
-    if (disk.byteLength === 0) throw new AppError('corrupt', `The image of drive ${drive.id} is empty.`, { subject: drive.id })
-    drives.disks.push(disk)
-    return disk
-  } catch (error) {
-    throw asAppError(error, `Opening drive ${drive.id}`)
-  }
 }
 
 const BOOT_DEVICE = { floppy: 1, disk: 2, cdrom: 3 } as const

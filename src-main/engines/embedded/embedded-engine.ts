@@ -27,6 +27,7 @@ export class EmbeddedEngine implements Engine {
       maxDisks: EMBEDDED_LIMITS.drives.disk,
       isolation: 'Guest code runs inside WebAssembly, in a thread of its own, with no access to files, network or other machines.',
       features: ['pause', 'suspend', 'powerButton', 'reset'],
+      live: ['cdrom', 'floppy', 'link'],
     })
   }
 

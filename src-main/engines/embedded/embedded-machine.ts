@@ -5,16 +5,19 @@
  */
 import { Emitter } from '../../../src-shared/base/event.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import { changedSpec, type LiveChange } from '../../../src-shared/model/live-change.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import type { Counters } from '../../../src-shared/threads/counters.ts'
 import type { MemoryHeader, StopReason } from '../../../src-shared/threads/engine-thread.ts'
-import type { EngineMachine, MachineEvent } from '../engine.ts'
+import type { BlockClient, EngineMachine, MachineEvent } from '../engine.ts'
 import { RfbDisplay } from '../rfb/rfb-display.ts'
 import { AgentPort } from './agent-port.ts'
 import type { BlockDisk } from './block-disk.ts'
 import { trapped } from './faults.ts'
 import { HealthMonitor } from './health-monitor.ts'
+import { Media } from './media.ts'
 import { writeMemory } from './memory.ts'
+import { diskOf, type OpenDrive } from './open-drive.ts'
 import {
   clearAbsentBars,
   InstructionCounter,
@@ -23,14 +26,18 @@ import {
   patchMainLoop,
   pressPowerButton,
   repairAcpi,
+  repairPortMoves,
   repairReset,
   repairRetrace,
+  setLink,
   setUpNic,
+  shareInterruptLines,
   watchPowerOff,
   type FlushableDisk,
 } from './patches.ts'
 import { EmbeddedScreen } from './screen.ts'
 import { EmbeddedSerial } from './serial.ts'
+import { SharedFolders, type OpenFolder } from './shared-folders.ts'
 import { V86_VERSION, type Clock, type Emulator } from './v86.ts'
 
 /** How often counters are brought up to date while the machine runs. */
@@ -40,7 +47,10 @@ export interface MachineParts {
   spec: MachineSpec
   counters: Counters
   emulator: Emulator
-  disks: BlockDisk[]
+  /** By id. What is in CD and floppy drives changes. */
+  drives: Map<string, OpenDrive>
+  /** The machine's from here on. */
+  folders: OpenFolder[]
   clock: Clock
 }
 
@@ -51,10 +61,14 @@ export class EmbeddedMachine implements EngineMachine {
   readonly display: RfbDisplay
   readonly agent: AgentPort
   #parts: MachineParts
+  /** As it is now. */
+  #spec: MachineSpec
+  #media: Media
   #state: State = 'built'
   #onEvent = new Emitter<MachineEvent>()
   #instructions: InstructionCounter
   #health: HealthMonitor
+  #folders: SharedFolders
   #cpuBefore = 0
   #haltedSince: number | null = null
   #haltedMs = 0
@@ -65,20 +79,25 @@ export class EmbeddedMachine implements EngineMachine {
 
   constructor(parts: MachineParts) {
     this.#parts = parts
+    this.#spec = parts.spec
     const core = parts.emulator.v86
     const { cpu } = core
+    this.#media = new Media(cpu, parts.drives, parts.counters)
     limitTranslation(cpu)
     clearAbsentBars(cpu)
     repairAcpi(cpu)
     watchPowerOff(cpu, () => void this.#stop('guest-poweroff'))
     repairReset(cpu, parts.spec.boot.kind === 'kernel', () => this.#rebooted())
     repairRetrace(cpu, parts.clock)
-    if (parts.spec.nics[0]) setUpNic(cpu, parts.spec.nics[0].mac)
-    const ours = new Set<unknown>(parts.disks)
+    if (parts.spec.nics[0]) setUpNic(cpu, parts.spec.nics[0].mac, parts.spec.nics[0].linkUp === true)
+    const ours = new Set<unknown>(this.#disks())
     patchDisks(cpu, (disk) => (ours.has(disk) ? (disk as FlushableDisk) : null))
     this.serial = Array.from({ length: parts.spec.serialPorts }, (_, index) => new EmbeddedSerial(cpu, index, parts.counters))
     this.display = new RfbDisplay(new EmbeddedScreen(parts.emulator, () => this.#state === 'running'), parts.spec.name)
     this.agent = new AgentPort(parts.emulator)
+    this.#folders = new SharedFolders(core, parts.folders)
+    repairPortMoves(cpu)
+    shareInterruptLines(cpu, this.#folders.devices)
     this.#instructions = new InstructionCounter(cpu)
     this.#health = new HealthMonitor(parts.emulator, parts.counters)
     patchMainLoop(core, {
@@ -128,10 +147,30 @@ export class EmbeddedMachine implements EngineMachine {
     await this.#stop('powered-off')
   }
 
+  async change(change: LiveChange, block: BlockClient | null): Promise<void> {
+    this.#expect(['running', 'paused'], 'changed')
+    switch (change.kind) {
+      case 'insert':
+        await this.#media.insert(this.#spec, change, block)
+        break
+      case 'eject':
+        await this.#media.eject(this.#spec, change.drive)
+        break
+      case 'link':
+        this.#setLink(change.nic, change.up)
+        break
+      default:
+        throw new AppError('unsupported', 'The embedded engine cannot change this while the machine runs. Switch the machine off first.')
+    }
+    this.#note(change)
+  }
+
   async saveMemory(path: string): Promise<MemoryHeader> {
     this.#expect(['paused'], 'suspended')
-    const { spec, disks, emulator, clock } = this.#parts
-    for (const disk of disks) await disk.idle()
+    const { emulator, clock } = this.#parts
+    const spec = this.#spec
+    for (const disk of this.#disks()) await disk.idle()
+    await this.#folders.idle()
     await this.#flushDisks()
     const owner = { engineVersion: V86_VERSION, machine: spec.id, memoryMiB: spec.memoryMiB }
     return writeMemory(path, owner, emulator.v86.save_state(), clock())
@@ -147,6 +186,7 @@ export class EmbeddedMachine implements EngineMachine {
     this.#parts.emulator.v86.stop()
     for (const port of this.serial) port.close()
     this.agent.close()
+    void this.#folders.close()
     this.display.dispose()
     this.#onEvent.dispose()
   }
@@ -188,6 +228,7 @@ export class EmbeddedMachine implements EngineMachine {
     if (reason !== 'trap') await this.#halt()
     for (const port of this.serial) port.close()
     this.agent.close()
+    await this.#folders.close()
     try {
       await this.#flushDisks()
     } catch (failed) {
@@ -198,7 +239,23 @@ export class EmbeddedMachine implements EngineMachine {
   }
 
   async #flushDisks(): Promise<void> {
-    await Promise.all(this.#parts.disks.map((disk) => disk.flushed()))
+    await Promise.all(this.#disks().map((disk) => disk.flushed()))
+  }
+
+  #setLink(id: string, up: boolean): void {
+    const { cpu } = this.#parts.emulator.v86
+    if (!this.#spec.nics.some((nic) => nic.id === id))
+      throw new AppError('not-found', `The machine has no network card “${id}”.`, { subject: id })
+    if (!setLink(cpu, up)) throw new AppError('unsupported', 'This network card cannot tell its guest whether its cable is plugged in.')
+  }
+
+  #note(change: LiveChange): void {
+    this.#spec = changedSpec(this.#spec, change)
+    this.#onEvent.fire({ kind: 'hardware', spec: this.#spec, leaving: [] })
+  }
+
+  #disks(): BlockDisk[] {
+    return [...this.#parts.drives.values()].flatMap(({ image }) => (image ? [diskOf(image)] : []))
   }
 
   #rebooted(): void {
@@ -217,6 +274,8 @@ export class EmbeddedMachine implements EngineMachine {
   #afterTurn(halted: boolean): void {
     for (const port of this.serial) port.flush()
     this.agent.turn()
+    const ejected = this.#media.ejectedByGuest()
+    if (ejected !== null) this.#note({ kind: 'eject', drive: ejected })
     if (this.#state !== 'running') return
     const now = performance.now()
     if (halted) this.#haltedSince = now

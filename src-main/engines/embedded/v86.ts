@@ -38,6 +38,7 @@ export interface IoPort {
 
 export interface Io {
   ports: IoPort[]
+  create_empty_entry(): IoPort
   register_read(port: number, device: object, read8: () => number, read16?: () => number, read32?: () => number): void
 }
 
@@ -81,6 +82,16 @@ export interface IdeInterface {
   read_buffer(start: number, length: number, done: (bytes: Uint8Array) => void): void
   cancel_io_operations(): void
   atapi_check_condition_response(senseKey: number, additionalSense: number): void
+  /** Of CD drives. */
+  eject(): void
+  set_cdrom(disk: V86Disk): void
+}
+
+export interface FloppyDrive {
+  read_only: boolean
+  /** False: no format of this drive has that size. */
+  insert_disk(disk: V86Disk, readOnly: boolean): boolean
+  eject_disk(): void
 }
 
 /** The VGA's registers and memories, as v86 keeps them. */
@@ -133,19 +144,83 @@ export interface VirtQueue {
   is_configured(): unknown
   has_request(): boolean
   pop_request(): VirtBuffers
+  push_reply(buffers: VirtBuffers): void
+  flush_replies(): void
+  notify_me_after(requests: number): void
 }
 
 /** A chain of the guest's buffers. */
 export interface VirtBuffers {
+  /** Bytes that the guest wrote. */
+  length_readable: number
   /** Bytes that it has room for. */
   length_writable: number
   /** Fills `into` with what the guest wrote. */
   get_next_blob(into: Uint8Array): number
+  /** Fills the guest's room. */
+  set_next_blob(from: Uint8Array): number
+}
+
+/** A virtio device's part that is the same in all of them: PCI, features, queues. */
+export interface Virtio {
+  readonly queues: VirtQueue[]
+  readonly pci_id: number
+  /** What it has to tell the guest, by an interrupt. */
+  isr_status: number
+  device_status: number
+  reset(): void
+  /** Tells the guest that the device failed. */
+  needs_reset(): void
+  /** Tells a guest whose driver runs that the device's configuration has changed. */
+  notify_config_changes(): void
+  lower_irq(): void
+  get_state(): unknown[]
+  set_state(state: unknown[]): void
+}
+
+/** One register of a virtio device's configuration. */
+export interface VirtioField {
+  bytes: number
+  name: string
+  read(): number
+  write(value: number): void
+}
+
+export interface VirtioOptions {
+  name: string
+  pci_id: number
+  device_id: number
+  subsystem_device_id: number
+  common: {
+    initial_port: number
+    queues: { size_supported: number; notify_offset: number }[]
+    features: number[]
+    on_driver_ok(): void
+  }
+  notification: { initial_port: number; single_handler: boolean; handlers: ((queue: number) => void)[] }
+  isr_status: { initial_port: number }
+  device_specific: { initial_port: number; struct: VirtioField[] }
+}
+
+/** A range of I/O ports of a PCI device, which firmware may move. */
+export interface PciBar {
+  size: number
+  entries: IoPort[]
+}
+
+export interface Pci {
+  devices: ({ pci_bars: (PciBar | undefined)[] } | undefined)[]
+  device_spaces: (Int32Array | undefined)[]
+  /** Configuration space of the bridge; at 0x60 which interrupt line each of four pins is on. */
+  isa_bridge_space8: Uint8Array
+  set_io_bars(bar: PciBar, from: number, to: number): void
+  raise_irq(pciId: number): void
+  lower_irq(pciId: number): void
 }
 
 export interface VirtioConsole {
   ports: number
-  readonly virtio: { readonly queues: VirtQueue[] }
+  readonly virtio: Virtio
   SendEvent(port: number, event: number, value: number): void
   SendName(port: number, name: string): void
   SendWindowSize(port: number): void
@@ -164,11 +239,15 @@ export interface Cpu {
     vga: Vga
     /** VMware's mouse, by which guests take absolute places. */
     vmware: { enabled: boolean; absolute: boolean }
-    pci: { devices: ({ pci_bars: (object | undefined)[] } | undefined)[]; device_spaces: (Int32Array | undefined)[] }
+    pci: Pci
     ide: { primary?: IdeChannel; secondary?: IdeChannel }
-    fdc: { drives: { read_only: boolean }[] }
+    /** The drive alone, without its channel. */
+    cdrom: IdeInterface
+    fdc: { drives: FloppyDrive[] }
     virtio_console?: VirtioConsole
-    virtio_net?: { mac: Uint8Array; status: number }
+    virtio_net?: { mac: Uint8Array; status: number; readonly virtio: Virtio }
+    /** v86 keeps its state with the machine's and resets it with the machine. */
+    virtio_9p?: { get_state(): unknown[]; set_state(state: unknown[]): void; reset(): void }
     net?: { mac: Uint8Array; memory: Uint8Array }
     uart0: Uart
     uart1?: Uart

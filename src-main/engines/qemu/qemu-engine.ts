@@ -1,4 +1,5 @@
 /** The QEMU engine: one thread supervises all QEMU processes. What each program can do was found out before (find/); the planner decided by it. */
+import { LIVE_KINDS } from '../../../src-shared/model/live-hardware.ts'
 import { ARCHES, CPUS, MAX_DRIVES, MEMORY_MIB, SERIAL_PORTS } from '../../../src-shared/model/machine.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
@@ -51,6 +52,7 @@ export class QemuEngine implements Engine {
       isolation:
         'Each machine is a process of its own, with private sockets and, on Linux, forbidden to start programs. Under TCG QEMU’s makers promise no security boundary.',
       features: ['pause', 'suspend', 'powerButton', 'reset'],
+      live: [...LIVE_KINDS],
     })
   }
 
@@ -65,7 +67,7 @@ export class QemuEngine implements Engine {
     const instance = await launch(spec, { incoming: memory !== null, makeArguments: this.#makeArguments, places: this.#places })
     const machine = new QemuMachine(instance, counters, 'built')
     try {
-      for (const { id } of spec.nics) await instance.qmp.execute('set_link', { name: id, up: false })
+      for (const { id, linkUp } of spec.nics) await instance.qmp.execute('set_link', { name: id, up: linkUp === true })
       if (memory !== null) await loadMemory(instance, memory)
     } catch (error) {
       await machine.powerOff().catch(() => {})
@@ -96,7 +98,7 @@ export class QemuEngine implements Engine {
       record.runtime.serial.map(async ({ log }, port) => (log === null ? new Uint8Array() : readEarlier(log, record.logStarts[port] ?? 0))),
     )
     const machine = this.#keep(id, new QemuMachine(instance, counters, 'paused', earlier))
-    return { machine, spec: record.spec, startedAt: record.startedAt, running }
+    return { machine, spec: await machine.catchUp(), startedAt: record.startedAt, running }
   }
 
   #isOurs(id: string): boolean {

@@ -5,9 +5,12 @@
  */
 import { Emitter } from '../../../src-shared/base/event.ts'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
+import type { LiveChange } from '../../../src-shared/model/live-change.ts'
+import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import type { Counters } from '../../../src-shared/threads/counters.ts'
 import type { MemoryHeader } from '../../../src-shared/threads/engine-thread.ts'
 import type { EngineMachine, MachineEvent } from '../engine.ts'
+import { LiveDevices } from './live/live-devices.ts'
 import { QemuAgentPort } from './qemu-agent-port.ts'
 import { QemuDisplay } from './qemu-display.ts'
 import { QemuMeter } from './qemu-meter.ts'
@@ -31,6 +34,7 @@ export class QemuMachine implements EngineMachine {
   #instance: Instance
   #state: State
   #meter: QemuMeter
+  #live: LiveDevices
   #onEvent = new Emitter<MachineEvent>()
   #asked = false
   #cause: ShutdownCause = null
@@ -56,6 +60,10 @@ export class QemuMachine implements EngineMachine {
     this.#meter = new QemuMeter(process.pid, qmp, counters, {
       verdict: (verdict) => this.#state === 'running' && this.#onEvent.fire({ kind: 'health', ...verdict }),
       second: () => this.#rotateLogs(),
+    })
+    this.#live = new LiveDevices(instance, {
+      running: () => this.#state === 'running',
+      changed: (spec, leaving) => this.#onEvent.fire({ kind: 'hardware', spec, leaving }),
     })
     qmp.onEvent((event) => this.#onQmp(event))
     this.#over = process.ended.then((end) => this.#ended(end))
@@ -101,6 +109,16 @@ export class QemuMachine implements EngineMachine {
     const patience = setTimeout(() => void this.#instance.process.kill(), QUIT_PATIENCE)
     await this.#over
     clearTimeout(patience)
+  }
+
+  change(change: LiveChange, _block: null, signal: AbortSignal): Promise<void> {
+    this.#expect(['running', 'paused'], 'changed')
+    return this.#live.change(change, signal)
+  }
+
+  /** Of a machine that ran without a host: what its guest did meanwhile. */
+  catchUp(): Promise<MachineSpec> {
+    return this.#live.catchUp().then(() => this.#instance.record.spec)
   }
 
   async saveMemory(path: string): Promise<MemoryHeader> {

@@ -3,6 +3,7 @@
  * The drives' stamps guard against resuming onto a disk that was changed meanwhile: the guest's caches would overwrite what was changed.
  */
 import { z } from 'zod'
+import { machineSpecSchema } from '../../../src-shared/model/machine-spec.ts'
 
 /** Bytes. */
 export const MAX_SUSPEND_RECORD_BYTES = 64 * 1024
@@ -30,5 +31,7 @@ export const suspendRecordSchema = z.strictObject({
   /** When the guest had booted, before it was suspended; null where that was never seen. */
   bootedAt: z.iso.datetime().nullable(),
   drives: z.array(driveStampSchema),
+  /** As it was then, which may be not quite what its configuration builds: it can be changed while it runs. Absent in older records. */
+  spec: machineSpecSchema.optional(),
 })
 export type SuspendRecord = z.output<typeof suspendRecordSchema>

@@ -15,13 +15,14 @@ import { forgetTrashed, moveToTrash, trashedFrom, trashFolders } from '../librar
 import { consider } from '../planner/consider.ts'
 import type { EngineFactsSource } from '../planner/facts.ts'
 import { withNewIdentity } from './duplicate-machine.ts'
+import { changeLive } from './live-change.ts'
 import type { Machine } from './machine.ts'
 import { removeSuspended } from './suspended-state.ts'
 import { wrongState } from './wrong-state.ts'
 
-/** What the guest sees: it can change only while nothing of it is kept anywhere. */
+/** What the guest sees. */
 const HARDWARE = [
-  ...['engine', 'arch', 'cpus', 'memoryMiB', 'firmware', 'tpm', 'devices', 'display'],
+  ...['engine', 'arch', 'cpus', 'memoryMiB', 'firmware', 'tpm', 'devices', 'display', 'pointer'],
   ...['boot', 'drives', 'nics', 'serialPorts', 'sharedFolders'],
 ] as const satisfies (keyof MachineConfig)[]
 
@@ -38,9 +39,10 @@ export function applyPatch(config: MachineConfig, patch: MachinePatch): MachineC
 
 /**
  * Applies a patch, renaming the bundle's folder with the machine where nothing uses it.
- * @throws AppError `invalid-input` (every wrong field), `wrong-state` (hardware of a machine that is not off), `already-exists` (name)
+ * @throws AppError `invalid-input` (every wrong field), `wrong-state` (hardware that cannot change now), `already-exists` (name), and
+ *   what keeps a machine that runs from changing
  */
-export function updateMachine(machine: Machine, patch: MachinePatch, library: Library): Promise<void> {
+export function updateMachine(machine: Machine, patch: MachinePatch, library: Library, signal: AbortSignal): Promise<void> {
   return machine.hold('being changed', async () => {
     const { bundle } = machine
     if (bundle.copy) return adoptCopy(bundle, bundle.copy, patch, library)
@@ -48,7 +50,7 @@ export function updateMachine(machine: Machine, patch: MachinePatch, library: Li
     const next = applyPatch(bundle.config, patch)
     const changed = HARDWARE.filter((field) => !isDeepStrictEqual(next[field], bundle.config![field]))
     if (changed.length > 0) {
-      if (!isEditable(machine.state)) throw wrongState('edit', bundle.name, machine.state)
+      if (!isEditable(machine.state) && !machine.session) throw wrongState('edit', bundle.name, machine.state)
       const { problems, engine } = await machine.check(next)
       // Another engine must be able to run all of it; any other change answers for itself.
       const moved = changed.includes('engine')
@@ -59,7 +61,11 @@ export function updateMachine(machine: Machine, patch: MachinePatch, library: Li
       if (mine.length > 0) throw AppError.invalid(mine)
     }
     await withName(bundle, next.name, library, async () => {
-      if (!isDeepStrictEqual(next, bundle.config)) await library.writeConfig(bundle.folder, next)
+      const save = async (): Promise<void> => {
+        if (!isDeepStrictEqual(next, bundle.config)) await library.writeConfig(bundle.folder, next)
+      }
+      if (changed.length > 0 && machine.session) await changeLive(machine, next, save, signal)
+      else await save()
       if (next.name !== bundle.name && isEditable(machine.state)) await library.renameFolder(bundle.folder, next.name)
     })
   })

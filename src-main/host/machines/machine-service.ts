@@ -83,11 +83,11 @@ export class MachineService implements Disposable {
       duplicate: async ({ id, name }) => this.#duplicate(await this.#find(id), name),
       consider: async ({ id, patch }) => considerMachine(await this.#find(id), patch, parts.engines),
       considerNew: (wish) => considerNew(wish, parts),
-      update: async ({ id, patch }) => {
+      update: async ({ id, patch }, { signal }) => {
         const machine = await this.#find(id)
         const { folder } = machine.bundle
         await this.#vnc.check(machine, patch)
-        await updateMachine(machine, patch, library)
+        await updateMachine(machine, patch, library, signal)
         if (patch.vncExport) this.#vnc.retry(machine)
         // A copy that was given a name has another id now.
         return (this.#machines.get(id) ?? this.#at(folder, patch.name)).view()

@@ -1,6 +1,7 @@
 /** What the window and the command line see of a machine. */
 import type { GuestAddresses, MachineView, VncState } from '../../../src-shared/api/machines.ts'
 import type { AppError } from '../../../src-shared/errors/app-error.ts'
+import type { LiveHardware } from '../../../src-shared/model/live-hardware.ts'
 import type { MachineHealth, MachineState } from '../../../src-shared/model/machine-state.ts'
 import type { Bundle } from '../library/identity.ts'
 import type { EngineChoice } from '../planner/choose-engine.ts'
@@ -43,6 +44,7 @@ export function machineView(
   status: Readonly<MachineStatus>,
   choice: EngineChoice | null,
   vnc: VncState | null,
+  live: LiveHardware | null,
 ): MachineView {
   const suspendProblem = bundle.suspended?.problem ?? null
   return {
@@ -66,6 +68,7 @@ export function machineView(
     bootedAt: status.bootedAt,
     suspendedAt: bundle.suspended?.record?.header.savedAt ?? null,
     vnc,
+    live,
     task: status.task,
   }
 }

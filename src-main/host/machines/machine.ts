@@ -8,6 +8,7 @@ import { stat } from 'node:fs/promises'
 import type { MachineView, VncState } from '../../../src-shared/api/machines.ts'
 import type { TaskStarted } from '../../../src-shared/api/tasks.ts'
 import { AppError, asAppError, type FieldError } from '../../../src-shared/errors/app-error.ts'
+import type { LiveHardware } from '../../../src-shared/model/live-hardware.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import { isLegal, type MachineState, type PowerAction } from '../../../src-shared/model/machine-state.ts'
@@ -16,14 +17,18 @@ import { bundlePaths, logFiles, refuseLinks } from '../library/bundle.ts'
 import { lockBundle, removeStaleLock, type BundleLock } from '../library/bundle-lock.ts'
 import type { Bundle } from '../library/identity.ts'
 import type { Library } from '../library/library.ts'
+import { asSuspended } from '../planner/as-built.ts'
 import { chooseEngine, type EngineChoice } from '../planner/choose-engine.ts'
 import type { EngineFactsSource } from '../planner/facts.ts'
+import { liveHardware } from '../planner/live-hardware.ts'
 import { pathsOf } from '../planner/plan-files.ts'
 import { planMachine, type Plan } from '../planner/plan-machine.ts'
 import { fileFacts } from '../planner/probe-files.ts'
+import type { Log } from '../log/log.ts'
 import type { TaskService } from '../tasks/task-service.ts'
 import { writeCrash } from './crash-log.ts'
 import type { FirmwareFiles, FirmwareFinder } from './firmware.ts'
+import { followHardware } from './live-change.ts'
 import { askAddresses } from './machine-agent.ts'
 import { AT_REST, machineView, stateOf, type MachineStatus } from './machine-view.ts'
 import { POWER_BUTTON_PATIENCE, PowerButton } from './power-button.ts'
@@ -85,8 +90,12 @@ export class Machine {
     return this.#session
   }
 
+  get log(): Log {
+    return this.#parts.log
+  }
+
   view(): MachineView {
-    return machineView(this.#bundle, this.#status, this.#engineChoice(), this.#vnc)
+    return machineView(this.#bundle, this.#status, this.#engineChoice(), this.#vnc, this.#live())
   }
 
   /** The bundle was changed or moved. */
@@ -250,7 +259,12 @@ export class Machine {
     const { folder } = this.#bundle
     const files = await fileFacts(folder, pathsOf(config))
     const { logs: logFolder, firmware: firmwareFolder } = bundlePaths(folder)
-    return planMachine(config, { ...this.#parts.engines.current, firmware, files, logFolder, firmwareFolder }, this.#suspendedOn)
+    return planMachine(config, { ...this.#parts.engines.current, firmware, files, logFolder, firmwareFolder }, this.#runsOn)
+  }
+
+  /** The engine that has it, in mid-life. */
+  get #runsOn(): MachineSpec['engine'] | null {
+    return this.#session?.spec?.engine ?? this.#suspendedOn
   }
 
   get #suspendedOn(): 'embedded' | 'qemu' | null {
@@ -307,7 +321,8 @@ export class Machine {
       if (!plan.spec) throw AppError.invalid(plan.problems)
       for (const warning of plan.warnings) this.#parts.log.warn('machines', warning.message, { machine: bundle.name, field: warning.path })
       if (from) await this.#checkSuspended(bundle)
-      await session.build(plan.spec, plan.images, from ? bundlePaths(bundle.folder).memory : null)
+      const was = from?.record?.spec
+      await session.build(was ? asSuspended(plan.spec, was) : plan.spec, plan.images, from ? bundlePaths(bundle.folder).memory : null)
       if (from) await takeSuspended(bundle.folder)
       taken = from !== null
       await session.race(session.engine.start({ machine: this.id }))
@@ -341,6 +356,12 @@ export class Machine {
     }
   }
 
+  #live(): LiveHardware | null {
+    const { state } = this
+    const session = this.#session
+    return session?.spec && (state === 'running' || state === 'paused') ? liveHardware(session.spec, state, session.leaving) : null
+  }
+
   #engineNow(config: MachineConfig): MachineSpec['engine'] {
     return chooseEngine(config, this.#parts.engines.current, this.#suspendedOn).engine
   }
@@ -361,6 +382,7 @@ export class Machine {
       if (suspended && state === 'paused') await session.race(session.engine.resume({ machine: this.id }))
       const { bootedAt, agent } = this.#status
       this.setStatus({ ...AT_REST, state: suspended ? 'running' : state, startedAt, bootedAt, agent })
+      void this.#follow()
       return true
     } catch (error) {
       if (session.end || asAppError(error).code !== 'not-found') throw error
@@ -475,6 +497,21 @@ export class Machine {
     askAddresses(this).catch(() => {})
   }
 
+  /** The configuration follows what runs; an operation under way has its say first. */
+  async #follow(): Promise<void> {
+    const done = await this.#turns.take()
+    try {
+      await followHardware(this, this.#parts.library)
+      this.#tell()
+    } catch (error) {
+      this.#parts.log.error('machines', `The hardware of “${this.#bundle.name}” changed and could not be noted.`, {
+        error: asAppError(error),
+      })
+    } finally {
+      done()
+    }
+  }
+
   #onEngineEvent(event: EngineEvent): void {
     switch (event.kind) {
       case 'booted':
@@ -490,6 +527,9 @@ export class Machine {
       case 'agent':
         this.setStatus(event.present ? { agent: true } : { agent: false, interfaces: [] })
         if (event.present) this.#askAddresses()
+        break
+      case 'hardware':
+        void this.#follow()
         break
       case 'health':
         this.#verdict = { health: event.health, healthDetail: event.detail === '' ? null : event.detail }

@@ -8,6 +8,7 @@ import { DisposableStore, type Disposable } from '../../../src-shared/base/dispo
 import { Emitter, type Event } from '../../../src-shared/base/event.ts'
 import { newId } from '../../../src-shared/base/ids.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import type { LiveChange } from '../../../src-shared/model/live-change.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import type { Client } from '../../../src-shared/rpc/service.ts'
 import { Counters } from '../../../src-shared/threads/counters.ts'
@@ -52,7 +53,13 @@ export class Session implements Disposable {
   #hold: EngineHold
   #lock: BundleLock
   #storage: Lease | null = null
-  #handles: string[] = []
+  /** Of images that are open, or being opened. */
+  #handles = new Set<string>()
+  /** By drive, of what is in it. */
+  #inserted = new Map<string, string>()
+  #opened = 0
+  #spec: MachineSpec | null = null
+  #leaving: readonly string[] = []
   #end: SessionEnd | null = null
   #over = new Emitter<SessionEnd>()
   #events = new Emitter<EngineEvent>()
@@ -87,11 +94,25 @@ export class Session implements Disposable {
     return this.#end
   }
 
+  /** As the machine is now; null before it is built. */
+  get spec(): MachineSpec | null {
+    return this.#spec
+  }
+  /** What the guest was asked for in vain and may still let go of. */
+  get leaving(): readonly string[] {
+    return this.#leaving
+  }
+
   /** Opens the images and builds the machine; it does not run yet. */
   async build(spec: MachineSpec, images: readonly PlannedImage[], memory: string | null): Promise<void> {
     const blocks: Record<string, MessagePort> = {}
+    this.#spec = spec
     try {
-      for (const image of images) blocks[image.drive] = await this.#openImage(image)
+      for (const image of images) {
+        const { port, handle } = await this.#openImage(image)
+        blocks[image.drive] = port
+        this.#inserted.set(image.drive, handle)
+      }
       const transfer = Object.values(blocks)
       const creating = this.engine.create({ spec, blocks, counters: this.counters.buffer, memory }, { transfer })
       this.#hold.creating(creating)
@@ -111,21 +132,56 @@ export class Session implements Disposable {
     const adopting = this.#hold.thread.rpc.service(qemuThread).adopt({ machine: this.machine, logFolder, counters: this.counters.buffer })
     this.#hold.creating(adopting)
     const adopted = await this.race(adopting)
+    this.#spec = adopted.spec
     this.#onBuilt()
     return adopted
   }
 
-  async #openImage({ drive, path, format, readOnly }: PlannedImage): Promise<MessagePort> {
+  /**
+   * Changes the hardware of the machine while it runs. `spec` has it when this resolves.
+   * @param image what is inserted, where the engine takes the bytes of its drives from the storage thread
+   * @throws AppError as the engine's `change` does, or why the image cannot be opened
+   */
+  async change(change: LiveChange, image: PlannedImage | null, signal?: AbortSignal): Promise<void> {
+    const opened = image && (await this.#openImage(image))
+    const transfer = opened ? [opened.port] : []
+    const request = { machine: this.machine, change, block: opened?.port ?? null }
+    try {
+      await this.race(this.engine.change(request, { transfer, ...(signal ? { signal } : {}) }))
+    } catch (error) {
+      opened?.port.close()
+      if (opened) await this.#closeImage(opened.handle)
+      throw error
+    }
+    if (change.kind !== 'insert' && change.kind !== 'eject') return
+    const before = this.#inserted.get(change.drive)
+    this.#inserted.delete(change.drive)
+    if (opened) this.#inserted.set(change.drive, opened.handle)
+    if (before !== undefined) await this.#closeImage(before)
+  }
+
+  /** What storage has open for a drive that the guest emptied itself. */
+  async closeEjected(): Promise<void> {
+    for (const { id, inserted } of this.#spec?.drives ?? []) {
+      const handle = this.#inserted.get(id)
+      if (inserted || handle === undefined) continue
+      this.#inserted.delete(id)
+      await this.#closeImage(handle)
+    }
+  }
+
+  async #openImage({ drive, path, format, readOnly }: PlannedImage): Promise<{ port: MessagePort; handle: string }> {
     this.#storage ??= this.#leaseStorage()
     const storage = this.#storage.thread.rpc.service(storageThread)
-    const handle = `${this.life}/${drive}`
+    const handle = `${this.life}/${drive}/${this.#opened++}`
     const { port1, port2 } = new MessageChannel()
-    this.#handles.push(handle)
+    this.#handles.add(handle)
     try {
       await this.race(storage.open({ handle, path, format, readOnly, port: port1 }, { transfer: [port1] }))
-      return port2
+      return { port: port2, handle }
     } catch (error) {
       port2.close()
+      if (!this.#end) this.#handles.delete(handle)
       throw this.#storage.thread.deathError ?? error
     }
   }
@@ -190,15 +246,17 @@ export class Session implements Disposable {
   async #closeImages(): Promise<void> {
     const lease = this.#storage
     if (!lease) return
-    const storage = lease.thread.rpc.service(storageThread)
-    for (const handle of this.#handles.splice(0)) {
-      try {
-        await storage.close({ handle })
-      } catch (error) {
-        this.#parts.log.error('machines', `Closing a disk of “${this.#name}” failed.`, { error: asAppError(error) })
-      }
-    }
+    for (const handle of [...this.#handles]) await this.#closeImage(handle)
     lease.release()
+  }
+
+  async #closeImage(handle: string): Promise<void> {
+    this.#handles.delete(handle)
+    try {
+      await this.#storage?.thread.rpc.service(storageThread).close({ handle })
+    } catch (error) {
+      this.#parts.log.error('machines', `Closing a disk of “${this.#name}” failed.`, { error: asAppError(error) })
+    }
   }
 
   dispose(): void {
@@ -215,6 +273,12 @@ export class Session implements Disposable {
       const error = event.error ? AppError.fromWire(event.error) : null
       const trap = new AppError('crashed', `The engine of “${this.#name}” failed.`)
       this.finish({ error: event.reason === 'trap' ? (error ?? trap) : null })
-    } else if (!this.#end) this.#events.fire(event)
+    } else if (!this.#end) {
+      if (event.kind === 'hardware') {
+        this.#spec = event.spec
+        this.#leaving = event.leaving
+      }
+      this.#events.fire(event)
+    }
   }
 }

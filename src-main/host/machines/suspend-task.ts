@@ -36,7 +36,7 @@ export function suspendTask(tasks: TaskService, machine: SuspendedMachine, sessi
         if (before === 'running') await session.race(session.engine.pause({ machine: bundle.id }))
         progress(1, STEPS, 'steps')
         step('Writing its memory')
-        await prepareSuspended(bundle.folder, bundle.config!, machine.status.bootedAt, (path) =>
+        await prepareSuspended(bundle.folder, bundle.config!, session.spec!, machine.status.bootedAt, (path) =>
           session.race(session.engine.saveMemory({ machine: bundle.id, path })),
         )
         progress(2, STEPS, 'steps')

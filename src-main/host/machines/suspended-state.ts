@@ -8,11 +8,13 @@ import { mkdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
+import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import type { MemoryHeader } from '../../../src-shared/threads/engine-thread.ts'
 import { syncFolder, writeFileAtomic } from '../files/write-file-atomic.ts'
 import { bundlePaths } from '../library/bundle.ts'
 import type { DriveStamp, SuspendRecord } from '../library/suspend-record.ts'
 import type { FileFact } from '../planner/file-fact.ts'
+import { memoryOf } from '../planner/plan-live.ts'
 import { fileFact } from '../planner/probe-files.ts'
 
 const RECORD = 'suspend.json'
@@ -26,6 +28,7 @@ const TAKEN = 'resumed.json'
 export async function prepareSuspended(
   bundle: string,
   config: MachineConfig,
+  spec: MachineSpec,
   bootedAt: string | null,
   save: (path: string) => Promise<MemoryHeader>,
 ): Promise<void> {
@@ -34,7 +37,7 @@ export async function prepareSuspended(
     await rm(folder, { recursive: true, force: true })
     await mkdir(folder)
     const header = await save(join(folder, 'memory'))
-    const record: SuspendRecord = { schema: 1, header, bootedAt, drives: await driveStamps(bundle, config) }
+    const record: SuspendRecord = { schema: 1, header, bootedAt, drives: await driveStamps(bundle, config), spec }
     await writeFileAtomic(join(folder, RECORD), `${JSON.stringify(record, null, 2)}\n`)
   } catch (error) {
     await abandonSuspended(bundle)
@@ -117,8 +120,9 @@ export function suspendedProblem(
   if (memoryBytes !== record.header.bytes)
     return refuse(`its memory file has ${memoryBytes} bytes, and should have ${record.header.bytes}.`)
   if (record.header.machine !== config.id) return refuse('its suspended state belongs to another machine.')
-  if (record.header.memoryMiB !== config.memoryMiB)
-    return refuse(`it was suspended with ${record.header.memoryMiB} MiB of memory, and now has ${config.memoryMiB} MiB.`)
+  const memoryMiB = record.spec ? memoryOf(record.spec) : record.header.memoryMiB
+  if (memoryMiB !== config.memoryMiB)
+    return refuse(`it was suspended with ${memoryMiB} MiB of memory, and now has ${config.memoryMiB} MiB.`)
   const stamps = new Map(record.drives.map((stamp) => [stamp.id, stamp]))
   for (const drive of config.drives) {
     const file = drive.path === null ? undefined : files.get(drive.path)

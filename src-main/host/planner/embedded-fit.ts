@@ -12,7 +12,8 @@ export function embeddedProblems(config: MachineConfig, computer: ComputerFacts)
   if (config.firmware !== 'bios') refuse('firmware', 'The embedded engine has a BIOS, not UEFI.')
   if (config.tpm) refuse('tpm', 'The embedded engine has no TPM.')
   if (config.devices === 'modern') refuse('devices', 'The embedded engine has IDE disks, not virtio ones. Leave the devices to Coppice.')
+  if (config.pointer === 'mouse')
+    refuse('pointer', 'The embedded engine’s pointer is where yours is for guests that know VMware’s mouse. Leave it a tablet.')
   if (config.display === 'virtio') refuse('display', 'The embedded engine has a VGA display, not a virtio one.')
-  if (config.sharedFolders.length > 0) refuse('sharedFolders', 'The embedded engine cannot share folders.')
   return problems
 }

@@ -2,6 +2,8 @@
 import { formatBytes, MiB } from '../../../src-shared/base/units.ts'
 import type { Boot, Drive, MachineConfig, SharedFolder } from '../../../src-shared/model/machine.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
+import { shareRisk } from '../../../src-shared/model/shared-folder.ts'
+import type { PlanFacts } from './facts.ts'
 import { CD_SECTOR, volumeShortfall, type FileFact } from './file-fact.ts'
 import type { Report } from './report.ts'
 
@@ -141,7 +143,7 @@ function usableFile(files: Files, path: string, field: string, what: string, rep
 export function planSharedFolder(
   { tag, path, readOnly }: SharedFolder,
   at: number,
-  files: Files,
+  { files, logFolder }: Pick<PlanFacts, 'files' | 'logFolder'>,
   report: Report,
 ): MachineSpec['sharedFolders'][number] {
   const field = `sharedFolders.${at}.path`
@@ -153,5 +155,7 @@ export function planSharedFolder(
   if (folder && folder.kind !== 'folder') report.problem(field, why[folder.kind] ?? `“${path}” is not a folder. Share a folder.`)
   else if (folder && !readOnly && !folder.writable)
     report.problem(field, `You have no permission to write to “${path}”. Share it read-only, or change its permissions.`)
+  const risk = shareRisk({ path, readOnly }, logFolder)
+  if (risk !== null) report.warning(field, risk)
   return { tag, path: folder?.path ?? path, readOnly }
 }

@@ -4,7 +4,7 @@
  */
 import { posix, win32 } from 'node:path'
 import type { FieldError } from '../../../src-shared/errors/app-error.ts'
-import { CPUS, type Drive, type MachineConfig } from '../../../src-shared/model/machine.ts'
+import { CPUS, type Drive, type MachineConfig, type Nic } from '../../../src-shared/model/machine.ts'
 import type { MachineSpec, QemuSpec } from '../../../src-shared/model/machine-spec.ts'
 import { chooseEngine, type EngineChoice } from './choose-engine.ts'
 import type { PlanFacts } from './facts.ts'
@@ -32,7 +32,7 @@ export function planMachine(config: MachineConfig, facts: PlanFacts, suspendedOn
   for (const { path, message } of choice.problems ?? []) report.problem(path, message)
   const boot = planBoot(config, facts.files, report)
   const drives = config.drives.map((drive, at) => planDrive(drive, `drives.${at}.path`, facts.files, report))
-  const sharedFolders = config.sharedFolders.map((folder, at) => planSharedFolder(folder, at, facts.files, report))
+  const sharedFolders = config.sharedFolders.map((folder, at) => planSharedFolder(folder, at, facts, report))
   checkDriveLimits(config, choice, report)
   const { problems, warnings } = report
   if (problems.length > 0) return { spec: null, choice, problems, warnings }
@@ -47,7 +47,8 @@ export function planMachine(config: MachineConfig, facts: PlanFacts, suspendedOn
     firmware: qemu ? null : facts.firmware,
     boot,
     drives,
-    nics: config.nics.map((nic) => ({ ...nic, model: nicModel(nic.model, config, choice) })),
+    nics: config.nics.map((nic) => planNic(nic, config, choice.engine)),
+    pointer: config.pointer,
     serialPorts: config.serialPorts,
     sharedFolders,
     logFolder: facts.logFolder,
@@ -56,8 +57,13 @@ export function planMachine(config: MachineConfig, facts: PlanFacts, suspendedOn
   return { spec: deepFreeze(spec), images: qemu ? [] : imagesOf(spec), choice, problems: null, warnings }
 }
 
+/** A cable that is left to its network is out: there is none yet. */
+export function planNic({ id, model, mac, link }: Nic, config: MachineConfig, engine: MachineSpec['engine']): MachineSpec['nics'][number] {
+  return { id, model: nicModel(model, config, engine), mac, linkUp: link === 'up' }
+}
+
 /** Without virtio at all, the usual card is one that older systems know. */
-function nicModel(model: MachineConfig['nics'][number]['model'], { devices }: MachineConfig, { engine }: EngineChoice): typeof model {
+function nicModel(model: MachineConfig['nics'][number]['model'], { devices }: MachineConfig, engine: MachineSpec['engine']): typeof model {
   if (devices !== 'legacy' || model !== 'virtio') return model
   return engine === 'qemu' ? 'e1000e' : 'ne2k'
 }

@@ -56,6 +56,11 @@ export function fitQemu(config: MachineConfig, { qemu, computer }: EngineFacts):
   const display = displayFor(config, program)
   if (display === null) add('display', missingDisplay(config))
   for (const [path, what] of missingFeatures(config, program)) add(path, `${program.path} was built without ${what}.`)
+  if (config.sharedFolders.length > 0 && !program.features.includes('shared-folders'))
+    add(
+      'sharedFolders',
+      `${program.path} cannot share folders: it was built without 9p, which QEMU has not on Windows. Remove the shared folders, or let the embedded engine run the machine.`,
+    )
   if (config.tpm && qemu.swtpm === null)
     add('tpm', 'A TPM needs the program swtpm, which was not found on this computer. Install it, or leave the TPM away.')
   else if (config.tpm && !program.devices.includes(pc ? 'tpm-tis' : 'tpm-tis-device'))
@@ -151,7 +156,6 @@ function missingFeatures(config: MachineConfig, { features }: QemuProgram): [str
     [config.drives.some(({ kind }) => kind === 'disk'), 'throttle-group', 'drives', 'limits for drives'],
     [config.display !== 'none', 'vnc', 'display', 'VNC, by which its screen is shown'],
     [config.tpm, 'tpm-emulator', 'tpm', 'support for TPMs'],
-    [config.sharedFolders.length > 0, 'shared-folders', 'sharedFolders', 'shared folders'],
   ]
   return needed.flatMap(([wanted, feature, path, what]) =>
     wanted && !features.includes(feature) ? [[path, what] as [string, string]] : [],

@@ -85,7 +85,7 @@ describe.skipIf(BINARY === null || process.platform === 'win32')(
           await monitor.ask('device_add', { driver: empty.type, id: 'cpu2', ...empty.props })
           await monitor.ask('blockdev-open-tray', { id: 'cd0' })
           await monitor.ask('blockdev-remove-medium', { id: 'cd0' })
-          await monitor.ask('device_add', { driver: 'virtio-rng-pci', id: 'added', bus: 'hotplug3', rng: 'entropy' })
+          await monitor.ask('device_add', { driver: 'virtio-rng-pci', id: 'added', bus: 'nic_port3', rng: 'entropy' })
           expect(existsSync(join(folder, 'logs', 'serial3.log'))).toBe(true)
         },
       )

@@ -1,8 +1,9 @@
 /** What the machine talks through: QMP, serial ports, agents, network cards, TPM. */
+import { placed } from '../../../../src-shared/model/live-change.ts'
 import type { MachineSpec, QemuSpec } from '../../../../src-shared/model/machine-spec.ts'
 import type { NicModel } from '../../../../src-shared/model/machine.ts'
-import { HOTPLUG_PORTS, slot, type Board } from './board.ts'
-import { device, listeningSocket, option } from './option.ts'
+import { hotPorts, hotSlot, slot, type Board } from './board.ts'
+import { device, listeningSocket, option, type DeviceValues } from './option.ts'
 import type { Endpoint, QemuRuntime } from './runtime.ts'
 
 /** The ports' names inside of the guest: /dev/virtio-ports/…. The first one is qemu-guest-agent's. */
@@ -53,20 +54,28 @@ const NIC_DRIVERS: Record<NicModel, string> = {
   ne2k: 'ne2k_pci',
 }
 
-/** QEMU listens and takes the switch back after it was gone (as the side that connects it would try once). No card boots from a network. */
+type Nic = MachineSpec['nics'][number]
+
 export function nicArguments(spec: MachineSpec, runtime: QemuRuntime, board: Board): string[] {
-  return spec.nics.flatMap(({ id, model, mac }, at) => {
-    const endpoint = runtime.nics[id]!
+  return placed(spec.nics).flatMap((nic) => {
+    const endpoint = runtime.nics[nic.id]!
     const where =
       endpoint.kind === 'unix'
         ? { 'addr.type': 'unix', 'addr.path': endpoint.path }
         : { 'addr.type': 'inet', 'addr.host': '127.0.0.1', 'addr.port': endpoint.port }
-    const net = `${id}-net`
-    return [
-      ...['-netdev', option('stream', { id: net, server: true, ...where })],
-      ...device(NIC_DRIVERS[model], { id, ...slot(board, 'nic', at), netdev: net, mac, romfile: '' }),
-    ]
+    const { driver, ...values } = nicDevice(nic, board)
+    return [...['-netdev', option('stream', { id: nicBackend(nic.id), server: true, ...where })], ...device(driver, values)]
   })
+}
+
+/** The other end of a network card. QEMU listens there and takes the switch back after it was gone (as the side that connects it would try once). */
+export function nicBackend(id: string): string {
+  return `${id}-net`
+}
+
+/** No card boots from a network. */
+export function nicDevice({ id, model, mac, place }: Nic & { place: number }, board: Board): DeviceValues {
+  return { driver: NIC_DRIVERS[model], id, ...hotSlot(board, 'nic', place), netdev: nicBackend(id), mac, romfile: '' }
 }
 
 export function tpmArguments(runtime: QemuRuntime, board: Board): string[] {
@@ -81,10 +90,7 @@ export function tpmArguments(runtime: QemuRuntime, board: Board): string[] {
   ]
 }
 
-/** i440FX takes new devices on its bus; the others only in ports that are there from the start. */
-export function hotplugArguments(board: Board): string[] {
-  if (board.kind === 'pci') return []
-  return Array.from({ length: HOTPLUG_PORTS }, (_, at) =>
-    device('pcie-root-port', { id: `hotplug${at}`, ...slot(board, 'hotplug', at), chassis: at + 1, port: at + 1 }),
-  ).flat()
+/** Before what is plugged into them. */
+export function portArguments(qemu: QemuSpec, board: Board): string[] {
+  return hotPorts(board, qemu).flatMap(({ chassis, ...values }) => device('pcie-root-port', { ...values, chassis, port: chassis }))
 }

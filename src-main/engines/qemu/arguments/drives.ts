@@ -2,14 +2,16 @@
  * Disks, CDs and floppies. Each image is a block node named after its drive, which QMP commands use too: `<id>` is what the device reads and
  * `<id>-file` the image. A disk has a throttle group of its own even without limits, so that limits can be set while it runs.
  */
+import { placed } from '../../../../src-shared/model/live-change.ts'
 import type { MachineSpec, QemuSpec } from '../../../../src-shared/model/machine-spec.ts'
-import { slot, type Board } from './board.ts'
-import { device, json } from './option.ts'
+import { hotSlot, slot, type Board } from './board.ts'
+import { device, json, type DeviceValues } from './option.ts'
 
 type Drive = MachineSpec['drives'][number]
+type PlacedDrive = Drive & { place: number }
 
 export function driveArguments(spec: MachineSpec, qemu: QemuSpec, board: Board): string[] {
-  const { drives } = spec
+  const drives = placed(spec.drives)
   const places = drivePlaces(drives, qemu, board)
   const controllers = [...new Set(places.map(({ controller }) => controller))].flatMap((controller) =>
     controller === null ? [] : controllerArguments(controller, board),
@@ -44,7 +46,7 @@ interface Place {
 }
 
 /** What each drive is and where it is plugged in. Old systems know IDE (i440FX) or SATA (q35) and no virtio; boards that are no PCs have neither. */
-function drivePlaces(drives: readonly Drive[], { devices }: QemuSpec, board: Board): Place[] {
+function drivePlaces(drives: readonly PlacedDrive[], { devices }: QemuSpec, board: Board): Place[] {
   // The two IDE channels have room for two drives each; SATA ports take one each. CDs begin at the second channel, as PCs had them.
   const free = board.kind === 'pci' ? [0, 1, 2, 3] : [0, 1, 2, 3, 4, 5]
   const cdFirst = [2, 3, 1, 0, 4, 5]
@@ -55,9 +57,7 @@ function drivePlaces(drives: readonly Drive[], { devices }: QemuSpec, board: Boa
     return board.kind === 'pci' ? { bus: `ide.${port >> 1}`, unit: port & 1 } : { bus: `ide.${port}` }
   }
   const cds = drives.map((drive) => (drive.kind === 'cdrom' && board.pc ? take(cdFirst) : null))
-  const count = { disk: 0, cdrom: 0, floppy: 0 }
-  return drives.map(({ kind, inserted }, index): Place => {
-    const at = count[kind]++
+  return drives.map(({ kind, inserted, place: at }, index): Place => {
     switch (kind) {
       case 'floppy':
         return {
@@ -70,7 +70,7 @@ function drivePlaces(drives: readonly Drive[], { devices }: QemuSpec, board: Boa
         return { driver: 'ide-cd', where: cds[index]!, controller: null }
       case 'disk':
         if (devices === 'legacy') return { driver: 'ide-hd', where: take(free), controller: null }
-        return { driver: 'virtio-blk-pci', where: slot(board, 'disk', at), controller: null }
+        return { driver: VIRTIO_DISK, where: hotSlot(board, 'disk', at), controller: null }
     }
   })
 }
@@ -93,26 +93,49 @@ function bootIndex({ boot, drives }: MachineSpec, at: number): number | null {
 
 function nodeArguments(drive: Drive): string[] {
   if (!drive.inserted || drive.path === null) return []
-  const file = { driver: 'file', filename: drive.path, ...(drive.kind === 'disk' && !drive.readOnly ? { discard: 'unmap' } : {}) }
-  const image = {
-    driver: drive.format,
-    'read-only': drive.readOnly,
-    ...(drive.kind === 'disk' && !drive.readOnly ? { discard: 'unmap', 'detect-zeroes': 'unmap' } : {}),
-    file,
+  if (drive.kind !== 'disk') return json('-blockdev', mediumNode(drive.id, { ...drive, path: drive.path }))
+  const { group, image, device: top } = diskNodes({ ...drive, path: drive.path })
+  return [...json('-object', group), ...json('-blockdev', image), ...json('-blockdev', top)]
+}
+
+type Image = Pick<Drive, 'readOnly' | 'format'> & { path: string }
+
+/** What is in a CD or floppy drive, as a block node. */
+export function mediumNode(name: string, { path, readOnly, format }: Image): { 'node-name': string; driver: string } {
+  return { 'node-name': name, ...{ driver: format, 'read-only': readOnly, file: { driver: 'file', filename: path } } }
+}
+
+/** What a disk reads and writes: its throttle group, its image, and between the two what the device sees. */
+export function diskNodes(drive: Image & Pick<Drive, 'id' | 'limits'>): {
+  group: { 'qom-type': string; id: string }
+  image: { 'node-name': string; driver: string }
+  device: { 'node-name': string; driver: string }
+} {
+  const { id, path, readOnly, format } = drive
+  const discard = readOnly ? {} : { discard: 'unmap' }
+  const group = diskGroup(id)
+  const file = `${id}-file`
+  return {
+    group: { 'qom-type': 'throttle-group', ...{ id: group, limits: throttleLimits(drive) } },
+    image: {
+      'node-name': file,
+      driver: format,
+      ...{ 'read-only': readOnly, ...discard, ...(readOnly ? {} : { 'detect-zeroes': 'unmap' }) },
+      ...{ file: { driver: 'file', filename: path, ...discard } },
+    },
+    device: { driver: 'throttle', 'node-name': id, ...{ 'throttle-group': group, file, ...(readOnly ? { 'read-only': true } : discard) } },
   }
-  if (drive.kind !== 'disk') return json('-blockdev', { 'node-name': drive.id, ...image })
-  const group = `${drive.id}-limits`
-  return [
-    ...json('-object', { 'qom-type': 'throttle-group', id: group, limits: throttleLimits(drive) }),
-    ...json('-blockdev', { 'node-name': `${drive.id}-file`, ...image }),
-    ...json('-blockdev', {
-      driver: 'throttle',
-      'node-name': drive.id,
-      'throttle-group': group,
-      file: `${drive.id}-file`,
-      ...(drive.readOnly ? { 'read-only': true } : { discard: 'unmap' }),
-    }),
-  ]
+}
+
+/** A disk that comes while the machine runs; it is booted from when the machine starts with it. */
+export function diskDevice({ id, place }: PlacedDrive, board: Board): DeviceValues {
+  return { driver: VIRTIO_DISK, id, ...hotSlot(board, 'disk', place), drive: id, serial: id }
+}
+
+const VIRTIO_DISK = 'virtio-blk-pci'
+
+export function diskGroup(id: string): string {
+  return `${id}-limits`
 }
 
 /** As `qom-set` takes it, too: 0 is no limit (QEMU's ThrottleLimits). */

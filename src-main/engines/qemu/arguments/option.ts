@@ -6,6 +6,9 @@ import type { Endpoint } from './runtime.ts'
 
 type Value = string | number | boolean | null | undefined
 
+/** A device as `device_add` takes it. */
+export type DeviceValues = Readonly<Record<string, string | number | boolean>> & { readonly driver: string; readonly id: string }
+
 /** `first,key=value,…`; true and false become on and off, keys with null or undefined are left away. */
 export function option(first: string, values: Readonly<Record<string, Value>> = {}): string {
   const parts = Object.entries(values).flatMap(([key, value]) => {

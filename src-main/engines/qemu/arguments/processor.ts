@@ -6,8 +6,8 @@ import type { Platform } from './runtime.ts'
 
 export function processorArguments(spec: MachineSpec, qemu: QemuSpec, board: Board, platform: Platform): string[] {
   const { maxCpus } = qemu
-  // Sockets: what is added later is a whole package, which every system takes.
-  const room = maxCpus > spec.cpus ? { sockets: maxCpus, cores: 1, threads: 1, maxcpus: maxCpus } : {}
+  // Cores of one processor: some systems take no second one. Said also where all are there, as it was said before the last was added.
+  const room = maxCpus > 1 ? { sockets: 1, cores: maxCpus, threads: 1, maxcpus: maxCpus } : {}
   return [
     ...['-machine', machine(spec, qemu, board)],
     ...['-accel', accelerator(spec, qemu, platform)],

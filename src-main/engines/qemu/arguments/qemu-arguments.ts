@@ -5,7 +5,7 @@
  */
 import type { MachineSpec, QemuSpec } from '../../../../src-shared/model/machine-spec.ts'
 import { boardOf, slot, type Board } from './board.ts'
-import { agentArguments, hotplugArguments, monitorArguments, nicArguments, serialArguments, tpmArguments } from './channels.ts'
+import { agentArguments, monitorArguments, nicArguments, portArguments, serialArguments, tpmArguments } from './channels.ts'
 import { driveArguments } from './drives.ts'
 import { device, escapeValue, option } from './option.ts'
 import { processorArguments } from './processor.ts'
@@ -31,15 +31,15 @@ export function qemuArguments(spec: MachineSpec, runtime: QemuRuntime, platform:
     ...boot(spec),
     ...monitorArguments(runtime),
     ...displayArguments(qemu, runtime, board),
-    ...inputArguments(qemu, board),
+    ...inputArguments(spec, qemu, board),
     ...agentArguments(runtime, qemu, board),
     ...comforts(qemu, board),
     ...serialArguments(runtime, board),
+    ...portArguments(qemu, board),
     ...driveArguments(spec, qemu, board),
     ...nicArguments(spec, runtime, board),
     ...tpmArguments(runtime, board),
     ...shareArguments(spec, board),
-    ...hotplugArguments(board),
     ...(runtime.incoming === null ? [] : ['-incoming', runtime.incoming]),
   ]
 }

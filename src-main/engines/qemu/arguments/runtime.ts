@@ -1,4 +1,5 @@
 /** What one life of a QEMU process is told beside its spec: where it listens, what it goes on from, and what computer it runs on. */
+import { placed } from '../../../../src-shared/model/live-change.ts'
 import type { MachineSpec } from '../../../../src-shared/model/machine-spec.ts'
 
 /** QEMU listens there, and we connect. On Windows, which has no unix sockets for it, on 127.0.0.1. */
@@ -46,7 +47,7 @@ export function runtimeIn(folder: string, spec: MachineSpec, join: (...parts: st
       endpoint: socket(`serial${port}`),
       log: join(spec.logFolder, `serial${port}.log`),
     })),
-    nics: Object.fromEntries(spec.nics.map((nic, at) => [nic.id, socket(`nic${at}`)])),
+    nics: Object.fromEntries(placed(spec.nics).map(({ id, place }) => [id, socket(nicSocket(place))])),
     display: spec.qemu?.display === 'none' ? null : socket('display'),
     guestAgent: socket('agent'),
     coppiceAgent: socket('coppice'),
@@ -54,4 +55,9 @@ export function runtimeIn(folder: string, spec: MachineSpec, join: (...parts: st
     pidFile: join(folder, 'pid'),
     incoming: null,
   }
+}
+
+/** The name of a network card's socket in that folder. */
+export function nicSocket(place: number): string {
+  return `nic${place}`
 }

@@ -1,7 +1,7 @@
 /** Display, pointer and keyboard. */
-import type { QemuSpec } from '../../../../src-shared/model/machine-spec.ts'
+import type { MachineSpec, QemuSpec } from '../../../../src-shared/model/machine-spec.ts'
 import { slot, type Board } from './board.ts'
-import { device, escapeValue, option } from './option.ts'
+import { device, escapeValue, option, type DeviceValues } from './option.ts'
 import type { QemuRuntime } from './runtime.ts'
 
 /** VNC displays are numbered from this port on (RFC 6143 section 3 leaves the number to convention). */
@@ -24,14 +24,21 @@ function adapter(display: 'vga' | 'virtio', board: Board): string {
 }
 
 /**
- * A tablet, so that the pointer is where the user's is. PCs have their PS/2 keyboard, which every firmware and system knows; the
- * other boards get one on USB.
+ * PCs have their PS/2 keyboard and mouse, which every firmware and system knows; the other boards get theirs on USB. Where a tablet is
+ * there it is the pointer.
  */
-export function inputArguments({ devices }: QemuSpec, board: Board): string[] {
+export function inputArguments(spec: MachineSpec, { devices }: QemuSpec, board: Board): string[] {
   const controller = devices === 'legacy' ? 'piix3-usb-uhci' : 'qemu-xhci'
+  const { driver, ...values } = pointerDevice(spec.pointer ?? 'tablet', board) ?? {}
   return [
     ...device(controller, { id: 'usb', ...slot(board, 'usb') }),
-    ...device('usb-tablet', { id: 'tablet', bus: 'usb.0' }),
+    ...(driver === undefined ? [] : device(driver, values)),
     ...(board.pc ? [] : device('usb-kbd', { id: 'keyboard', bus: 'usb.0' })),
   ]
+}
+
+/** Null: the board has it. */
+export function pointerDevice(pointer: 'tablet' | 'mouse', board: Board): DeviceValues | null {
+  if (pointer === 'tablet') return { driver: 'usb-tablet', id: 'tablet', bus: 'usb.0' }
+  return board.pc ? null : { driver: 'usb-mouse', id: 'mouse', bus: 'usb.0' }
 }

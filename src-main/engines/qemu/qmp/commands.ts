@@ -24,6 +24,26 @@ const blockStats = z.object({
 })
 export type BlockStats = z.output<typeof blockStats>
 
+const blockInfo = z.object({
+  qdev: z.string().optional(),
+  /** Only of drives with one. */
+  tray_open: z.boolean().optional(),
+  /** By the guest. */
+  locked: z.boolean(),
+  inserted: z.object({ 'node-name': z.string().optional() }).optional(),
+})
+
+const hotpluggableCpu = z.object({
+  type: z.string(),
+  /** Where it goes, as device_add takes it. */
+  props: z.record(z.string(), z.number()),
+  /** Only of those that are there. */
+  'qom-path': z.string().optional(),
+})
+
+/** SocketAddress (qapi/sockets.json). */
+type SocketAddress = { type: 'unix'; path: string } | { type: 'inet'; host: string; port: string }
+
 export const QMP_COMMANDS = {
   'query-status': command()(z.object({ status: runState, running: z.boolean() })),
   'query-uuid': command()(z.object({ UUID: z.string() })),
@@ -43,6 +63,24 @@ export const QMP_COMMANDS = {
   migrate_cancel: command()(nothing),
   'query-migrate': command()(migrationInfo),
   set_link: command<{ name: string; up: boolean }>()(nothing),
+  'query-block': command()(z.array(blockInfo)),
+  'blockdev-add': command<{ 'node-name': string; driver: string }>()(nothing),
+  'blockdev-del': command<{ 'node-name': string }>()(nothing),
+  'blockdev-open-tray': command<{ id: string; force: boolean }>()(nothing),
+  'blockdev-close-tray': command<{ id: string }>()(nothing),
+  'blockdev-remove-medium': command<{ id: string }>()(nothing),
+  'blockdev-insert-medium': command<{ id: string; 'node-name': string }>()(nothing),
+  'object-add': command<{ 'qom-type': string; id: string }>()(nothing),
+  'object-del': command<{ id: string }>()(nothing),
+  'qom-set': command<{ path: string; property: string; value: unknown }>()(nothing),
+  'qom-list': command<{ path: string }>()(z.array(z.object({ name: z.string() }))),
+  device_add: command<{ driver: string; id: string }>()(nothing),
+  device_del: command<{ id: string }>()(nothing),
+  netdev_add: command<{ type: 'stream'; id: string; server: boolean; addr: SocketAddress }>()(nothing),
+  netdev_del: command<{ id: string }>()(nothing),
+  balloon: command<{ value: number }>()(nothing),
+  'query-balloon': command()(z.object({ actual: count })),
+  'query-hotpluggable-cpus': command()(z.array(hotpluggableCpu)),
   screendump: command<{ filename: string; format?: 'png' | 'ppm' }>()(nothing),
 } as const
 

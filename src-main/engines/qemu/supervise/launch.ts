@@ -8,7 +8,7 @@ import type { Socket } from 'node:net'
 import { AppError, asAppError } from '../../../../src-shared/errors/app-error.ts'
 import type { MachineSpec } from '../../../../src-shared/model/machine-spec.ts'
 import type { RuntimePlaces } from '../../../process/private-folder.ts'
-import { runtimeIn, type Endpoint, type Platform, type QemuRuntime } from '../arguments/runtime.ts'
+import { nicSocket, runtimeIn, type Endpoint, type Platform, type QemuRuntime } from '../arguments/runtime.ts'
 import { QmpClient } from '../qmp/qmp-client.ts'
 import { didNotStart } from './death.ts'
 import { connectOnce, connectWhenReady, freePort } from './endpoint.ts'
@@ -160,6 +160,11 @@ export async function runtimeFor(folder: string, spec: MachineSpec, { os }: Plat
     ...{ display: runtime.display && (await inet()), tpm: runtime.tpm && (await inet()) },
     ...{ guestAgent: await inet(), coppiceAgent: await inet() },
   }
+}
+
+/** Where a network card that comes while the machine runs is reached. */
+export async function nicEndpoint(folder: string, place: number): Promise<Endpoint> {
+  return platform().os === 'win32' ? { kind: 'inet', port: await freePort() } : { kind: 'unix', path: join(folder, nicSocket(place)) }
 }
 
 export function platform(): Platform {

@@ -13,9 +13,10 @@ import { utf8 } from '../../../../src-shared/base/bytes.ts'
 import { Emitter } from '../../../../src-shared/base/event.ts'
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import { BOOT_COMPLETE_MARK } from '../../../../src-shared/model/boot-mark.ts'
+import { changedSpec, type LiveChange } from '../../../../src-shared/model/live-change.ts'
 import type { MachineSpec } from '../../../../src-shared/model/machine-spec.ts'
 import type { MemoryHeader } from '../../../../src-shared/threads/engine-thread.ts'
-import type { Attachments, Engine, EngineMachine, MachineEvent, SerialPort } from '../../../../src-main/engines/engine.ts'
+import type { Attachments, BlockClient, Engine, EngineMachine, MachineEvent, SerialPort } from '../../../../src-main/engines/engine.ts'
 import { RfbDisplay } from '../../../../src-main/engines/rfb/rfb-display.ts'
 import { serveEngine } from '../../../../src-main/engines/serve-engine.ts'
 import { serveThread } from '../../../../src-main/threads/serve-thread.ts'
@@ -51,6 +52,18 @@ class DoubleMachine implements EngineMachine {
       onOutput: this.#output.event,
       input: (bytes: Uint8Array) => this.#input(new TextDecoder().decode(bytes)),
     }))
+  }
+
+  /** Prints what is put into a drive. With the word `clamped` no drive gives anything back. */
+  async change(change: LiveChange, block: BlockClient | null): Promise<void> {
+    if (change.kind === 'eject' && this.#word('clamped')) throw new AppError('io', 'The drive is clamped.')
+    if (block) this.#print(`[${Buffer.from(await block.read({ offset: 0, length: 4 })).toString('latin1')}]\r\n`)
+    this.#changed(change)
+  }
+
+  #changed(change: LiveChange): void {
+    this.#spec = changedSpec(this.#spec, change)
+    this.#events.fire({ kind: 'hardware', spec: this.#spec, leaving: [] })
   }
 
   async start(): Promise<void> {
@@ -170,6 +183,9 @@ class DoubleMachine implements EngineMachine {
         await block.flush({})
         break
       }
+      case 'eject':
+        this.#changed({ kind: 'eject', drive: rest })
+        break
       case 'poweroff':
         return this.#stop('guest-poweroff')
       case 'reboot':
@@ -211,6 +227,7 @@ const engine: Engine = {
       maxDisks: 2,
       isolation: 'None.',
       features: ['pause', 'suspend', 'powerButton', 'reset'],
+      live: ['cdrom', 'floppy', 'link'],
     }),
   create: async (spec, attach) => new DoubleMachine(spec, attach, attach.memory ? await readFile(attach.memory, 'utf8') : ''),
 }

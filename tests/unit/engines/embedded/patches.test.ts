@@ -16,6 +16,7 @@ import {
   repairAcpi,
   repairReset,
   repairRetrace,
+  setLink,
   setUpNic,
   watchPowerOff,
   type FlushableDisk,
@@ -194,18 +195,26 @@ describe('network cards', () => {
   const mac = '52:54:00:12:34:56'
   const bytes = [0x52, 0x54, 0x00, 0x12, 0x34, 0x56]
 
-  test('virtio has the address, and its link is down', async () => {
+  test('virtio has the address and its link, which goes up and down', async () => {
     const { cpu } = await machine([], { net_device: { type: 'virtio' } })
-    setUpNic(cpu, mac)
+    setUpNic(cpu, mac, false)
     // Device configuration (virtio 1.2, 5.1.4): the address, then the status.
     const read = (at: number): number => cpu.io.ports[50688 + at]!.read8()
     expect([0, 1, 2, 3, 4, 5].map(read)).toEqual(bytes)
-    expect(cpu.devices.virtio_net!.status).toBe(0)
+    expect(read(6)).toBe(0)
+    // No driver runs yet: there is nobody to interrupt.
+    const { virtio } = cpu.devices.virtio_net!
+    expect(setLink(cpu, true)).toBe(true)
+    expect([read(6), virtio.isr_status]).toEqual([1, 0])
+    virtio.device_status = 4
+    expect(setLink(cpu, false)).toBe(true)
+    expect([read(6), virtio.isr_status & 2]).toEqual([0, 2])
   })
 
   test('ne2k has the address in its registers and its PROM', async () => {
     const { cpu } = await machine([], { net_device: { type: 'ne2k' } })
-    setUpNic(cpu, mac)
+    setUpNic(cpu, mac, true)
+    expect(setLink(cpu, false), 'it has no link to tell of').toBe(false)
     const { net } = cpu.devices
     expect([...net!.mac]).toEqual(bytes)
     expect([...net!.memory.subarray(0, 12)]).toEqual(bytes.flatMap((byte) => [byte, byte]))

@@ -82,6 +82,7 @@ describe('a plan for QEMU', () => {
         },
       ],
       nics: [],
+      pointer: 'tablet',
       serialPorts: 1,
       sharedFolders: [],
       logFolder: `${BUNDLE}/logs`,
@@ -159,6 +160,15 @@ describe('a plan for QEMU', () => {
       }),
     )
     expect(plan.problems?.map(({ path }) => path)).toEqual([1, 2, 3, 4].map((at) => `sharedFolders.${at}.path`))
+  })
+
+  test('a folder with the machine itself in it is shared writable with a warning', () => {
+    const sharedFolders = ['/', '/lib', '/srv'].map((path, at) => ({ tag: `t${at}`, path, readOnly: false }))
+    const folders = Object.fromEntries(sharedFolders.map(({ path }) => [path, fact(path, { kind: 'folder' })]))
+    const plan = planMachine(config({ sharedFolders }), facts(engineFacts(), folders))
+    expect(plan.problems).toBeNull()
+    expect(plan.warnings.map(({ path }) => path)).toEqual(expect.arrayContaining(['sharedFolders.0.path', 'sharedFolders.1.path']))
+    expect(plan.warnings.map(({ path }) => path)).not.toContain('sharedFolders.2.path')
   })
 
   test('limits are for disks; the embedded engine says that it has none', () => {

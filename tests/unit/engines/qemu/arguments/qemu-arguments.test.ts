@@ -42,7 +42,7 @@ describe('the arguments of a PC on Linux', () => {
       '-machine q35,vmport=off',
       '-accel tcg,thread=multi',
       '-cpu max',
-      '-smp cpus=2',
+      '-smp cpus=2,sockets=1,cores=2,threads=1,maxcpus=2',
       '-m size=512M',
       '-global ICH9-LPC.disable_s3=1',
       '-global ICH9-LPC.disable_s4=1',
@@ -65,18 +65,22 @@ describe('the arguments of a PC on Linux', () => {
       '-device virtio-rng-pci,id=rng,bus=pcie.0,addr=0x6,rng=entropy',
       `-chardev socket,id=serial0,path=/run/m/serial0,${listening},logfile=/lib/web-1.coppice/logs/serial0.log,logappend=on`,
       '-serial chardev:serial0',
+      '-device pcie-root-port,id=nic_port0,bus=pcie.0,addr=0xc,chassis=1,port=1',
+      '-device pcie-root-port,id=nic_port1,bus=pcie.0,addr=0xd,chassis=2,port=2',
+      '-device pcie-root-port,id=nic_port2,bus=pcie.0,addr=0xe,chassis=3,port=3',
+      '-device pcie-root-port,id=nic_port3,bus=pcie.0,addr=0xf,chassis=4,port=4',
+      '-device pcie-root-port,id=disk_port0,bus=pcie.0,addr=0x10,chassis=5,port=5',
+      '-device pcie-root-port,id=disk_port1,bus=pcie.0,addr=0x11,chassis=6,port=6',
+      '-device pcie-root-port,id=disk_port2,bus=pcie.0,addr=0x12,chassis=7,port=7',
+      '-device pcie-root-port,id=disk_port3,bus=pcie.0,addr=0x13,chassis=8,port=8',
       '-object {"qom-type":"throttle-group","id":"disk0-limits","limits":{"iops-total":0,"bps-total":0}}',
       '-blockdev {"node-name":"disk0-file","driver":"raw","read-only":false,"discard":"unmap","detect-zeroes":"unmap","file":{"driver":"file","filename":"/lib/web-1.coppice/disks/disk0.img","discard":"unmap"}}',
       '-blockdev {"driver":"throttle","node-name":"disk0","throttle-group":"disk0-limits","file":"disk0-file","discard":"unmap"}',
-      '-device virtio-blk-pci,id=disk0,bus=pcie.0,addr=0x10,drive=disk0,serial=disk0,bootindex=0',
+      '-device virtio-blk-pci,id=disk0,bus=disk_port0,drive=disk0,serial=disk0,bootindex=0',
       '-blockdev {"node-name":"cd0","driver":"raw","read-only":true,"file":{"driver":"file","filename":"/images/cd0"}}',
       '-device ide-cd,id=cd0,bus=ide.2,drive=cd0,bootindex=1',
       '-netdev stream,id=nic0-net,server=on,addr.type=unix,addr.path=/run/m/nic0',
-      '-device virtio-net-pci,id=nic0,bus=pcie.0,addr=0xc,netdev=nic0-net,mac=52:54:00:00:00:01,romfile=',
-      '-device pcie-root-port,id=hotplug0,bus=pcie.0,addr=0x8,chassis=1,port=1',
-      '-device pcie-root-port,id=hotplug1,bus=pcie.0,addr=0x9,chassis=2,port=2',
-      '-device pcie-root-port,id=hotplug2,bus=pcie.0,addr=0xa,chassis=3,port=3',
-      '-device pcie-root-port,id=hotplug3,bus=pcie.0,addr=0xb,chassis=4,port=4',
+      '-device virtio-net-pci,id=nic0,bus=nic_port0,netdev=nic0-net,mac=52:54:00:00:00:01,romfile=',
     ])
   })
 
@@ -135,14 +139,30 @@ describe('the arguments of a PC on Linux', () => {
       '-object {"qom-type":"throttle-group","id":"disk0-limits","limits":{"iops-total":100,"bps-total":1000000}}',
       '-blockdev {"node-name":"disk0-file","driver":"raw","read-only":true,"file":{"driver":"file","filename":"/images/disk0"}}',
       '-blockdev {"driver":"throttle","node-name":"disk0","throttle-group":"disk0-limits","file":"disk0-file","read-only":true}',
-      '-device virtio-blk-pci,id=disk0,bus=pcie.0,addr=0x10,drive=disk0,serial=disk0,bootindex=0',
+      '-device virtio-blk-pci,id=disk0,bus=disk_port0,drive=disk0,serial=disk0,bootindex=0',
       '-device ide-cd,id=cd0,bus=ide.2,bootindex=1',
       '-device floppy,id=floppy0,unit=0,drive-type=144',
     ])
   })
 
-  test('processors can be added up to the most, in sockets of one', () => {
-    expect(about(qemuSpec({ cpus: 2 }, { maxCpus: 8 }), /^-smp/)).toEqual(['-smp cpus=2,sockets=8,cores=1,threads=1,maxcpus=8'])
+  test('processors can be added up to the most, as cores of one', () => {
+    expect(about(qemuSpec({ cpus: 2 }, { maxCpus: 8 }), /^-smp/)).toEqual(['-smp cpus=2,sockets=1,cores=8,threads=1,maxcpus=8'])
+    expect(about(qemuSpec(), /^-smp/)).toEqual(['-smp cpus=1'])
+  })
+
+  test('what was changed while it ran is where it was', () => {
+    const spec = qemuSpec({
+      drives: [specDrive('data', 'disk', { place: 2 }), specDrive('cd0', 'cdrom', { place: 0 })],
+      nics: [{ id: 'nic1', model: 'virtio', mac: '52:54:00:00:00:02', place: 1, linkUp: true }],
+      pointer: 'mouse',
+    })
+    expect(about(spec, /=data,|=nic1|ide-cd|usb/)).toEqual([
+      '-device qemu-xhci,id=usb,bus=pcie.0,addr=0x3',
+      '-device virtio-blk-pci,id=data,bus=disk_port2,drive=data,serial=data,bootindex=0',
+      '-device ide-cd,id=cd0,bus=ide.2,drive=cd0,bootindex=1',
+      '-netdev stream,id=nic1-net,server=on,addr.type=unix,addr.path=/run/m/nic1',
+      '-device virtio-net-pci,id=nic1,bus=nic_port1,netdev=nic1-net,mac=52:54:00:00:00:02,romfile=',
+    ])
   })
 
   test('UEFI has its code and its own copy of the variables as flash; Secure Boot guards them', () => {
@@ -277,7 +297,7 @@ describe('boards that are no PCs', () => {
       '-serial chardev:serial0',
       '-device pci-serial,chardev=serial1,bus=pcie.0,addr=0x1c',
       '-device virtio-scsi-pci,id=scsi0,bus=pcie.0,addr=0x7',
-      '-device virtio-blk-pci,id=disk0,bus=pcie.0,addr=0x10,drive=disk0,serial=disk0,bootindex=0',
+      '-device virtio-blk-pci,id=disk0,bus=disk_port0,drive=disk0,serial=disk0,bootindex=0',
       '-device scsi-cd,id=cd0,bus=scsi0.0,scsi-id=0,drive=cd0,bootindex=1',
       '-device tpm-tis-device,tpmdev=tpm0',
     ])
