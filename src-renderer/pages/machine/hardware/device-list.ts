@@ -57,6 +57,12 @@ export function deviceLines(form: HardwareForm): DeviceLine[] {
       title: numbered(DEVICE_LOOKS.nic.title, nic, form.nics),
       detail: 'Unplugged',
     })),
+    {
+      key: 'shares',
+      icon: FolderIcon,
+      title: 'Shared folders',
+      detail: form.sharedFolders.length === 0 ? 'None' : form.sharedFolders.map(({ tag }) => tag).join(', '),
+    },
     { key: 'serial', icon: SerialIcon, title: 'Serial ports', detail: String(form.serialPorts) },
     {
       key: 'engine',

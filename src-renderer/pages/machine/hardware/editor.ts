@@ -2,9 +2,13 @@
 import type { HardwareDraft } from './hardware-draft.svelte.ts'
 import type { DeviceKey } from './hardware-form.ts'
 
-/** A file to be chosen. */
+/** A file or folder to be chosen. */
 export interface Browse {
   title: string
+  /** Absent: a file. */
+  pick?: 'folder'
+  /** What the button says that chooses; absent: "Choose". */
+  action?: string
   /** Endings that are shown at first, with their dots. */
   extensions: readonly string[]
   /** A file whose folder to begin in. */

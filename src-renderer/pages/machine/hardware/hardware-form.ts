@@ -12,6 +12,7 @@ import {
   type MachineConfig,
   type MachinePatch,
   type Nic,
+  type SharedFolder,
 } from '../../../../src-shared/model/machine.ts'
 
 export type BootDevice = Drive['kind']
@@ -35,6 +36,7 @@ export interface HardwareForm extends Pick<MachineConfig, Plain> {
   order: BootDevice[]
   drives: FormDrive[]
   nics: Nic[]
+  sharedFolders: SharedFolder[]
 }
 
 /** Usual when nothing else was chosen: a CD is there to be installed from. */
@@ -53,11 +55,12 @@ export function formOf(config: MachineConfig): HardwareForm {
     order: boot.kind === 'firmware' ? [...boot.order] : [...USUAL_ORDER],
     drives: config.drives.map((drive) => ({ ...drive, path: drive.path ?? '' })),
     nics: config.nics.map((nic) => ({ ...nic })),
+    sharedFolders: config.sharedFolders.map((folder) => ({ ...folder })),
   }
 }
 
 /** The parts of a config that the form edits. */
-export type Hardware = Required<Pick<MachineConfig, Plain | 'memoryMiB' | 'boot' | 'drives' | 'nics'>>
+export type Hardware = Required<Pick<MachineConfig, Plain | 'memoryMiB' | 'boot' | 'drives' | 'nics' | 'sharedFolders'>>
 
 function plainOf(from: Pick<MachineConfig, Plain>): Pick<MachineConfig, Plain> {
   return Object.fromEntries(PLAIN.map((name) => [name, from[name]])) as Pick<MachineConfig, Plain>
@@ -78,6 +81,7 @@ export function hardwareOf(form: HardwareForm): Hardware {
         : { kind: 'firmware', order: [...form.order] },
     drives: form.drives.map((drive) => ({ ...drive, path: drive.path.trim() === '' ? null : drive.path.trim() })),
     nics: form.nics.map((nic) => ({ ...nic, mac: nic.mac.trim().toLowerCase() })),
+    sharedFolders: form.sharedFolders.map(({ tag, path, readOnly }) => ({ tag: tag.trim(), path: path.trim(), readOnly })),
   }
 }
 
@@ -106,7 +110,7 @@ export function formErrors(form: HardwareForm, config: MachineConfig): Record<st
 }
 
 /** A part of the machine that is chosen at the left and edited at the right. */
-export type DeviceKey = 'memory' | 'boot' | 'serial' | 'engine' | `drive:${string}` | `nic:${string}`
+export type DeviceKey = 'memory' | 'boot' | 'serial' | 'engine' | 'shares' | `drive:${string}` | `nic:${string}`
 
 /** The device that a field belongs to, by the field's path in the config ("drives.0.path"); null for fields of no device. */
 export function deviceOfField(path: string, form: HardwareForm): DeviceKey | null {
@@ -125,8 +129,9 @@ export function deviceOfField(path: string, form: HardwareForm): DeviceKey | nul
     case 'tpm':
     case 'devices':
     case 'display':
-    case 'sharedFolders':
       return 'engine'
+    case 'sharedFolders':
+      return 'shares'
     case 'drives': {
       const drive = form.drives[Number(at)]
       return drive ? `drive:${drive.id}` : null
@@ -170,3 +175,20 @@ export function removeDevice(key: DeviceKey, form: HardwareForm): void {
   form.drives = form.drives.filter(({ id }) => key !== `drive:${id}`)
   form.nics = form.nics.filter(({ id }) => key !== `nic:${id}`)
 }
+
+/** Shares one more folder, read-only, under a tag after its name that no other has. */
+export function addSharedFolder(path: string, form: HardwareForm): void {
+  const name = path.split(/[/\\]/).findLast((part) => part !== '') ?? ''
+  const plain = name
+    .replace(/[^A-Za-z0-9._-]+/g, '-')
+    .replace(/^[^A-Za-z0-9]+/, '')
+    .slice(0, LONGEST_STEM)
+  const stem = plain.replace(/[^A-Za-z0-9]+$/, '') || 'share'
+  const taken = new Set(form.sharedFolders.map(({ tag }) => tag))
+  let tag = stem
+  for (let number = 2; taken.has(tag); number++) tag = `${stem}-${number}`
+  form.sharedFolders.push({ tag, path, readOnly: true })
+}
+
+/** Of a tag, with room for a number behind it. */
+const LONGEST_STEM = 28

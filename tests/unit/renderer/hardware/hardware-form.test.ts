@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import {
   addDevice,
+  addSharedFolder,
   deviceOfField,
   formErrors,
   formOf,
@@ -100,5 +101,19 @@ describe('the hardware form', () => {
     expect(whyNotAdd('nic', form)).toBeNull()
     for (let at = 0; at < 3; at++) addDevice('nic', form)
     expect(whyNotAdd('nic', form)).toBe('A machine has at most 4 network cards.')
+  })
+
+  test('a shared folder is read-only, and its tag is its name as far as tags can say it', () => {
+    const form = formOf(config())
+    for (const path of ['/srv/My papers (2026)/', 'C:\\work', '/other/work', '/', '/.config', `/${'x'.repeat(40)}`])
+      addSharedFolder(path, form)
+    expect(form.sharedFolders.map(({ tag }) => tag)).toEqual(['My-papers-2026', 'work', 'work-2', 'share', 'config', 'x'.repeat(28)])
+    expect(form.sharedFolders.every(({ readOnly }) => readOnly)).toBe(true)
+    expect(formErrors(form, config())).toEqual({})
+    form.sharedFolders[1]!.tag = ' padded '
+    expect(hardwareOf(form).sharedFolders[1]).toEqual({ tag: 'padded', path: 'C:\\work', readOnly: true })
+    form.sharedFolders[2]!.path = 'relative'
+    expect(Object.keys(formErrors(form, config()))).toEqual(['sharedFolders.2.path'])
+    expect(deviceOfField('sharedFolders.2.path', form)).toBe('shares')
   })
 })
