@@ -17,7 +17,9 @@ export async function setUp({ built }) {
   if (built) await build(root)
   const node = nodeBinary(root)
   const folders = [path.dirname(node), path.join(root, 'node_modules/.bin')]
-  return { node, env: { ...process.env, PATH: [...folders, process.env.PATH ?? ''].join(path.delimiter) } }
+  // As in bin/coppice: memory of machines that are off goes back to the system.
+  const memory = { MALLOC_MMAP_THRESHOLD_: process.env.MALLOC_MMAP_THRESHOLD_ ?? '1048576' }
+  return { node, env: { ...process.env, ...memory, PATH: [...folders, process.env.PATH ?? ''].join(path.delimiter) } }
 }
 
 /** Runs a driver; a failure is one sentence on stderr and exit code 1. */

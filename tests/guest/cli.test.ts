@@ -1,7 +1,7 @@
 /** By the command line alone: from an empty library to a shell, suspended and resumed in a new host, and off again. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, realpath, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, realpath, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -86,6 +86,21 @@ test('stops a machine whose prompt was just seen, and one that has not booted', 
   expect(await run('suspend', 'a')).toMatchObject({ code: 0 })
   expect(await run('stop', 'a', '--force')).toEqual({ code: 0, stdout: 'a: off\n', stderr: '' })
 })
+
+test.skipIf(process.platform !== 'linux')('a host whose machines are off is small again', async () => {
+  for (let count = 0; count < 3; count++) {
+    expect(await run('start', 'a')).toMatchObject({ code: 0 })
+    expect(await run('stop', 'a', '--force')).toMatchObject({ code: 0 })
+  }
+  await expect.poll(hostMiB, { timeout: 30_000, interval: 1000 }).toBeLessThan(200)
+})
+
+/** Memory of this computer that the host holds, MiB. */
+async function hostMiB(): Promise<number> {
+  const claims = (await readdir(folder, { recursive: true })).filter((name) => /host-\d+\.json$/.test(name))
+  const { pid } = JSON.parse(await readFile(join(folder, claims[0]!), 'utf8')) as { pid: number }
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(await readFile(`/proc/${pid}/status`, 'utf8'))![1]) / 1024
+}
 
 test('serve suspends what runs when it is ended', async () => {
   expect(await run('quit')).toMatchObject({ code: 0 })

@@ -1,7 +1,8 @@
 /** What a shell on this computer gets: the person's own environment, without what the host and its launchers put there. Pure. */
 
 /** By whole name or beginning. npm's come from `npm start`, Electron's from its launcher. */
-const OURS = /^(COPPICE_|ELECTRON_|npm_|VITEST)|^(INIT_CWD|NODE_ENV|NODE_OPTIONS|NODE_PATH|NODE_CHANNEL_FD|NODE_UNIQUE_ID|CHROME_DESKTOP)$/
+const OURS =
+  /^(COPPICE_|ELECTRON_|npm_|VITEST)|^(INIT_CWD|NODE_ENV|NODE_OPTIONS|NODE_PATH|NODE_CHANNEL_FD|NODE_UNIQUE_ID|CHROME_DESKTOP|MALLOC_MMAP_THRESHOLD_)$/
 /** Of the terminal in which the host itself was started. */
 const OTHER_TERMINALS = /^(TMUX|TMUX_PANE|STY|WINDOW|WINDOWID|TERMCAP|COLUMNS|LINES|OLDPWD)$/
 

@@ -9,6 +9,7 @@ describe('terminal environment', () => {
         LANG: 'de_DE.UTF-8',
         PATH: '/work/x/node_modules/.bin:/usr/bin:/home/a/node_modules:/lib/node-gyp-bin',
         COPPICE_LIBRARY: '/l',
+        MALLOC_MMAP_THRESHOLD_: '1048576',
         ELECTRON_RUN_AS_NODE: '1',
         npm_config_x: 'y',
         NODE_OPTIONS: '--x',
