@@ -1,6 +1,7 @@
 /**
  * The file that keeps a serial port's output for when the machine is off. It reads from the port's log in memory at its own pace, so that
- * a slow disk costs neither time nor memory. When full, the file becomes `<name>.1` and a new one begins: at least the last LOG_BYTES are kept.
+ * a slow disk costs neither time nor memory. Where it cannot be written (a full disk) it is tried again later, and goes on where it was, as far
+ * as the memory reaches back. When full, the file becomes `<name>.1` and a new one begins: at least the last LOG_BYTES are kept.
  */
 import { appendFile, mkdir, rename, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -11,6 +12,8 @@ import { asAppError } from '../../src-shared/errors/app-error.ts'
 /** Size at which a log file is put aside, bytes. */
 export const LOG_BYTES = 1 * MiB
 const CHUNK = 64 * KiB
+/** ms after a failure before the file is tried again. */
+const RETRY = 5000
 
 export class SerialLog {
   #path: string
@@ -18,7 +21,8 @@ export class SerialLog {
   #offset: number
   #size: number | null = null
   #writing: Promise<void> | null = null
-  #failed = false
+  /** When writing last failed, performance.now(); null where it did not. */
+  #failedAt: number | null = null
 
   constructor(path: string, log: ByteLog) {
     this.#path = path
@@ -28,23 +32,31 @@ export class SerialLog {
 
   /** There is more to write. Returns at once. */
   more(): void {
-    if (this.#failed) return
+    if (this.#failedAt === null || performance.now() - this.#failedAt >= RETRY) this.#begin()
+  }
+
+  #begin(): void {
     this.#writing ??= this.#write()
+      .then(() => {
+        this.#failedAt = null
+      })
       .catch((error: unknown) => {
-        // The machine runs on without its log; the reason is said once.
-        this.#failed = true
-        console.error(asAppError(error, `Writing the serial log “${this.#path}”`).message)
+        // The machine runs on without its log; the reason is said once, however often it is tried.
+        if (this.#failedAt === null) console.error(asAppError(error, `Writing the serial log “${this.#path}”`).message)
+        this.#failedAt = performance.now()
       })
       .finally(() => {
         this.#writing = null
       })
   }
 
-  /** Resolves when everything printed so far is in the file (or writing failed). */
+  /** Resolves when everything printed so far is in the file, or it was tried in vain. */
   async drain(): Promise<void> {
-    while (!this.#failed && (this.#writing || this.#offset < this.#log.end)) {
-      this.more()
+    await this.#writing
+    while (this.#offset < this.#log.end) {
+      this.#begin()
       await this.#writing
+      if (this.#failedAt !== null) return
     }
   }
 
@@ -65,9 +77,21 @@ export class SerialLog {
         await rename(this.#path, `${this.#path}.1`)
         this.#size = 0
       }
-      await appendFile(this.#path, bytes)
+      try {
+        await appendFile(this.#path, bytes)
+      } catch (error) {
+        await this.#notePart(offset, this.#size)
+        throw error
+      }
       this.#offset = offset + bytes.length
       this.#size += bytes.length
     }
+  }
+
+  /** A disk that is full takes what still fits: that is not written twice. */
+  async #notePart(offset: number, before: number): Promise<void> {
+    this.#size = null
+    const now = await stat(this.#path).catch(() => null)
+    if (now) this.#offset = offset + Math.max(0, now.size - before)
   }
 }

@@ -1,7 +1,7 @@
 /** The host: owns everything that is not a window. Read top to bottom, this is how the parts are wired together. */
-import { mkdir } from 'node:fs/promises'
+import { mkdir, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import * as api from '../../src-shared/api/index.ts'
 import type { MachineView } from '../../src-shared/api/machines.ts'
 import type { HostInfo } from '../../src-shared/api/system.ts'
@@ -98,9 +98,10 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
     ...options,
     describeEngine: () => describeEngine(log, doubles.embedded),
     findQemu: (refresh) => engines.find(refresh),
+    settingsProblem: settings.problem,
     loadTerminals: loadPty,
   })
-  const info = (): HostInfo => hostInfo(options)
+  const info = (): HostInfo => hostInfo(options, settings)
   const system = new SystemService({ info, doctor, quit: endHost, onQuitting: quitting.event })
 
   const close = async (): Promise<void> => {
@@ -146,9 +147,23 @@ async function lookRound(engines: EngineFinder, machines: MachineService, qemu: 
   }
 }
 
+/** With its parents. Node's own recursion never ends where a file system has no folders but its own (/proc, automounters). */
+async function makeFolder(folder: string, parentThere = false): Promise<void> {
+  try {
+    await mkdir(folder)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    const found = await stat(folder).catch(() => null)
+    if (found?.isDirectory()) return
+    if (code !== 'ENOENT' || parentThere) throw error
+    await makeFolder(dirname(folder))
+    await makeFolder(folder, true)
+  }
+}
+
 async function makeLibrary(library: string): Promise<void> {
   try {
-    await mkdir(library, { recursive: true })
+    await makeFolder(library)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST')
       throw new AppError('invalid-input', `The library “${library}” is a file, not a folder. Choose another, or move the file away.`, {
@@ -158,7 +173,7 @@ async function makeLibrary(library: string): Promise<void> {
   }
 }
 
-function hostInfo({ version, shell, library, allowTerminal }: HostOptions): HostInfo {
+function hostInfo({ version, shell, library, allowTerminal }: HostOptions, { problem }: SettingsService): HostInfo {
   const { node, v8, electron, chrome } = process.versions
   return {
     version,
@@ -168,6 +183,7 @@ function hostInfo({ version, shell, library, allowTerminal }: HostOptions): Host
     library,
     home: homedir(),
     features: { terminal: allowTerminal },
+    settingsProblem: problem?.toWire() ?? null,
     versions: Object.fromEntries(Object.entries({ node, v8, electron, chrome }).filter(([, value]) => value !== undefined)) as Record<
       string,
       string

@@ -1,5 +1,6 @@
 /** The host itself: what it is, what this computer can run and why, its files, its end. */
 import { z } from 'zod'
+import type { WireError } from '../errors/app-error.ts'
 import { call, defineService, event } from '../rpc/service.ts'
 
 export interface HostInfo {
@@ -12,6 +13,8 @@ export interface HostInfo {
   home: string
   /** What this peer may use: the window hides the rest. */
   features: { terminal: boolean }
+  /** What was wrong with the settings' file when this host read it, and what became of it. */
+  settingsProblem: WireError | null
   versions: Record<string, string>
 }
 

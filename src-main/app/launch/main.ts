@@ -26,7 +26,8 @@ try {
 
 async function main(options: LaunchOptions): Promise<void> {
   const asked = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => asked.abort())
+  const again = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => (asked.signal.aborted ? again : asked).abort())
   const library = options.library ?? defaultLibrary()
   const noWindow = options.serve ? null : (displayProblem(process.env, process.platform) ?? browserProblem())
   const inWindow = !options.serve && noWindow === null
@@ -43,8 +44,7 @@ async function main(options: LaunchOptions): Promise<void> {
     if (noWindow) say(noWindow)
     if (inWindow) await showWindow(library, shown, stop)
     else await printAndWait(shown.url, stop)
-    // Whoever ends this process cannot be asked: machines are kept.
-    if (asked.signal.aborted && shown.own) await endOrStay(shown.own, 'suspend')
+    if (asked.signal.aborted && shown.own) await endAsked(shown.own, again.signal)
   } finally {
     await shown.close()
   }
@@ -82,6 +82,14 @@ async function showWindow(library: string, shown: ServedLibrary, stop: AbortSign
     `${whoRuns(shown.own.host.activeMachines())} on in the background. A new “npm start” shows the window again; Ctrl-C suspends and ends.`,
   )
   return printAndWait(shown.url, stop)
+}
+
+/** Whoever ends this process cannot be asked: machines are kept, and those that cannot be run on until it is asked once more. */
+async function endAsked(own: OwnHost, again: AbortSignal): Promise<void> {
+  const pulled = untilAborted(again).then(() => 'pulled' as const)
+  if ((await Promise.race([endOrStay(own, 'suspend'), pulled])) !== 'stays') return
+  say(`${whoRuns(own.host.activeMachines())} on. Ctrl-C once more pulls the plug.`)
+  await pulled
 }
 
 async function endOrStay(own: OwnHost, how: 'suspend' | 'shutdown' | null): Promise<'ended' | 'stays'> {

@@ -46,12 +46,16 @@ export class RfbSession {
   #initialized = false
   #writer = new PixelWriter(OWN_FORMAT)
   #encodings = new Set<number>()
+  /** Encodings that the viewer was told of: once, however often it names them. */
+  #told = new Set<number>()
   #tight = false
   #dirty = new DirtyRegion(0, 0)
   #requested = false
   #sending = false
   /** Rectangles without pixels that the next answer begins with. */
   #notices: Uint8Array[] = []
+  /** It asked for another size and has no answer yet. */
+  #wantedSize = false
   #keyboard: KeyboardOfViewer
   #buttons = 0
   /** What the viewer was last told of the guest's pointer; viewers that cannot be told send places. */
@@ -81,6 +85,8 @@ export class RfbSession {
     const resized = this.#initialized && (picture.width !== this.#dirty.width || picture.height !== this.#dirty.height)
     if (resized) this.#resize(picture)
     this.#tellMotion()
+    if (this.#wantedSize) this.#notices.push(extendedDesktopSize(this.#dirty.width, this.#dirty.height, 1, 1))
+    this.#wantedSize = false
     if (this.#dirty.empty && this.#notices.length === 0) return
     this.#requested = false
     this.#sending = true
@@ -143,7 +149,7 @@ export class RfbSession {
       case 'setDesktopSize':
         // No guest here can be told of another size.
         if (!this.#encodings.has(ENCODING.extendedDesktopSize)) return
-        this.#notices = [extendedDesktopSize(this.#dirty.width, this.#dirty.height, 1, 1)]
+        this.#wantedSize = true
         return this.#host.wanted()
     }
   }
@@ -153,7 +159,11 @@ export class RfbSession {
     this.#tight = encodings.find((encoding) => encoding === ENCODING.tight || encoding === ENCODING.raw) === ENCODING.tight
     const notices: Uint8Array[] = []
     const nowhere = { x: 0, y: 0, width: 0, height: 0 }
-    const isNew = (encoding: number): boolean => known.has(encoding) && !this.#encodings.has(encoding)
+    const isNew = (encoding: number): boolean => {
+      if (!known.has(encoding) || this.#told.has(encoding)) return false
+      this.#told.add(encoding)
+      return true
+    }
     // Says that these are understood.
     if (isNew(ENCODING.qemuExtendedKey)) notices.push(rectHeader(nowhere, ENCODING.qemuExtendedKey))
     // The guest paints its pointer into the picture: the viewer is to paint none.

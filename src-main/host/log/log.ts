@@ -43,8 +43,7 @@ export function createLog(folder: string | null, wish = process.env['COPPICE_LOG
     if (LEVELS.indexOf(level) < least) return
     const line = logLine(new Date(), level, area, text, fields)
     if (toStderr) process.stderr.write(line)
-    // A log that cannot be written must not stop what it tells about: it goes silent.
-    if (file && !file.append(line)) file = null
+    file?.append(line)
   }
   return {
     info: (area, text, fields) => write('info', area, text, fields),
@@ -78,15 +77,16 @@ function plainError(_key: string, value: unknown): unknown {
 }
 
 interface LogFile {
-  /** False when the file system said no: the file is closed. */
-  append(line: string): boolean
+  /** A log that cannot be written must not stop what it tells about: the line is lost, and the next one is tried. */
+  append(line: string): void
   close(): void
 }
 
 function openLogFile(folder: string): LogFile | null {
   const path = join(folder, LOG_FILE)
-  let fd: number
-  let size: number
+  /** Null where it could not be opened again after it was put aside. */
+  let fd: number | null = null
+  let size = 0
   const open = (): void => {
     fd = openSync(path, 'a', 0o600)
     size = fstatSync(fd).size
@@ -101,18 +101,20 @@ function openLogFile(folder: string): LogFile | null {
     append(line) {
       try {
         const bytes = Buffer.from(line)
-        if (size > 0 && size + bytes.length > MAX_LOG_BYTES) {
+        if (fd !== null && size > 0 && size + bytes.length > MAX_LOG_BYTES) {
           closeSync(fd)
+          fd = null
           renameSync(path, join(folder, OLD_LOG_FILE))
-          open()
         }
-        writeSync(fd, bytes)
-        size += bytes.length
-        return true
+        if (fd === null) open()
+        size += writeSync(fd!, bytes)
       } catch {
-        return false
+        // As on a full disk.
       }
     },
-    close: () => closeSync(fd),
+    close: () => {
+      if (fd !== null) closeSync(fd)
+      fd = null
+    },
   }
 }

@@ -21,7 +21,7 @@ export interface EngineFinderParts {
 
 export class EngineFinder implements EngineFactsSource {
   #parts: EngineFinderParts
-  #current: EngineFacts = { computer: readComputer(), qemu: NO_QEMU }
+  #current: EngineFacts
   #found: Promise<void> | null = null
   #onFound = new Emitter<void>()
 
@@ -30,6 +30,7 @@ export class EngineFinder implements EngineFactsSource {
 
   constructor(parts: EngineFinderParts) {
     this.#parts = parts
+    this.#current = { computer: readComputer(), qemu: NO_QEMU, searching: parts.qemu !== null }
   }
 
   get current(): EngineFacts {
@@ -39,7 +40,10 @@ export class EngineFinder implements EngineFactsSource {
   whenFound(): Promise<void> {
     return (this.#found ??= this.find(false).then(
       () => {},
-      (error: unknown) => this.#parts.log.warn('engines', 'Looking for QEMU failed.', { error: asAppError(error) }),
+      (error: unknown) => {
+        this.#parts.log.warn('engines', 'Looking for QEMU failed.', { error: asAppError(error) })
+        this.#set(NO_QEMU)
+      },
     ))
   }
 
@@ -51,9 +55,13 @@ export class EngineFinder implements EngineFactsSource {
     const { qemu: thread, resources, cacheFolder } = this.#parts
     if (!thread) return NO_QEMU
     const qemu = await thread.use(({ rpc }) => rpc.service(qemuThread).find({ resources, cacheFolder, refresh }))
+    this.#set(qemu)
+    return qemu
+  }
+
+  #set(qemu: QemuFacts): void {
     this.#current = { computer: readComputer(), qemu }
     this.#onFound.fire()
-    return qemu
   }
 
   dispose(): void {

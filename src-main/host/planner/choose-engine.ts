@@ -54,7 +54,8 @@ function onEmbedded(config: MachineConfig, { computer }: EngineFacts, why: strin
 
 function onQemu(config: MachineConfig, facts: EngineFacts, why: (fit: QemuFit) => string): EngineChoice {
   const { fit, problems } = fitQemu(config, facts)
-  if (problems) return { engine: 'qemu', accelerator: null, why: 'QEMU cannot run it.', problems }
+  if (problems)
+    return { engine: 'qemu', accelerator: null, why: facts.searching ? 'QEMU is being looked for.' : 'QEMU cannot run it.', problems }
   return { engine: 'qemu', accelerator: fit.accelerator, why: why(fit), problems: null, fit }
 }
 
@@ -73,6 +74,7 @@ function whySlow({ arch }: MachineConfig, { qemu }: EngineFacts): string {
 }
 
 function whyEmbedded(config: MachineConfig, facts: EngineFacts, qemu: EngineChoice): string {
+  if (facts.searching) return 'The embedded engine runs on every computer; QEMU is being looked for.'
   if (!facts.qemu.found) return 'The embedded engine runs on every computer; QEMU was not found on this one.'
   if (qemu.problems) return `The embedded engine runs on every computer; QEMU could not run this machine here. ${qemu.problems[0]!.message}`
   return `The embedded engine suits 32-bit PCs where nothing accelerates QEMU. ${whySlow(config, facts)}`

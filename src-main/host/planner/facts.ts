@@ -13,6 +13,8 @@ export interface ComputerFacts {
 export interface EngineFacts {
   computer: ComputerFacts
   qemu: QemuFacts
+  /** True while `qemu` is not known yet, as in a host's first moments. */
+  searching?: boolean
 }
 
 /** Where the host keeps them up to date. */

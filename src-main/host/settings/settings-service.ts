@@ -3,7 +3,7 @@ import { rename } from 'node:fs/promises'
 import { settingsSchema, type settings, type Settings } from '../../../src-shared/api/settings.ts'
 import type { Disposable } from '../../../src-shared/base/disposable.ts'
 import { Emitter, type Event } from '../../../src-shared/base/event.ts'
-import { asAppError } from '../../../src-shared/errors/app-error.ts'
+import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { Handlers } from '../../../src-shared/rpc/service.ts'
 import { readJson } from '../files/read-json.ts'
 import { writeFileAtomic } from '../files/write-file-atomic.ts'
@@ -19,6 +19,8 @@ export class SettingsService implements Disposable {
   #writing: Promise<unknown> = Promise.resolve()
 
   readonly onChanged: Event<Settings> = this.#changed.event
+  /** What was wrong with the file when it was read, and what became of it; null where nothing was. */
+  readonly problem: AppError | null
 
   readonly handlers: Handlers<typeof settings> = {
     get: () => this.#current,
@@ -26,14 +28,15 @@ export class SettingsService implements Disposable {
     changed: this.#changed.event,
   }
 
-  private constructor(file: string, current: Settings) {
+  private constructor(file: string, current: Settings, problem: AppError | null = null) {
     this.#file = file
     this.#current = current
+    this.problem = problem
   }
 
   /**
    * Reads the file; a missing one means the defaults. A broken one is renamed to `<file>.broken-<time>` and the values in it that are valid
-   * go on in a new file; the log says so.
+   * go on in a new file; `problem` and the log say so.
    * @param file absolute path of settings.json
    */
   static async open(file: string, log: Log): Promise<SettingsService> {
@@ -52,11 +55,19 @@ export class SettingsService implements Disposable {
     try {
       await rename(file, aside)
       await writeFileAtomic(file, serialise(salvaged))
-      log.error('settings', `The settings could not be read as they are. They were kept as “${aside}”; what was valid in them still holds.`)
+      const problem = new AppError(
+        'corrupt',
+        `The settings could not be read as they are. They were kept as “${aside}”; what was valid in them still holds.`,
+        { subject: file },
+      )
+      log.error('settings', problem.message)
+      return new SettingsService(file, salvaged, problem)
     } catch (error) {
-      log.error('settings', 'The settings could not be read, nor kept aside.', { error: asAppError(error, `Renaming “${file}”`) })
+      const cause = asAppError(error, `Renaming “${file}”`)
+      const problem = new AppError('corrupt', `The settings could not be read, nor kept aside: ${cause.message}`, { subject: file }, cause)
+      log.error('settings', problem.message, { error: cause })
+      return new SettingsService(file, salvaged, problem)
     }
-    return new SettingsService(file, salvaged)
   }
 
   get current(): Settings {

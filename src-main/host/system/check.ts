@@ -1,6 +1,7 @@
 /** What a check is: one thing that Doctor looks at. */
 import type { DoctorCheck } from '../../../src-shared/api/system.ts'
 import type { QemuFacts } from '../../../src-shared/model/engine-facts.ts'
+import type { AppError } from '../../../src-shared/errors/app-error.ts'
 import type { EngineCapabilities } from '../../../src-shared/threads/engine-thread.ts'
 import type { HostOptions } from '../host-options.ts'
 
@@ -10,6 +11,7 @@ export interface DoctorSubject extends Omit<HostOptions, 'logFolder'> {
   describeEngine(): Promise<EngineCapabilities>
   /** Asks QEMU's thread. @param refresh tries everything anew, instead of believing what was found before */
   findQemu(refresh: boolean): Promise<QemuFacts>
+  settingsProblem: AppError | null
   /** Loads what host terminals need; rejects with the reason. */
   loadTerminals(): Promise<unknown>
 }

@@ -123,6 +123,16 @@ export const CHECKS: readonly Check[] = [
     },
   },
   {
+    id: 'settings',
+    group: 'host',
+    title: 'Settings',
+    look({ settingsProblem }) {
+      if (!settingsProblem) return Promise.resolve(null)
+      const advice = 'Look through the settings, and choose again what is not as it was.'
+      return Promise.resolve({ state: 'warning', detail: settingsProblem.message, advice })
+    },
+  },
+  {
     id: 'runtime',
     group: 'host',
     title: 'Runtime',

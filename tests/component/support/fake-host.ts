@@ -365,6 +365,7 @@ export class FakeHost {
       library: LIBRARY,
       home: '/home/ada',
       features: { terminal: false },
+      settingsProblem: null,
       versions: { node: '24.21.0', v86: '0.5.462' },
       ...this.#options.info,
     }

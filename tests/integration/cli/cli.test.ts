@@ -270,11 +270,15 @@ describe('coppice', () => {
     })
   })
 
-  it.runIf(process.platform === 'linux').each([['list'], ['serve']])('says why %s has no library: it cannot be made', async (command) => {
-    const ran = await coppice([command, '--library', '/sys/library'], { env })
+  it.runIf(process.platform === 'linux').each([
+    ['list', '/sys/library'],
+    ['serve', '/sys/library'],
+    ['list', '/proc/library'],
+  ])('says why %s has no library: %s cannot be made', async (command, folder) => {
+    const ran = await coppice([command, '--library', folder], { env })
     expect(ran).toMatchObject({ code: 1, stdout: '' })
     expect(ran.stderr).toMatch(
-      /coppice: Making the library folder \(\/sys\/library\) failed: (the system does not permit it|you have no permission for it|the file system is read-only)\.\n$/,
+      /coppice: Making the library folder \(\/(sys|proc)\/library\) failed: (the system does not permit it|you have no permission for it|the file system is read-only|the file or folder does not exist)\.\n$/,
     )
   })
 

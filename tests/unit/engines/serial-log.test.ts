@@ -37,6 +37,18 @@ test('makes its folder, goes on with an earlier life’s file, and puts a full o
   expect((await readFile(`${third.path}.1`)).length).toBe(LOG_BYTES)
 })
 
+test('goes on where it was when the file can be written again', async () => {
+  vi.spyOn(console, 'error').mockImplementation(() => {})
+  const bundle = await tempFolder()
+  const log = await logIn(bundle)
+  await mkdir(log.path, { recursive: true }) // a folder in the way
+  await log.print('one\n')
+  await log.print('two\n')
+  await rm(log.path, { recursive: true })
+  await log.print('three\n')
+  expect(await readFile(log.path, 'utf8')).toBe('one\ntwo\nthree\n')
+})
+
 test.each([
   ['before its first line', false],
   ['between two lines', true],

@@ -188,6 +188,20 @@ describe('updates', () => {
     expect(viewer.width).toBe(100)
   })
 
+  test('a wish that comes early costs no other notice', async () => {
+    const { connect } = display(plain)
+    const stream = connect()
+    const viewer = await RfbClient.open(stream, { encodings: [RAW, EXTENDED_DESKTOP_SIZE, QEMU_EXTENDED_KEY] })
+    await stream.write(Uint8Array.of(251, 0, 4, 0, 3, 0, 1, 0, ...new Uint8Array(16)))
+    const told = (await viewer.update(false)).rects.map(({ encoding }) => encoding)
+    expect(told).toEqual(expect.arrayContaining([QEMU_EXTENDED_KEY, EXTENDED_DESKTOP_SIZE]))
+    for (let again = 0; again < 100; again++) {
+      await viewer.setEncodings([RAW])
+      await viewer.setEncodings([RAW, QEMU_EXTENDED_KEY])
+    }
+    expect((await viewer.update(false)).rects).toHaveLength(1)
+  })
+
   test('what it understands is told once', async () => {
     const { view } = display(plain)
     const viewer = await view({ encodings: [TIGHT, QEMU_EXTENDED_KEY, CURSOR] })

@@ -1,4 +1,4 @@
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rmdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { createLog, LOG_FILE, logLine, MAX_LOG_BYTES, OLD_LOG_FILE } from '../../../../src-main/host/log/log.ts'
@@ -33,6 +33,20 @@ describe('log', () => {
     log.dispose()
     expect((await readdir(folder)).sort()).toEqual([OLD_LOG_FILE, LOG_FILE].sort())
     for (const name of [LOG_FILE, OLD_LOG_FILE]) expect((await stat(join(folder, name))).size).toBeLessThanOrEqual(MAX_LOG_BYTES)
+    expect(await readFile(join(folder, LOG_FILE), 'utf8')).toContain('the last line')
+  })
+
+  test('goes on after it could not be put aside', async () => {
+    const folder = await tempFolder()
+    const log = createLog(folder, '')
+    const inTheWay = join(folder, OLD_LOG_FILE)
+    await mkdir(inTheWay)
+    const text = 'x'.repeat(10_000)
+    for (let written = 0; written < 1.5 * MAX_LOG_BYTES; written += text.length) log.info('a', text)
+    await rmdir(inTheWay)
+    log.info('a', 'one')
+    log.info('a', 'the last line')
+    log.dispose()
     expect(await readFile(join(folder, LOG_FILE), 'utf8')).toContain('the last line')
   })
 

@@ -65,6 +65,12 @@ describe('left to Coppice', () => {
   })
 })
 
+test('before QEMU was looked for nothing is said of it', () => {
+  const searching = { ...WITHOUT_QEMU, searching: true }
+  expect(chooseEngine(config({}), searching).why).toBe('The embedded engine runs on every computer; QEMU is being looked for.')
+  expect(chooseEngine(config({ engine: 'qemu' }), searching).why).toBe('QEMU is being looked for.')
+})
+
 describe('QEMU', () => {
   const problems = (change: object, facts = TCG) =>
     Object.fromEntries(

@@ -56,6 +56,8 @@ describe('SettingsService', () => {
       expect(aside).toHaveLength(1)
       expect(await readFile(join(folder, aside[0]!), 'utf8')).toBe(content)
       expect(log.lines.join('\n')).toContain(aside[0])
+      expect(service.problem).toMatchObject({ code: 'corrupt', message: expect.stringContaining(aside[0]!) as string })
+      expect((await SettingsService.open(file, log)).problem).toBeNull()
       expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject(kept)
     })
   }

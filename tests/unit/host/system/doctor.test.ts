@@ -27,6 +27,7 @@ async function computer(change: Partial<DoctorSubject> = {}): Promise<DoctorSubj
     describeEngine: () => Promise.resolve(engine),
     findQemu: () => Promise.resolve(NO_QEMU),
     loadTerminals: () => Promise.resolve(),
+    settingsProblem: null,
     ...change,
   }
 }
@@ -52,6 +53,15 @@ describe('doctor', () => {
       expect(detail).toMatch(/^[\p{Lu}\d“].*\.$/u)
       if (state === 'problem' || state === 'warning') expect(advice).toMatch(/[.:]/)
     }
+  })
+
+  test('settings that could not be read are told, others are not worth a word', async () => {
+    expect(await examine(await computer())).not.toHaveProperty('settings')
+    const settingsProblem = new AppError('corrupt', 'The settings could not be read as they are.')
+    expect((await examine(await computer({ settingsProblem })))['settings']).toMatchObject({
+      state: 'warning',
+      detail: settingsProblem.message,
+    })
   })
 
   test('the engine: ready, or why not', async () => {
