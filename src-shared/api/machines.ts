@@ -10,6 +10,7 @@ import {
   filePathSchema,
   machinePatchSchema,
   memoryMiBSchema,
+  sharedFoldersSchema,
   type MachineConfig,
 } from '../model/machine.ts'
 import type { MachineHealth, MachineState } from '../model/machine-state.ts'
@@ -121,6 +122,7 @@ export const newMachineSchema = z.strictObject({
     .multipleOf(512, 'A disk’s size is a multiple of 512 bytes.')
     .optional(),
   serialPorts: z.number().int().min(1).max(4).default(1),
+  sharedFolders: sharedFoldersSchema.default([]),
   folder: z.array(nameSchema).max(8).default([]),
   /** Starts it as soon as it is made, whoever still watches then. What keeps it from starting is its `lastError`. */
   start: z.boolean().default(false),

@@ -95,10 +95,19 @@ export const sharedFolderSchema = z.strictObject({
     .string()
     .max(MAX_TAG, `A shared folder’s tag has at most ${MAX_TAG} characters.`)
     .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'A shared folder’s tag has letters, digits, full stops, hyphens and underscores only.'),
-  path: filePathSchema.refine(isAbsolutePath, 'A shared folder needs its full path.'),
+  path: z.string().min(1, 'Choose a folder.').pipe(filePathSchema.refine(isAbsolutePath, 'A shared folder needs its full path.')),
   readOnly: z.boolean().default(true),
 })
 export type SharedFolder = z.output<typeof sharedFolderSchema>
+
+export const sharedFoldersSchema = z
+  .array(sharedFolderSchema)
+  .max(MAX_SHARED_FOLDERS, `A machine has at most ${MAX_SHARED_FOLDERS} shared folders.`)
+  .superRefine((folders, context) =>
+    unique(folders, 'tag', (at) =>
+      context.addIssue({ code: 'custom', path: [at, 'tag'], message: 'Two shared folders have the same tag.' }),
+    ),
+  )
 
 export const bootSchema = z.discriminatedUnion('kind', [
   z.strictObject({
@@ -168,10 +177,7 @@ const configShape = {
     .min(SERIAL_PORTS.min, 'A machine has at least one serial port.')
     .max(SERIAL_PORTS.max, `A machine has at most ${SERIAL_PORTS.max} serial ports.`)
     .default(1),
-  sharedFolders: z
-    .array(sharedFolderSchema)
-    .max(MAX_SHARED_FOLDERS, `A machine has at most ${MAX_SHARED_FOLDERS} shared folders.`)
-    .default([]),
+  sharedFolders: sharedFoldersSchema.default([]),
   /** Its screen for VNC viewers on this computer, while it runs. */
   vncExport: vncExportSchema.default(NO_VNC_EXPORT),
   /** The library folder it is shown in, as path elements. */
@@ -198,9 +204,6 @@ export const machineConfigSchema = z
     )
     unique(config.nics, 'mac', (at) =>
       context.addIssue({ code: 'custom', path: ['nics', at, 'mac'], message: 'Two network cards have the same MAC address.' }),
-    )
-    unique(config.sharedFolders, 'tag', (at) =>
-      context.addIssue({ code: 'custom', path: ['sharedFolders', at, 'tag'], message: 'Two shared folders have the same tag.' }),
     )
     config.drives.forEach((drive, at) => {
       if (drive.kind === 'disk' && drive.path === null)

@@ -1,6 +1,8 @@
 /** Values of options and arguments, from text. Each throws commander's InvalidArgumentError (exit code 2) with a sentence. */
+import { resolve } from 'node:path'
 import { InvalidArgumentError } from 'commander'
 import { MiB, parseBytes } from '../../../src-shared/base/units.ts'
+import type { SharedFolder } from '../../../src-shared/model/machine.ts'
 
 /** "256M", "1G", "512 MiB"; a bare number is MiB, as QEMU reads -m. @returns MiB */
 export function memoryArgument(text: string): number {
@@ -56,6 +58,12 @@ export function folderArgument(text: string): string {
 export function addressArgument(text: string): string {
   if (text.trim() === '') throw new InvalidArgumentError('The address is empty: give one, as in 127.0.0.1.')
   return text
+}
+
+/** "docs:/srv/docs", "work:/srv/work:rw". Without a folder, its path is empty. */
+export function shareArgument(text: string): SharedFolder {
+  const [, tag, path, writable] = /^([^:]*):?(.*?)(:rw)?$/s.exec(text)!
+  return { tag: tag!, path: path === '' ? '' : resolve(path!), readOnly: writable === undefined }
 }
 
 /** A JavaScript regular expression; `^` and `$` stand for a line's beginning and end. */

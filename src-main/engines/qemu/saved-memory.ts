@@ -1,8 +1,9 @@
 /**
  * The memory of a QEMU machine in a file: a memory file (memory-file.ts) whose state is QEMU's migration stream. Theory of operation: QEMU's
  * sandbox forbids it to start programs, and it writes to no file of its own choice, so the stream goes through a socket and we
- * write it, with a checksum. To go on, a new QEMU that waits for memory gets the same stream; one that does not match its devices it
- * refuses itself, one that is damaged is found by its checksum before the guest runs.
+ * write it, with a checksum. To go on, a new QEMU that waits for memory reads the file itself, which it inherits open (on Windows it gets
+ * the stream through a socket); one that does not match its devices it refuses itself, one that is damaged is found by its checksum, which we
+ * compute meanwhile, before the guest runs.
  * Source: QEMU's docs/devel/migration and QMP reference (migrate, migrate-incoming, MIGRATION).
  */
 import { once } from 'node:events'
@@ -30,6 +31,7 @@ import type { QmpClient } from './qmp/qmp-client.ts'
 import { didNotStart } from './supervise/death.ts'
 import { acceptOne, connectWhenReady, freePort, migrationUri } from './supervise/endpoint.ts'
 import type { Instance } from './supervise/launch.ts'
+import { INHERITED_FILE } from './supervise/qemu-process.ts'
 
 /** Room for the header, which is written last. */
 const HEADER_BYTES = 4 * KiB
@@ -66,7 +68,9 @@ export async function saveMemory({ folder, qmp, record }: Instance, path: string
       const { endpoint, peer } = await acceptOne(await migrationEndpoint(folder), stop.signal)
       await qmp.execute('migrate-set-capabilities', { capabilities: [{ capability: 'events', state: true }] })
       await qmp.execute('migrate-set-parameters', { 'max-bandwidth': NO_LIMIT })
-      await qmp.execute('migrate', { uri: migrationUri(endpoint) })
+      await qmp.execute('migrate', { uri: migrationUri(endpoint) }).catch((error: unknown) => {
+        throw sharedFolderMounted(error) ?? error
+      })
       const socket = await Promise.race([peer, watch.failed])
       let state: { bytes: number; crc: number }
       try {
@@ -95,14 +99,30 @@ export async function saveMemory({ folder, qmp, record }: Instance, path: string
   }
 }
 
+/** A socket gives small pieces: CHUNK is written at once, and while it is, the next comes in. */
 async function receive(socket: Socket, file: FileHandle): Promise<{ bytes: number; crc: number }> {
   let bytes = 0
   let crc = 0
-  for await (const chunk of socket as AsyncIterable<Uint8Array>) {
-    await writeAll(file, chunk, HEADER_BYTES + bytes)
-    crc = crc32(chunk, crc)
-    bytes += chunk.length
+  let pieces: Uint8Array[] = []
+  let size = 0
+  let writing = Promise.resolve()
+  const write = async (): Promise<void> => {
+    await writing
+    writing = writeAll(file, Buffer.concat(pieces), HEADER_BYTES + bytes)
+    // Seen by the next that waits for it.
+    writing.catch(() => {})
+    bytes += size
+    pieces = []
+    size = 0
   }
+  for await (const piece of socket as AsyncIterable<Uint8Array>) {
+    crc = crc32(piece, crc)
+    pieces.push(piece)
+    size += piece.length
+    if (size >= CHUNK) await write()
+  }
+  await write()
+  await writing
   return { bytes, crc }
 }
 
@@ -153,16 +173,21 @@ export async function loadMemory({ folder, qmp, process, record }: Instance, pat
   try {
     await using file = await open(path, 'r')
     const { header, start } = await readChecked(file, path, record.spec)
-    const endpoint = await migrationEndpoint(folder)
     await qmp.execute('migrate-set-capabilities', { capabilities: [{ capability: 'events', state: true }] })
-    await qmp.execute('migrate-incoming', { uri: migrationUri(endpoint) })
-    const socket = await Promise.race([connectWhenReady(endpoint, stop.signal), death])
-    const crc = await send(file, start, socket).finally(() => socket.end())
+    let crc: number
+    if (inheritsMemory()) {
+      await qmp.execute('migrate-incoming', { uri: `fd:${INHERITED_FILE}` })
+      crc = await readState(file, start)
+    } else {
+      const endpoint = await migrationEndpoint(folder)
+      await qmp.execute('migrate-incoming', { uri: migrationUri(endpoint) })
+      const socket = await Promise.race([connectWhenReady(endpoint, stop.signal), death])
+      crc = await send(file, start, socket).finally(() => socket.end())
+    }
     if (crc !== header.stateCrc32) throw corruptMemory(path, 'its checksum is wrong')
     await Promise.race([watch.completed, death]).catch((error: unknown) => {
       throw corruptMemory(path, 'QEMU cannot read it', error)
     })
-    socket.destroy()
   } catch (error) {
     throw asAppError(error, 'Reading the saved memory of the machine')
   } finally {
@@ -171,22 +196,59 @@ export async function loadMemory({ folder, qmp, process, record }: Instance, pat
   }
 }
 
-/** @returns the checksum of all, also where QEMU hangs up */
-async function send(file: FileHandle, start: number, socket: Socket): Promise<number> {
+/** Windows lets no program inherit a file by its number. */
+function inheritsMemory(): boolean {
+  return process.platform !== 'win32'
+}
+
+/**
+ * The file for a QEMU to inherit as INHERITED_FILE: what it reads first is the state. Null where it gets it through a socket. Close it when QEMU has it.
+ * @throws AppError where it cannot be read
+ */
+export async function openForQemu(path: string): Promise<FileHandle | null> {
+  if (!inheritsMemory()) return null
+  try {
+    const file = await open(path, 'r')
+    try {
+      const { start } = await readHeader(file, path, headerSchema)
+      // Reading without a position moves the one that QEMU inherits.
+      for (let at = 0; at < start;) at += (await file.read(new Uint8Array(start - at), 0, start - at, null)).bytesRead
+      return file
+    } catch (error) {
+      await file.close()
+      throw error
+    }
+  } catch (error) {
+    throw asAppError(error, 'Reading the saved memory of the machine')
+  }
+}
+
+/**
+ * Reads the state from `start` on.
+ * @returns the checksum of all
+ */
+async function readState(file: FileHandle, start: number, take?: (chunk: Uint8Array) => Promise<unknown>): Promise<number> {
   let crc = 0
-  let gone = false
-  const closed = new Promise<void>((resolve) => {
-    socket.on('error', () => {})
-    socket.once('close', () => ((gone = true), resolve()))
-  })
   for (let at = start; ;) {
     const { bytesRead, buffer } = await file.read(new Uint8Array(CHUNK), 0, CHUNK, at)
     if (bytesRead === 0) return crc
     at += bytesRead
     const chunk = buffer.subarray(0, bytesRead)
     crc = crc32(chunk, crc)
-    if (!gone && !socket.write(chunk)) await Promise.race([once(socket, 'drain').catch(() => {}), closed])
+    await take?.(chunk)
   }
+}
+
+/** @returns the checksum of all, also where QEMU hangs up */
+async function send(file: FileHandle, start: number, socket: Socket): Promise<number> {
+  let gone = false
+  const closed = new Promise<void>((resolve) => {
+    socket.on('error', () => {})
+    socket.once('close', () => ((gone = true), resolve()))
+  })
+  return readState(file, start, async (chunk) => {
+    if (!gone && !socket.write(chunk)) await Promise.race([once(socket, 'drain').catch(() => {}), closed])
+  })
 }
 
 /** In the machine's private folder; on Windows a port of the loopback, which takes one peer. */
@@ -235,4 +297,16 @@ class MigrationWatch {
 
 function gaveUp(why: string | undefined): AppError {
   return new AppError('io', `QEMU could not pass on the machine’s memory${why === undefined ? '' : `: ${why.replace(/\.$/, '')}`}.`)
+}
+
+/** QEMU keeps no memory of a 9p device that a guest uses. Null where that is not the reason. */
+function sharedFolderMounted(error: unknown): AppError | null {
+  const tag = /VirtFS export path.* mount_tag '([^']*)'/.exec(error instanceof Error ? error.message : '')?.[1]
+  if (tag === undefined) return null
+  return new AppError(
+    'wrong-state',
+    `The guest has the shared folder “${tag}” mounted, and QEMU cannot suspend it so. Unmount it in the guest (umount /mnt/${tag}), or shut the machine down.`,
+    { subject: tag },
+    error,
+  )
 }

@@ -92,6 +92,7 @@ async function fill(
     ...made,
     nics: [{ id: 'nic0', model: source.kind === 'floppy' ? 'ne2k' : 'virtio', mac: randomMac() }],
     serialPorts: request.serialPorts,
+    sharedFolders: request.sharedFolders,
     folder: request.folder,
   } satisfies MachineConfig | object)
 }

@@ -47,7 +47,7 @@ export async function considerNew({ source, ...wish }: z.output<typeof newHardwa
           ? { kind: 'disk', path: file, copy: true }
           : { kind: source.kind, path: file }
   await parts.engines.whenFound()
-  const { sketch } = await sketchNew({ ...wish, name: 'new', source: from, folder: [], start: false }, parts)
+  const { sketch } = await sketchNew({ ...wish, name: 'new', source: from, sharedFolders: [], folder: [], start: false }, parts)
   const verdict = consider(sketch, parts.engines.current, null)
   if (source.kind !== 'sample') return verdict
   const arches = ARCHES.filter((arch) => !isSampleArch(arch)).map((arch): [string, string] => [arch, notSample(arch)])
@@ -106,7 +106,7 @@ export function isSampleArch(arch: Arch): arch is SampleArch {
 
 /** The machine as it would be if it used the source's files where they are. */
 function sketchOf(request: NewMachineRequest, defaultMemoryMiB: number): MachineConfig {
-  const { source, name, serialPorts, engine } = request
+  const { source, name, serialPorts, sharedFolders, engine } = request
   const boot: Boot =
     source.kind === 'kernel'
       ? { kind: 'kernel', kernel: source.kernel, initrd: source.initrd, cmdline: source.cmdline }
@@ -123,6 +123,7 @@ function sketchOf(request: NewMachineRequest, defaultMemoryMiB: number): Machine
     drives: 'path' in source ? [drive('drive0', kind, source.path, readOnly)] : [],
     ...chosen(request),
     serialPorts,
+    sharedFolders,
     cpus: request.cpus ?? CPUS.default,
     memoryMiB: request.memoryMiB ?? defaultMemoryMiB,
   })

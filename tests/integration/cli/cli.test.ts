@@ -83,6 +83,7 @@ describe('coppice', () => {
       '64M',
       '--engine',
       'embedded',
+      ...['--share', `docs:${folder}`, '--share', `work:${folder}:rw`],
     )
     expect(made).toMatchObject({
       name: 'web',
@@ -97,6 +98,8 @@ describe('coppice', () => {
     const { stdout } = await run('show', 'web')
     expect(stdout).toMatch(/^name +web$/m)
     expect(stdout).toMatch(/^cmdline +quiet$/m)
+    expect(stdout).toContain(`share docs    ${folder}, read-only\n`)
+    expect(stdout).toContain(`share work    ${folder}\n`)
     expect(made).toMatchObject({
       why: 'You chose the embedded engine.',
       accelerator: null,
@@ -146,6 +149,8 @@ describe('coppice', () => {
   })
 
   it.each([
+    [['create', 'x', '--kernel', 'K', '--share', 'a:/no/such'], /--share: The shared folder “\/no\/such” is not there/],
+    [['create', 'x', '--kernel', 'K', '--share', 'a'], /--share: Choose a folder/],
     [['create', 'web', '--kernel', 'K'], /There is already a machine named “web”/],
     [['create', '../x', '--kernel', 'K'], /The name contains “\/”/],
     [['create', '..', '--kernel', 'K'], /The name begins or ends with a full stop\. Choose another one\./],

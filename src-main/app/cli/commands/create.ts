@@ -1,8 +1,8 @@
 import { Option } from 'commander'
 import { resolve } from 'node:path'
 import type { NewMachine } from '../../../../src-shared/api/machines.ts'
-import { ARCHES, CONFIG_WORDS, CPUS, ENGINES, type Arch } from '../../../../src-shared/model/machine.ts'
-import { memoryArgument, sizeArgument, wholeNumber } from '../arguments.ts'
+import { ARCHES, CONFIG_WORDS, CPUS, ENGINES, type Arch, type SharedFolder } from '../../../../src-shared/model/machine.ts'
+import { memoryArgument, shareArgument, sizeArgument, wholeNumber } from '../arguments.ts'
 import { inWordsOf, UsageError } from '../errors.ts'
 import type { Define } from './index.ts'
 
@@ -23,6 +23,7 @@ interface CreateOptions {
   devices?: NewMachine['devices']
   newDisk?: number
   serialPorts?: number
+  share?: SharedFolder[]
 }
 
 const WORDS = new Map([
@@ -35,6 +36,7 @@ const WORDS = new Map([
   ['devices', '--devices'],
   ['newDiskBytes', '--new-disk'],
   ['serialPorts', '--serial-ports'],
+  ['sharedFolders', '--share'],
   ['source.initrd', '--initrd'],
   ['source.cmdline', '--cmdline'],
 ])
@@ -60,6 +62,7 @@ export const defineCreate: Define = (program, run) => {
     .addOption(new Option('--devices <kind>', 'modern ones (virtio), or older ones for older systems').choices(CONFIG_WORDS.devices))
     .option('--new-disk <size>', 'add an empty disk, as in 2G', sizeArgument)
     .option('--serial-ports <count>', 'serial ports, 1 to 4', wholeNumber('a number of serial ports', 1, 4))
+    .option('--share <tag:folder>', 'share a folder, read-only; with :rw behind it the guest may write; may be repeated', addShare)
     .action((name: string, options: CreateOptions) =>
       run(async (cli) => {
         const machine: NewMachine = {
@@ -74,6 +77,7 @@ export const defineCreate: Define = (program, run) => {
           devices: options.devices,
           newDiskBytes: options.newDisk,
           serialPorts: options.serialPorts,
+          sharedFolders: options.share,
         }
         const host = await cli.host()
         const task = await cli.follow(host, () => host.machines.create(machine)).catch(inWordsOf(WORDS))
@@ -81,6 +85,10 @@ export const defineCreate: Define = (program, run) => {
         cli.output.result(made, () => cli.output.line(`${made.name}: created in ${made.bundle}`))
       }),
     )
+}
+
+function addShare(text: string, before: SharedFolder[] = []): SharedFolder[] {
+  return [...before, shareArgument(text)]
 }
 
 /** @throws UsageError unless exactly one source is given */

@@ -1,5 +1,13 @@
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { memoryArgument, patternArgument, secondsArgument, sizeArgument, wholeNumber } from '../../../../src-main/app/cli/arguments.ts'
+import {
+  memoryArgument,
+  patternArgument,
+  secondsArgument,
+  shareArgument,
+  sizeArgument,
+  wholeNumber,
+} from '../../../../src-main/app/cli/arguments.ts'
 import { unescapeText } from '../../../../src-main/app/cli/escapes.ts'
 
 describe('arguments', () => {
@@ -29,6 +37,13 @@ describe('arguments', () => {
     expect(secondsArgument('30')).toBe(30_000)
     expect(secondsArgument('0.5')).toBe(500)
     for (const wrong of ['0', '-1', 'soon', '99999999']) expect(() => secondsArgument(wrong)).toThrow(/is not a number of seconds/)
+  })
+
+  it('reads shared folders, read-only unless they say otherwise', () => {
+    expect(shareArgument('docs:/srv/a:b')).toEqual({ tag: 'docs', path: '/srv/a:b', readOnly: true })
+    expect(shareArgument('work:/srv/work:rw')).toEqual({ tag: 'work', path: '/srv/work', readOnly: false })
+    expect(shareArgument('here:sub').path).toBe(join(process.cwd(), 'sub'))
+    for (const text of ['docs', 'docs:']) expect(shareArgument(text)).toEqual({ tag: 'docs', path: '', readOnly: true })
   })
 
   it('reads regular expressions line by line', () => {
