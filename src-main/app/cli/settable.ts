@@ -6,13 +6,16 @@ import {
   CONFIG_WORDS,
   CPUS,
   ENGINES,
+  LINKS,
   NIC_MODELS,
+  POINTERS,
+  randomMac,
   type Drive,
   type MachineConfig,
   type MachinePatch,
 } from '../../../src-shared/model/machine.ts'
 import { VNC_PORTS } from '../../../src-shared/model/vnc.ts'
-import { memoryArgument, oneOf, sizeArgument, wholeNumber } from './arguments.ts'
+import { memoryArgument, oneOf, shareArgument, sizeArgument, wholeNumber } from './arguments.ts'
 import { UsageError } from './errors.ts'
 
 type Kernel = Extract<MachineConfig['boot'], { kind: 'kernel' }>
@@ -20,7 +23,7 @@ type Kernel = Extract<MachineConfig['boot'], { kind: 'kernel' }>
 interface Key {
   /** How the value is written, for the help. */
   value: string
-  /** The field that it sets, as errors name it. */
+  /** The field that it sets, as errors name it. Of a list whose items have keys of their own, one that no error names: those say what they are about. */
   field: string
   /** The patch; `patch` holds what the keys before set. */
   set(text: string, config: MachineConfig, patch: MachinePatch): MachinePatch
@@ -40,6 +43,43 @@ export const KEYS: Readonly<Record<string, Key>> = {
   tpm: { value: 'on | off', field: 'tpm', set: (text) => ({ tpm: oneOf('on or off', ['on', 'off'])(text) === 'on' }) },
   devices: choice('devices', 'a kind of devices', CONFIG_WORDS.devices),
   display: choice('display', 'a display', CONFIG_WORDS.display),
+  pointer: choice('pointer', 'a pointer', POINTERS),
+  cd: medium('cdrom', 'CD drive', 'cd'),
+  floppy: medium('floppy', 'floppy drive', 'floppy'),
+  disk: {
+    value: 'ID:FILE (a new one; ID:FILE:ro read-only), or ID: to remove it',
+    field: 'drives.disk',
+    set: (text, config, patch) => {
+      const [id, rest] = splitAt(text, ':')
+      const drives = patch.drives ?? config.drives
+      if (rest === '') return { drives: without(drives, id, 'drive') }
+      const path = rest.replace(/:ro$/, '')
+      return {
+        drives: [
+          ...drives,
+          { id: fresh(drives, id), kind: 'disk', path: resolve(path), format: 'raw', readOnly: path !== rest, limits: null },
+        ],
+      }
+    },
+  },
+  nic: {
+    value: 'ID:MODEL (a new one), or ID: to remove it',
+    field: 'nics.nic',
+    set: (text, config, patch) => {
+      const [id, model] = splitAt(text, ':')
+      const nics = patch.nics ?? config.nics
+      if (model === '') return { nics: without(nics, id, 'network card') }
+      return { nics: [...nics, { id: fresh(nics, id), model: oneOf('a model', NIC_MODELS)(model), mac: randomMac(), link: 'auto' }] }
+    },
+  },
+  link: {
+    value: `NIC:LINK, as in nic0:down (${LINKS.join(', ')})`,
+    field: 'nics.link',
+    set: (text, config, patch) => {
+      const [id, link] = splitAt(text, ':')
+      return { nics: changed(patch.nics ?? config.nics, id, 'network card', (nic) => ({ ...nic, link: oneOf('a link', LINKS)(link) })) }
+    },
+  },
   'serial-ports': {
     value: '1 to 4',
     field: 'serialPorts',
@@ -58,7 +98,7 @@ export const KEYS: Readonly<Record<string, Key>> = {
   cmdline: { value: 'TEXT', field: 'boot.cmdline', set: (cmdline, config, patch) => kernelPatch('cmdline', config, patch, { cmdline }) },
   'nic-model': {
     value: `NIC:MODEL, as in nic0:e1000e (${NIC_MODELS.join(', ')})`,
-    field: 'nics',
+    field: 'nics.nic-model',
     set: (text, config, patch) => {
       const [id, model] = splitAt(text, ':')
       return {
@@ -68,7 +108,6 @@ export const KEYS: Readonly<Record<string, Key>> = {
   },
   limits: {
     value: 'DISK:iops=N,bps=SIZE, as in disk0:iops=500,bps=20M, or DISK: for none',
-    // Of a disk, beside which drives have other fields.
     field: 'drives.limits',
     set: (text, config, patch) => {
       const [id, limits] = splitAt(text, ':')
@@ -79,10 +118,9 @@ export const KEYS: Readonly<Record<string, Key>> = {
     value: 'TAG:FOLDER (read-only), TAG:FOLDER:rw, or TAG: to share it no more',
     field: 'sharedFolders',
     set: (text, config, patch) => {
-      const [tag, rest] = splitAt(text, ':')
-      const others = (patch.sharedFolders ?? config.sharedFolders).filter((folder) => folder.tag !== tag)
-      const path = rest.replace(/:rw$/, '')
-      return { sharedFolders: path === '' ? others : [...others, { tag, path: resolve(path), readOnly: path === rest }] }
+      const folder = shareArgument(text)
+      const others = (patch.sharedFolders ?? config.sharedFolders).filter(({ tag }) => tag !== folder.tag)
+      return { sharedFolders: folder.path === '' ? others : [...others, folder] }
     },
   },
   vnc: {
@@ -139,7 +177,7 @@ export function patchOf(assignments: readonly string[], config: MachineConfig): 
     const at = assignment.indexOf('=')
     const name = at < 0 ? assignment : assignment.slice(0, at)
     const key = Object.hasOwn(KEYS, name) ? KEYS[name] : undefined
-    if (!key) throw new UsageError(`There is no key “${name}”. What can be set: ${Object.keys(KEYS).join(', ')}.`)
+    if (!key) throw new UsageError(`There is no key “${name}”. What can be set: ${KEY_HELP.map(([name]) => name).join(', ')}.`)
     if (at < 0) throw new UsageError(`“${name}” has no value. Write ${name}=VALUE (${key.value}).`)
     try {
       patch = { ...patch, ...key.set(assignment.slice(at + 1), config, patch) }
@@ -151,12 +189,50 @@ export function patchOf(assignments: readonly string[], config: MachineConfig): 
   return patch
 }
 
-function choice<Field extends 'engine' | 'arch' | 'firmware' | 'devices' | 'display'>(
+function choice<Field extends 'engine' | 'arch' | 'firmware' | 'devices' | 'display' | 'pointer'>(
   field: Field,
   what: string,
   words: readonly MachineConfig[Field][],
 ): Key {
   return { value: words.join(' | '), field, set: (text) => ({ [field]: oneOf<string>(what, words)(text) }) }
+}
+
+/** What is in the first drive of a kind, or in the one that is named. A machine without one gets one. */
+function medium(kind: 'cdrom' | 'floppy', what: string, stem: string): Key {
+  return {
+    value: `FILE | none (what is in the ${what}; ID:FILE for one of several)`,
+    field: `drives.${stem}`,
+    set: (text, config, patch) => {
+      const drives = patch.drives ?? config.drives
+      const [before, after] = splitAt(text, ':')
+      const named = drives.find((drive) => drive.kind === kind && drive.id === before && text !== before)
+      const drive = named ?? drives.find((one) => one.kind === kind)
+      const file = named ? after : text
+      const path = file === 'none' || file === '' ? null : resolve(file)
+      if (drive) return { drives: changed(drives, drive.id, what, (one) => ({ ...one, path })) }
+      if (path === null) throw new InvalidArgumentError(`The machine has no ${what}.`)
+      return { drives: [...drives, { id: unused(drives, stem), kind, path, format: 'raw', readOnly: kind === 'cdrom', limits: null }] }
+    },
+  }
+}
+
+/** "cd0", or the next that no drive has. */
+function unused(drives: readonly { id: string }[], stem: string): string {
+  let number = 0
+  while (drives.some(({ id }) => id === `${stem}${number}`)) number++
+  return `${stem}${number}`
+}
+
+/** @throws InvalidArgumentError where it is taken */
+function fresh(items: readonly { id: string }[], id: string): string {
+  if (items.some((item) => item.id === id)) throw new InvalidArgumentError(`There is “${id}” already. Choose another id.`)
+  return id
+}
+
+/** @throws InvalidArgumentError where there is none of that id */
+function without<Item extends { id: string }>(items: readonly Item[], id: string, what: string): Item[] {
+  changed(items, id, what, (item) => item)
+  return items.filter((item) => item.id !== id)
 }
 
 /** What is before and after the first `mark`; all of it before where there is none. */

@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { FieldError } from '../../../src-shared/errors/app-error.ts'
-import { changedSpec, type LiveChange } from '../../../src-shared/model/live-change.ts'
+import { changedSpec, placed, type LiveChange } from '../../../src-shared/model/live-change.ts'
 import type { LiveHardware, LiveKind } from '../../../src-shared/model/live-hardware.ts'
 import type { Drive, MachineConfig } from '../../../src-shared/model/machine.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
@@ -170,11 +170,11 @@ function opposite(change: LiveChange, spec: MachineSpec): LiveChange | null {
     case 'addDisk':
       return { kind: 'removeDisk', drive: change.drive.id }
     case 'removeDisk':
-      return { kind: 'addDisk', drive: drive(change.drive) }
+      return { kind: 'addDisk', drive: placed(spec.drives).find(({ id }) => id === change.drive)! }
     case 'addNic':
       return { kind: 'removeNic', nic: change.nic.id }
     case 'removeNic':
-      return { kind: 'addNic', nic: spec.nics.find(({ id }) => id === change.nic)! }
+      return { kind: 'addNic', nic: placed(spec.nics).find(({ id }) => id === change.nic)! }
     case 'link':
       return { ...change, up: !change.up }
     case 'memory':

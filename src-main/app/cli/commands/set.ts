@@ -8,7 +8,7 @@ export const defineSet: Define = (program, run) => {
   const keys = KEY_HELP.map(([key, value]) => `  ${key.padEnd(14)} ${value}`)
   program
     .command('set')
-    .description('change a machine: hardware while it is off, the rest any time')
+    .description('change a machine: hardware while it is off (and what it takes while it runs), the rest any time')
     .argument('<name>', 'a machine’s name or id')
     .argument('<key=value...>', 'what to change')
     .addHelpText('after', `\nKeys:\n${keys.join('\n')}`)

@@ -1,5 +1,6 @@
 import type { MachineView } from '../../../../src-shared/api/machines.ts'
 import { formatBytes, MiB } from '../../../../src-shared/base/units.ts'
+import { LIVE_KINDS, type LiveHardware, type LiveKind } from '../../../../src-shared/model/live-hardware.ts'
 import type { Boot, MachineConfig } from '../../../../src-shared/model/machine.ts'
 import { STATE_WORDS } from '../../../../src-shared/model/machine-state.ts'
 import type { Define } from './index.ts'
@@ -42,7 +43,32 @@ export function factsOf(machine: MachineView): [string, string][] {
   if (machine.lastError) facts.push(['last error', machine.lastError.message])
   if (machine.config?.vncExport.enabled) facts.push(['vnc', vncWords(machine)])
   if (machine.config) facts.push(...configFacts(machine.config))
+  if (machine.live) facts.push(['changes now', liveWords(machine.live)])
   return facts
+}
+
+/** What `set` can change of the machine while it runs. */
+function liveWords({ why, memoryMiB, cpus, leaving }: LiveHardware): string {
+  const can = LIVE_KINDS.filter((kind) => why[kind] === null).map((kind) => LIVE_WORDS[kind])
+  if (why.memory === null) can.push(`memory ${formatBytes(memoryMiB.min * MiB)} to ${formatBytes(memoryMiB.max * MiB)}`)
+  if (why.cpus === null) can.push(`up to ${cpus.max} cpus`)
+  const waits = leaving.length > 0 ? `; the guest has not released ${leaving.join(', ')}` : ''
+  return `${[...new Set(can)].filter((word) => word !== '').join(', ') || 'nothing of its hardware'}${waits}`
+}
+
+/** Keys of `set`. Empty: said with its bounds. */
+const LIVE_WORDS: Record<LiveKind, string> = {
+  cdrom: 'cd',
+  floppy: 'floppy',
+  addDisk: 'disk',
+  removeDisk: 'disk',
+  limits: 'limits',
+  addNic: 'nic',
+  removeNic: 'nic',
+  link: 'link',
+  memory: '',
+  cpus: '',
+  pointer: 'pointer',
 }
 
 function vncWords({ vnc, config }: MachineView): string {
@@ -69,7 +95,9 @@ function configFacts(config: MachineConfig): [string, string][] {
   if (config.display !== 'auto') facts.push(['display', config.display])
   for (const drive of config.drives)
     facts.push([drive.id, `${drive.kind}, ${drive.path ?? 'empty'}${drive.readOnly && drive.kind === 'disk' ? ', read-only' : ''}`])
-  for (const nic of config.nics) facts.push([nic.id, `network card, ${nic.model}, ${nic.mac}`])
+  if (config.pointer !== 'tablet') facts.push(['pointer', config.pointer])
+  for (const { id, model, mac, link } of config.nics)
+    facts.push([id, `network card, ${model}, ${mac}${link === 'auto' ? '' : `, link ${link}`}`])
   for (const { tag, path, readOnly } of config.sharedFolders) facts.push([`share ${tag}`, `${path}${readOnly ? ', read-only' : ''}`])
   facts.push(['serial-ports', String(config.serialPorts)])
   if (config.folder.length > 0) facts.push(['folder', config.folder.join('/')])

@@ -39,7 +39,7 @@ describe('patchOf', () => {
     })
     const keys = ['nic-model=nic0:e1000e', 'limits=disk1:iops=500,bps=20M', 'share=src:/srv/a:b:rw', 'share=docs:/srv/docs', 'share=old:']
     const patch = machinePatchSchema.parse(patchOf(keys, machine))
-    expect(patch.nics).toEqual([{ ...nic, model: 'e1000e' }])
+    expect(patch.nics).toEqual([{ ...nic, link: 'auto', model: 'e1000e' }])
     expect(patch.drives?.map(({ limits }) => limits)).toEqual([null, { iops: 500, bytesPerSecond: 20 * 1024 * 1024 }])
     expect(patch.sharedFolders).toEqual([
       { tag: 'src', path: '/srv/a:b', readOnly: false },
@@ -50,6 +50,43 @@ describe('patchOf', () => {
     expect(() => patchOf(['limits=disk0:speed=1'], machine)).toThrow('limits: “speed” is not a limit. Choose iops or bps.')
     expect(() => patchOf(['nic-model=nic0:3com'], machine)).toThrow('nic-model: “3com” is not a model. Choose virtio, e1000e,')
     expect(() => patchOf(['engine=xen'], machine)).toThrow('engine: “xen” is not an engine. Choose auto, embedded, qemu.')
+  })
+
+  it('changes what is in drives, adds and removes disks and cards, plugs cables', () => {
+    const machine = parseMachineConfig({
+      ...{ ...base, boot: { kind: 'firmware' }, nics: [{ id: 'nic0', mac: '52:54:00:00:00:01' }] },
+      drives: [
+        { id: 'disk0', kind: 'disk', path: 'disk0.img' },
+        { id: 'cd0', kind: 'cdrom', path: null },
+        { id: 'cd1', kind: 'cdrom', path: '/old.iso' },
+      ],
+    })
+    const drives = (...keys: string[]): unknown => patchOf(keys, machine).drives?.map(({ id, path }) => [id, path])
+    const rest = [['cd1', '/old.iso']]
+    expect(drives('cd=/a:b.iso')).toEqual([['disk0', 'disk0.img'], ['cd0', '/a:b.iso'], ...rest])
+    expect(drives('cd=cd1:/new.iso', 'cd=cd0:none')).toEqual([
+      ['disk0', 'disk0.img'],
+      ['cd0', null],
+      ['cd1', '/new.iso'],
+    ])
+    expect(drives('floppy=/f.img', 'disk=data:/d.img')).toEqual([
+      ...[['disk0', 'disk0.img'], ['cd0', null], ...rest],
+      ...[
+        ['floppy0', '/f.img'],
+        ['data', '/d.img'],
+      ],
+    ])
+    expect(drives('disk=disk0:')).toEqual([['cd0', null], ...rest])
+    expect(patchOf(['disk=data:/d.img:ro'], machine).drives?.at(-1)).toMatchObject({ path: '/d.img', readOnly: true })
+    expect(patchOf(['nic=nic1:e1000', 'link=nic0:down'], machine).nics).toMatchObject([
+      { id: 'nic0', link: 'down' },
+      { id: 'nic1', model: 'e1000', link: 'auto' },
+    ])
+    expect(patchOf(['nic=nic0:'], machine).nics).toEqual([])
+    expect(() => patchOf(['floppy=none'], machine)).toThrow('floppy: The machine has no floppy drive.')
+    expect(() => patchOf(['disk=cd0:/d.img'], machine)).toThrow('disk: There is “cd0” already.')
+    expect(() => patchOf(['disk=data:'], machine)).toThrow('disk: There is no drive “data”.')
+    expect(() => patchOf(['link=nic0:maybe'], machine)).toThrow('link: “maybe” is not a link.')
   })
 
   it('changes parts of a kernel boot and keeps the rest', () => {
