@@ -65,6 +65,8 @@ export interface MachineView {
   addresses: string[]
   /** The machine's network cards first. As the guest's agent told them when it was asked last; empty without an agent. */
   interfaces: GuestAddresses[]
+  /** One answers in the guest: addresses can be asked for, and programs run. */
+  agent: boolean
   /** Null for a bundle that cannot be read; `problem` says why. */
   config: MachineConfig | null
   problem: WireError | null

@@ -3,12 +3,11 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { MachineSpec } from '../../src-shared/model/machine-spec.ts'
-import { QEMU_PROGRAM, QEMU_VERSION } from '../support/qemu-program.ts'
-import { qemuSpec } from '../support/qemu-spec.ts'
+import { QEMU_PROGRAM } from '../support/qemu-program.ts'
 import { specDrive } from '../support/spec-drive.ts'
 import { guestFiles, type GuestFiles } from './support/appliance.ts'
 import { Guest } from './support/guest.ts'
+import { onQemu } from './support/on-qemu.ts'
 
 const MiB = 1024 * 1024
 
@@ -20,15 +19,6 @@ const keep = (guest: Guest): Guest => {
   guests.push(guest)
   return guest
 }
-/** What differs from a machine on the embedded engine. */
-const onQemu = (change: Partial<MachineSpec> = {}): Partial<MachineSpec> => ({
-  ...{ engine: 'qemu', arch: 'x86_64', cpus: 2, memoryMiB: 256, firmware: null },
-  qemu: {
-    ...qemuSpec().qemu!,
-    ...{ binary: QEMU_PROGRAM!, version: QEMU_VERSION, maxCpus: 2, sandbox: process.platform === 'linux' },
-  },
-  ...change,
-})
 /** Drivers are loaded behind the first prompt. */
 const DISK_THERE = 'until [ -b /dev/vda ]; do sleep 0.1; done'
 const stopped = async (guest: Guest): Promise<unknown> => guest.event((event) => event.kind === 'stopped')

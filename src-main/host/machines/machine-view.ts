@@ -61,6 +61,7 @@ export function machineView(
     engineVersion: choice?.engine === 'qemu' && !choice.problems ? choice.fit.program.version : null,
     addresses: status.interfaces.flatMap(({ addresses }) => addresses),
     interfaces: [...status.interfaces],
+    agent: status.agent,
     config: bundle.config,
     problem: bundle.problem?.toWire() ?? null,
     lastError: (status.lastError ?? suspendProblem)?.toWire() ?? null,

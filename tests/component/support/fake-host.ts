@@ -281,7 +281,7 @@ export class FakeHost {
         this.vncPasswords.set(id, password)
       },
       vncPassword: ({ id }) => ({ password: this.vncPasswords.get(id) ?? null }),
-      addresses: ({ id }) => this.#machine(id).addresses,
+      addresses: ({ id }) => (this.#called('machines.addresses'), this.#machine(id).interfaces),
       exec: () => {
         throw new AppError('unavailable', 'No agent answers in this machine.')
       },

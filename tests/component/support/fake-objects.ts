@@ -28,6 +28,7 @@ export function fakeMachine(name: string, over: Partial<MachineView> = {}, confi
     engineVersion: null,
     addresses: [],
     interfaces: [],
+    agent: false,
     config: {
       schema: MACHINE_SCHEMA,
       id,

@@ -105,6 +105,7 @@ describe('coppice', () => {
       accelerator: null,
       addresses: [],
       interfaces: [],
+      agent: false,
       config: { arch: 'i386', cpus: 1 },
     })
     expect(stdout).toMatch(/^engine +embedded \(You chose the embedded engine\.\)$/m)

@@ -6,13 +6,15 @@ BEGIN {
   Work = "/run/coppice-agent"
   # Bytes of a command's output in one answer: a multiple of 3, so that pieces of base64 could be joined.
   Piece = 30000
-  system("rm -rf " Work "; mkdir -m 700 " Work)
+  system("mkdir -p -m 700 " Work "; rm -rf " Work "/[0-9]*")
   Commands = "guest-sync-delimited guest-sync guest-ping guest-info guest-network-get-interfaces guest-exec guest-exec-status " \
     "guest-set-time guest-shutdown guest-get-host-name guest-get-osinfo guest-fsfreeze-status guest-fsfreeze-freeze guest-fsfreeze-thaw"
   for (code = 1; code < 256; code++) Code[sprintf("%c", code)] = code
   # Seconds after which file systems are thawed although nobody asked: the host may be gone.
   Freeze_patience = 60
-  Frozen = ""
+  # It may have been ended while it held them: the host that it spoke to went away.
+  if ((getline Frozen < (Work "/frozen")) > 0) getline Thawer < (Work "/frozen")
+  close(Work "/frozen")
 }
 
 {
@@ -134,8 +136,10 @@ function freeze(    line, part, seen, count, at) {
   }
   close("/proc/mounts")
   if (count) {
-    system(": > " Work "/frozen")
     Thawer = output("setsid sh -c " quoted("sleep " Freeze_patience "; " unfreezing() "; rm " Work "/frozen") " > /dev/null 2>&1 & echo $!")
+    print Frozen > (Work "/frozen")
+    print Thawer > (Work "/frozen")
+    close(Work "/frozen")
   }
   answer(count + 0)
 }
