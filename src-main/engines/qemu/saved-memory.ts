@@ -283,7 +283,7 @@ class MigrationWatch {
           () => reject(gaveUp(undefined)),
         )
     })
-    const closed = qmp.onClose(() => reject(gaveUp('QEMU ended')))
+    const closed = qmp.onClose(() => reject(new AppError('disconnected', 'QEMU ended while its memory was saved or read.')))
     this.#dispose = () => {
       events.dispose()
       closed.dispose()

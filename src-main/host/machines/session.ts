@@ -5,7 +5,7 @@
  */
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { DisposableStore, type Disposable } from '../../../src-shared/base/disposable.ts'
-import { Emitter, type Event } from '../../../src-shared/base/event.ts'
+import { Emitter, nextValue, type Event } from '../../../src-shared/base/event.ts'
 import { newId } from '../../../src-shared/base/ids.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { LiveChange } from '../../../src-shared/model/live-change.ts'
@@ -206,8 +206,15 @@ export class Session implements Disposable {
         reject(error ?? new AppError('wrong-state', `“${this.#name}” was switched off.`, { subject: this.#name }))
       if (this.#end) fail(this.#end)
       const subscription = this.#over.event(fail)
-      work.then(resolve, reject).finally(() => subscription.dispose())
+      work.then(resolve, (error: unknown) => this.#causeOf(error).then(reject)).finally(() => subscription.dispose())
     })
+  }
+
+  /** What talks to an engine that is dying hears nothing more from it before its death, and its cause, are known. */
+  async #causeOf(error: unknown): Promise<unknown> {
+    if (asAppError(error).code !== 'disconnected' || this.#end) return error
+    await nextValue(this.#over.event, () => true, AbortSignal.timeout(POLITE_END)).catch(() => {})
+    return error
   }
 
   /** The life is over; the first cause counts. The owner closes the session then. */

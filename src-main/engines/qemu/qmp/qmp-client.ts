@@ -19,6 +19,9 @@ interface Pending {
   reject(error: AppError): void
 }
 
+/** A process that is killed does not close its connections in order. */
+const HUNG_UP: ReadonlySet<string | undefined> = new Set(['ECONNRESET', 'EPIPE'])
+
 export class QmpClient implements Disposable {
   #socket: Duplex
   #lines = new LineParser()
@@ -40,7 +43,7 @@ export class QmpClient implements Disposable {
     // Somebody may never ask for it.
     this.#greeting.promise.catch(() => {})
     socket.on('data', (bytes: Uint8Array) => this.#receive(bytes))
-    socket.on('error', (error) => this.#close(asAppError(error, 'Talking to QEMU')))
+    socket.on('error', (error: NodeJS.ErrnoException) => this.#close(HUNG_UP.has(error.code) ? null : asAppError(error, 'Talking to QEMU')))
     socket.on('end', () => this.#close(null))
     socket.on('close', () => this.#close(null))
   }

@@ -12,6 +12,7 @@ import { nicSocket, runtimeIn, type Endpoint, type Platform, type QemuRuntime } 
 import { QmpClient } from '../qmp/qmp-client.ts'
 import { didNotStart } from './death.ts'
 import { connectOnce, connectWhenReady, freePort } from './endpoint.ts'
+import { noteStart } from './half-started.ts'
 import { makeMachineFolder, removeMachineFolder, writeRecord, type MachineRecord } from './machine-folder.ts'
 import { adoptProcess, startProcess, type QemuProcess } from './qemu-process.ts'
 import { startTpm } from './tpm.ts'
@@ -51,6 +52,7 @@ export async function launch(
   try {
     const runtime = { ...(await runtimeFor(folder, spec, platform())), incoming: incoming ? 'defer' : null }
     const logStarts = await Promise.all(runtime.serial.map(({ log }) => sizeOf(log)))
+    await noteStart(folder, runtime)
     if (qemu.tpm && runtime.tpm) swtpm = await startTpm(qemu.tpm, runtime.tpm, folder)
     process = await startProcess(qemu.binary, makeArguments(spec, runtime, platform()), folder)
     const record: MachineRecord = {
@@ -113,10 +115,13 @@ async function connectAgent(endpoint: Endpoint): Promise<Socket | null> {
   return socket && socket.pause().on('error', () => {})
 }
 
+/** RunState: its guest has executed nothing, and memory that it waits for does not come any more. */
+const NOT_STARTED: ReadonlySet<string> = new Set(['prelaunch', 'inmigrate'])
+
 /**
  * Takes over a machine that an earlier host started. It stands still for a moment, so that the serial ports' logs and connections fit together
  * without a byte lost or doubled.
- * @throws AppError where it is not that machine any more
+ * @throws AppError where it is not that machine any more; `not-found` where it was never started, which ends it
  */
 export async function takeOver(
   folder: string,
@@ -129,7 +134,13 @@ export async function takeOver(
   try {
     const { UUID } = await qmp.execute('query-uuid', null, signal)
     if (UUID !== record.spec.id) throw new AppError('not-found', 'Another machine answers at this machine’s place.')
-    const { running } = await qmp.execute('query-status', null, signal)
+    const { running, status } = await qmp.execute('query-status', null, signal)
+    if (NOT_STARTED.has(status)) {
+      await qmp.execute('quit', null, signal).catch(() => {})
+      await adoptProcess(record.pid, record.start, Promise.resolve()).ended
+      await removeMachineFolder(folder)
+      throw new AppError('not-found', 'An earlier host ended while it started this machine.')
+    }
     stopped = running
     if (running) await qmp.execute('stop', null, signal)
     for (const { endpoint } of record.runtime.serial) serial.push((await connectOnce(endpoint)).pause().on('error', () => {}))

@@ -2,6 +2,7 @@
  * The private folder of one running machine, `<runtime>/coppice/vm-<8 digits>/`: its sockets, and the record by which a later host finds it
  * again. The folder lives as long as its QEMU does.
  *
+ *   starting.json  who starts it (half-started.ts); appears before anything of it runs
  *   machine.json   the record; appears when the process runs, whole (temp + rename)
  *   qmp, tools, serial<N>, nic<N>, display, agent, coppice, tpm   QEMU's sockets
  *   memory         a socket, while memory is saved or loaded
@@ -20,7 +21,7 @@ const SOCKET_NAME_BYTES = 8
 const RECORD = 'machine.json'
 const MAX_RECORD = 1 * MiB
 
-const endpointSchema = z.discriminatedUnion('kind', [
+export const endpointSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('unix'), path: z.string() }),
   z.strictObject({ kind: z.literal('inet'), port: z.number().int().min(1).max(65535) }),
 ])

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { isSameProcess, processStart } from '../../../process/process-start.ts'
 import { machineFolders } from '../../../process/machine-folders.ts'
 import type { RuntimePlaces } from '../../../process/private-folder.ts'
+import { endHalfStarted } from './half-started.ts'
 import { readRecord, removeMachineFolder, type MachineRecord } from './machine-folder.ts'
 
 export interface Found {
@@ -20,7 +21,8 @@ export async function findSurvivors(places: RuntimePlaces = {}, now = Date.now()
   for (const folder of await machineFolders(places)) {
     const record = await readRecord(folder)
     if (record && (await isSameProcess(record.pid, record.start))) found.push({ folder, record })
-    else if (record || ((await age(folder, now)) > YOUNG && !(await mayLive(folder)))) await removeMachineFolder(folder).catch(() => {})
+    else if (record || (await endHalfStarted(folder)) || ((await age(folder, now)) > YOUNG && !(await mayLive(folder))))
+      await removeMachineFolder(folder).catch(() => {})
   }
   return found
 }
