@@ -4,6 +4,7 @@ import { engineContract } from './engine-contract.ts'
 import { engineThreadOf } from '../support/engine-thread.ts'
 
 engineContract('embedded', {
+  takesBlocks: true,
   startThread: () => engineThreadOf('embedded'),
   spec: (bios, folder) => {
     const vgaBios = join(folder, 'vgabios.bin')

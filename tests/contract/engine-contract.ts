@@ -6,11 +6,14 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { utf8 } from '../../src-shared/base/bytes.ts'
 import { newId } from '../../src-shared/base/ids.ts'
 import type { Disposable } from '../../src-shared/base/disposable.ts'
+import type { LiveChange } from '../../src-shared/model/live-change.ts'
+import type { LiveKind } from '../../src-shared/model/live-hardware.ts'
 import type { MachineSpec } from '../../src-shared/model/machine-spec.ts'
 import type { ByteStream } from '../../src-shared/rpc/byte-stream.ts'
 import type { Client } from '../../src-shared/rpc/service.ts'
 import { Counters } from '../../src-shared/threads/counters.ts'
 import type { engineThread, EngineEvent } from '../../src-shared/threads/engine-thread.ts'
+import { MemoryDisk } from '../guest/support/memory-disk.ts'
 import { echoBios } from '../support/echo-bios.ts'
 import { DESKTOP_SIZE, RAW, RfbClient } from '../support/rfb-client.ts'
 import { specDrive } from '../support/spec-drive.ts'
@@ -26,6 +29,8 @@ export interface EngineUnderTest {
   startThread(): EngineThread
   /** Of a machine that starts with the given BIOS. */
   spec(bios: string, folder: string): Pick<MachineSpec, 'engine' | 'firmware' | 'qemu'>
+  /** It has the bytes of its drives from block ports. */
+  takesBlocks: boolean
 }
 
 export function engineContract(name: string, engine: EngineUnderTest, skip = false): void {
@@ -144,6 +149,104 @@ export function engineContract(name: string, engine: EngineUnderTest, skip = fal
           for (;;) await viewers[1]!.update(false)
         })(),
       ).rejects.toThrow()
+    })
+
+    describe('hardware that changes while it runs', () => {
+      const cd = (): MachineSpec['drives'][number] => specDrive('cd0', 'cdrom', { inserted: false, path: null })
+      const image = async (name: string, bytes = new Uint8Array(40 * 2048)): Promise<string> => {
+        const path = join(folder, name)
+        await writeFile(path, bytes)
+        return path
+      }
+      const change = async (what: LiveChange, bytes = new Uint8Array(40 * 2048)): Promise<void> => {
+        const lent = what.kind === 'insert' && engine.takesBlocks ? new MemoryDisk(bytes, true) : null
+        const request = { ...it(), change: what, block: lent?.port ?? null }
+        await thread.engine.change(request, { transfer: lent ? [lent.port] : [] }).finally(() => lent?.dispose())
+      }
+      const now = (): MachineSpec | undefined => events.findLast((event) => event.kind === 'hardware')?.spec
+      const insert = (path: string): LiveChange => ({ kind: 'insert', drive: 'cd0', path, readOnly: true })
+
+      test('a CD and the link, while it runs and while it is paused', async () => {
+        await create({ drives: [cd()] })
+        await expect(change(insert('/early')), 'before it runs').rejects.toMatchObject({ code: 'wrong-state' })
+        await thread.engine.start(it())
+        await readText(await serial(), 'A')
+        const [first, second] = [await image('first.iso'), await image('second.iso')]
+        await change(insert(first))
+        expect(now()!.drives).toMatchObject([{ id: 'cd0', inserted: true, path: first }])
+        await change(insert(second))
+        await change({ kind: 'link', nic: 'nic-1', up: true })
+        await thread.engine.pause(it())
+        await change({ kind: 'eject', drive: 'cd0' })
+        await change({ kind: 'eject', drive: 'cd0' })
+        await change({ kind: 'link', nic: 'nic-1', up: false })
+        expect(now()).toEqual({ ...spec, drives: [cd()], nics: [{ ...spec.nics[0], linkUp: false }] })
+        await thread.engine.powerOff(it())
+        await expect(change(insert(first))).rejects.toMatchObject({ code: 'wrong-state' })
+      })
+
+      test('what is not there, or cannot be used, is refused and changes nothing', async () => {
+        await create({ drives: [cd()] })
+        await thread.engine.start(it())
+        const before = await image('before.iso')
+        await change(insert(before))
+        await expect(change({ kind: 'eject', drive: 'cd7' })).rejects.toMatchObject({ code: 'not-found' })
+        await expect(change({ ...insert(before), drive: 'cd7' } as LiveChange)).rejects.toMatchObject({ code: 'not-found' })
+        await expect(change({ kind: 'link', nic: 'nic-7', up: true })).rejects.toMatchObject({ code: 'not-found' })
+        if (engine.takesBlocks) await expect(change(insert('/empty'), new Uint8Array(0))).rejects.toMatchObject({ code: 'corrupt' })
+        else await expect(change(insert(join(folder, 'none.iso')))).rejects.toMatchObject({ code: 'not-found' })
+        expect(events.filter(({ kind }) => kind === 'hardware')).toHaveLength(1)
+        expect(now()!.drives).toMatchObject([{ inserted: true, path: before }])
+      })
+
+      test('what it does not say that it can, it refuses as unsupported', async () => {
+        const { live } = await thread.engine.describe({})
+        await create()
+        await thread.engine.start(it())
+        const others: [LiveKind, LiveChange][] = [
+          ['addDisk', { kind: 'addDisk', drive: specDrive('disk-1', 'disk', { path: await image('disk.img') }) }],
+          ['addNic', { kind: 'addNic', nic: { id: 'nic-2', model: 'virtio', mac: '52:54:00:00:00:02' } }],
+          ['cpus', { kind: 'cpus', cpus: 2 }],
+        ]
+        for (const [kind, what] of others)
+          if (!live.includes(kind)) await expect(change(what)).rejects.toMatchObject({ code: 'unsupported' })
+          else if (kind === 'cpus') await expect(change(what), 'no room was left for more').rejects.toMatchObject({ code: 'unsupported' })
+          else await change(what)
+        if (!live.includes('addDisk')) return
+        await expect(change(others[0]![1])).rejects.toMatchObject({ code: 'already-exists' })
+        await expect(change({ kind: 'removeDisk', drive: 'disk-7' })).rejects.toMatchObject({ code: 'not-found' })
+        await expect(change({ kind: 'removeNic', nic: 'nic-7' })).rejects.toMatchObject({ code: 'not-found' })
+        expect(now()).toMatchObject({ drives: [{ id: 'disk-1' }], nics: [{ id: 'nic-1' }, { id: 'nic-2' }] })
+      })
+
+      test('is there when the machine goes on from its memory', async () => {
+        await create({ drives: [cd()] })
+        await thread.engine.start(it())
+        await readText(await serial(), 'A')
+        const { live } = await thread.engine.describe({})
+        await change(insert(await image('a.iso')))
+        await change({ kind: 'link', nic: 'nic-1', up: true })
+        if (live.includes('addDisk')) {
+          await change({ kind: 'addDisk', drive: specDrive('disk-1', 'disk', { path: await image('disk.img') }) })
+          await change({ kind: 'addNic', nic: { id: 'nic-2', model: 'virtio', mac: '52:54:00:00:00:02' } })
+        }
+        await thread.engine.pause(it())
+        const path = join(folder, 'memory')
+        await thread.engine.saveMemory({ ...it(), path })
+        const after = now()!
+        await thread.engine.powerOff(it())
+        await thread.close()
+        open()
+        const lent = engine.takesBlocks ? { cd0: new MemoryDisk(new Uint8Array(40 * 2048), true) } : {}
+        const blocks = Object.fromEntries(Object.entries(lent).map(([id, disk]) => [id, disk.port]))
+        const request = { spec: after, blocks, counters: counters.buffer, memory: path }
+        await thread.engine.create(request, { transfer: Object.values(blocks) })
+        await thread.engine.start(it())
+        const stream = await serial()
+        await stream.write(utf8('on'))
+        expect(await readText(stream, 'on')).toBe('on')
+        for (const disk of Object.values(lent)) disk.dispose()
+      })
     })
 
     test('a machine goes on from its memory in another thread', async () => {

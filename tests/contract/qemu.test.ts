@@ -7,6 +7,7 @@ const name = QEMU_PROGRAM ? 'qemu' : 'qemu (skipped: this computer has no qemu-s
 engineContract(
   name,
   {
+    takesBlocks: false,
     startThread: () => engineThreadOf('qemu'),
     spec: (bios) => ({
       engine: 'qemu',
