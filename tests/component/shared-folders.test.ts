@@ -88,6 +88,7 @@ describe('shared folders', () => {
     await expect.element(folder('two').getByText(message)).toBeVisible()
     await expect.element(device(/Shared folders.*has an error/)).toBeVisible()
     await expect.element(field('two', 'Folder')).toHaveValue('/srv/gone')
+    await expect.element(field('two', 'Folder')).toBeInViewport()
   })
 
   test('a folder that holds the machine itself is shared writable with a warning', async () => {
