@@ -10,13 +10,21 @@ import { bootFigures } from './figures/boot.ts'
 import { displayFigures } from './figures/display.ts'
 import { idleFigure } from './figures/idle.ts'
 import { libraryFigure } from './figures/library.ts'
+import { powerOnFigures } from './figures/power-on.ts'
+import { qemuSuspendFigures } from './figures/qemu-suspend.ts'
 import { rpcFigures } from './figures/rpc.ts'
+import { screenFigures } from './figures/screen.ts'
+import { screenCostFigures } from './figures/screen-cost.ts'
 import { serveFigures } from './figures/serve.ts'
 
 const GROUPS: Record<string, () => Promise<Figure[]>> = {
   boot: bootFigures,
+  'power-on': powerOnFigures,
+  'qemu-suspend': qemuSuspendFigures,
   idle: async () => [await idleFigure()],
   display: displayFigures,
+  screen: screenFigures,
+  'screen-cost': screenCostFigures,
   serve: serveFigures,
   library: async () => [await libraryFigure()],
   rpc: rpcFigures,

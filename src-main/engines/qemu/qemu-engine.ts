@@ -10,9 +10,9 @@ import type { Attachments, Engine } from '../engine.ts'
 import { qemuArguments } from './arguments/qemu-arguments.ts'
 import { QemuMachine } from './qemu-machine.ts'
 import { readEarlier } from './qemu-serial.ts'
-import { checkMemory, loadMemory } from './saved-memory.ts'
+import { checkMemory, loadMemory, openForQemu } from './saved-memory.ts'
 import { checkFiles } from './check-files.ts'
-import { launch, takeOver, type MakeArguments } from './supervise/launch.ts'
+import { launch, takeOver, type Instance, type MakeArguments } from './supervise/launch.ts'
 import { findSurvivors, type Found } from './supervise/survivors.ts'
 
 /** ms that a machine that ran before gets to answer: another host that has it would never leave. */
@@ -64,7 +64,7 @@ export class QemuEngine implements Engine {
     for (const { record } of await findSurvivors(this.#places))
       if (record.spec.id === spec.id && record.spec.logFolder === spec.logFolder && !this.#machines.has(spec.id))
         throw new AppError('busy', `“${spec.name}” still runs from before. Take it over, or end the process ${record.pid}.`)
-    const instance = await launch(spec, { incoming: memory !== null, makeArguments: this.#makeArguments, places: this.#places })
+    const instance = await this.#launch(spec, memory)
     const machine = new QemuMachine(instance, counters, 'built')
     try {
       for (const { id, linkUp } of spec.nics) await instance.qmp.execute('set_link', { name: id, up: linkUp === true })
@@ -74,6 +74,16 @@ export class QemuEngine implements Engine {
       throw error
     }
     return this.#keep(spec.id, machine)
+  }
+
+  async #launch(spec: MachineSpec, memory: string | null): Promise<Instance> {
+    const file = memory === null ? null : await openForQemu(memory)
+    try {
+      const options = { makeArguments: this.#makeArguments, places: this.#places }
+      return await launch(spec, { ...options, memory: memory === null ? null : { fd: file?.fd ?? null } })
+    } finally {
+      await file?.close()
+    }
   }
 
   /** Machines that run and that no host knows: an earlier one ended without them. Removes what is left of those that do not run. */

@@ -4,39 +4,19 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { performance } from 'node:perf_hooks'
-import { machines, tasks } from '../../../src-shared/api/index.ts'
 import { BOOT_COMPLETE_MARK } from '../../../src-shared/model/boot-mark.ts'
-import { RpcClient } from '../../../src-shared/rpc/client.ts'
-import type { Client } from '../../../src-shared/rpc/service.ts'
-import { memoryWirePair } from '../../../src-shared/rpc/wires/memory-wire.ts'
-import { startHost } from '../../../src-main/host/host.ts'
-import { defaultHostOptions } from '../../support/host-options.ts'
 import type { Figure } from '../figure.ts'
+import { answersAtPrompt, benchHost } from '../support/bench-host.ts'
 
 const RUNS = 5
 const QEMU = 'qemu-system-i386'
 const BOOT_LIMIT_MS = 120_000
 
 export async function bootFigures(): Promise<Figure[]> {
-  const library = await mkdtemp(path.join(tmpdir(), 'coppice-bench-'))
-  const host = await startHost(defaultHostOptions(library))
-  const [here, there] = memoryWirePair()
-  host.server.attach(there, { kind: 'test' })
-  const rpc = new RpcClient(here)
-  const service = rpc.service(machines)
-  const taskService = rpc.service(tasks)
+  const { machines: service, id, finish, close } = await benchHost({ engine: 'embedded' })
   try {
-    const finish = async (task: string): Promise<string | undefined> => {
-      const ended = await taskService.wait({ id: task })
-      if (ended.state !== 'done') throw new Error(ended.error?.message ?? ended.state)
-      return ended.result?.id
-    }
-    const { task } = await service.create({ name: 'bench', source: { kind: 'sample' } })
-    const id = (await finish(task))!
     const { config, bundle } = await service.get({ id })
     const boot = config!.boot
     if (boot.kind !== 'kernel') throw new Error('The sample boots by kernel.')
@@ -78,27 +58,8 @@ export async function bootFigures(): Promise<Figure[]> {
       { name: 'Resume from disk to an answering prompt', unit: 'ms', values: resume, target: '≤ 1500 ms' },
     ]
   } finally {
-    rpc.dispose()
-    await host.quiesce('powerOff')
-    await host.close()
-    await rm(library, { recursive: true, force: true })
+    await close()
   }
-}
-
-/** Types a sum at the prompt and waits for its result. */
-async function answersAtPrompt(service: Client<typeof machines>, id: string, run: number): Promise<void> {
-  const { stream, opening } = await service.console({ id, port: 0, from: null })
-  let seen = ''
-  let skip = opening.end - opening.start
-  const decoder = new TextDecoder()
-  await stream.write(new TextEncoder().encode(`echo $((${run}+7000))\n`))
-  for await (const bytes of stream) {
-    const fresh = bytes.subarray(Math.min(skip, bytes.length))
-    skip -= bytes.length - fresh.length
-    seen += decoder.decode(fresh, { stream: true })
-    if (seen.includes(`\n${run + 7000}`)) break
-  }
-  stream.close()
 }
 
 async function bootBareQemu(files: { kernel: string; initrd: string; cmdline: string }, memoryMiB: number): Promise<number> {

@@ -35,12 +35,12 @@ const GO_ON_PATIENCE = 1000
 export type MakeArguments = (spec: MachineSpec, runtime: QemuRuntime, platform: Platform) => string[]
 
 /**
- * @param incoming it waits for memory to go on from
+ * @param memory it waits for memory to go on from, and inherits this file, if any; null: it boots
  * @throws AppError `unavailable` with QEMU's own reason where it does not start, or why no place or file can be had
  */
 export async function launch(
   spec: MachineSpec,
-  { incoming, makeArguments, places = {} }: { incoming: boolean; makeArguments: MakeArguments; places?: RuntimePlaces },
+  { memory, makeArguments, places = {} }: { memory: { fd: number | null } | null; makeArguments: MakeArguments; places?: RuntimePlaces },
 ): Promise<Instance> {
   const qemu = spec.qemu
   if (!qemu) throw new AppError('invalid-input', 'This machine is not planned for QEMU.')
@@ -50,11 +50,11 @@ export async function launch(
   let process: QemuProcess | null = null
   let swtpm: QemuProcess | null = null
   try {
-    const runtime = { ...(await runtimeFor(folder, spec, platform())), incoming: incoming ? 'defer' : null }
+    const runtime = { ...(await runtimeFor(folder, spec, platform())), incoming: memory ? 'defer' : null }
     const logStarts = await Promise.all(runtime.serial.map(({ log }) => sizeOf(log)))
     await noteStart(folder, runtime)
     if (qemu.tpm && runtime.tpm) swtpm = await startTpm(qemu.tpm, runtime.tpm, folder)
-    process = await startProcess(qemu.binary, makeArguments(spec, runtime, platform()), folder)
+    process = await startProcess(qemu.binary, makeArguments(spec, runtime, platform()), folder, memory?.fd ?? null)
     const record: MachineRecord = {
       format: 1,
       pid: process.pid,

@@ -31,18 +31,27 @@ export interface QemuProcess extends Disposable {
   kill(): Promise<void>
 }
 
+/** The number that a file has in a program that inherits it: the first behind the standard streams. */
+export const INHERITED_FILE = 3
+
 /**
  * Starts a program without a shell, in a session of its own: it outlives this process.
+ * @param inherited number of a file that is open here; the program has it as INHERITED_FILE
  * @throws AppError where it cannot be started
  */
-export async function startProcess(program: string, args: readonly string[], folder: string): Promise<QemuProcess> {
+export async function startProcess(
+  program: string,
+  args: readonly string[],
+  folder: string,
+  inherited: number | null = null,
+): Promise<QemuProcess> {
   const child = spawn(program, args, {
     cwd: folder,
     detached: true,
     env: cleanEnvironment(process.env, process.platform),
     shell: false,
     // A pipe, not a file: a guest that makes QEMU complain fills no disk.
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['ignore', 'ignore', 'pipe', ...(inherited === null ? [] : [inherited])],
     windowsHide: true,
   })
   const messages = new MessageTail()
