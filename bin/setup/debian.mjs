@@ -20,15 +20,23 @@ function readOsRelease() {
  * @param {{ debian: boolean, root: boolean }} system
  * @param {string[]} packages Debian's names
  * @param {string} purpose "for the terminal tab"
+ * @param {string[]} before what was missing before: the last sentence's command installs everything
  * @returns {{ install: string[] } | { sentence: string }}
  */
-export function packagePlan(system, packages, purpose) {
+export function packagePlan(system, packages, purpose, before = []) {
   const names = packages.join(' ')
   if (!system.debian)
     return { sentence: `Missing ${purpose}: what Debian calls ${names}. Install the same with your system's package manager.` }
-  if (!system.root) return { sentence: `Missing ${purpose}: ${names}. To install: sudo apt-get update && sudo apt-get install ${names}` }
+  if (!system.root) {
+    const all = [...new Set([...before, ...packages])].join(' ')
+    const what = before.length > 0 ? ' all that is missing' : ''
+    return { sentence: `Missing ${purpose}: ${names}. To install${what}: sudo apt-get update && sudo apt-get install ${all}` }
+  }
   return { install: packages }
 }
+
+/** What this run has found missing so far. */
+const missing = []
 
 /**
  * Installs packages or says how.
@@ -36,7 +44,8 @@ export function packagePlan(system, packages, purpose) {
  */
 export async function ensurePackages(packages, purpose) {
   const system = { debian: isDebian(readOsRelease(), findProgram('apt-get')), root: process.getuid?.() === 0 }
-  const plan = packagePlan(system, packages, purpose)
+  const plan = packagePlan(system, packages, purpose, missing)
+  missing.push(...packages)
   if ('sentence' in plan) {
     say(plan.sentence)
     return false

@@ -60,6 +60,8 @@ function makeWindow(files: Omit<WindowFilesystem, 'state'>, place: BrowserWindow
 
 function load(window: BrowserWindow, url: string): void {
   window.loadURL(url).catch((error: unknown) => {
+    // Closed before it was there: nobody misses it.
+    if (window.isDestroyed()) return
     dialog.showErrorBox('Coppice’s window could not be shown', asAppError(error, 'Loading the window').message)
   })
 }

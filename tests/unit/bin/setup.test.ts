@@ -56,6 +56,10 @@ describe('system packages', () => {
     expect(plan({ debian: true, root: false })).toEqual({
       sentence: 'Missing to build the terminal tab: make g++. To install: sudo apt-get update && sudo apt-get install make g++',
     })
+    expect(packagePlan({ debian: true, root: false }, ['chromium'], 'for the window', ['make', 'g++'])).toEqual({
+      sentence:
+        'Missing for the window: chromium. To install all that is missing: sudo apt-get update && sudo apt-get install make g++ chromium',
+    })
     expect(plan({ debian: false, root: true })).toEqual({ sentence: expect.stringContaining('package manager') })
   })
 })

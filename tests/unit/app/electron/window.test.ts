@@ -58,3 +58,20 @@ test('a place that cannot be remembered keeps no window open', async () => {
   await openWindow({ preload: '/preload.cjs', state: path.join(folder, 'file', 'window.json'), icon: '/icon.png' })
   expect(() => BrowserWindowDouble.made[0]!.emit('close', { preventDefault: () => {} })).not.toThrow()
 })
+
+test('a page that cannot be loaded is told, one whose window was closed meanwhile is not', async () => {
+  const load = vi
+    .spyOn(BrowserWindowDouble.prototype, 'loadURL')
+    .mockImplementation(() => new Promise((_, reject) => setImmediate(() => reject(new Error('ERR_FAILED')))))
+  const told = vi.spyOn(electron.dialog, 'showErrorBox').mockImplementation(() => {})
+  const settled = () => new Promise((resolve) => setTimeout(resolve, 10))
+  const closed = await open()
+  closed.destroy()
+  await settled()
+  expect(told).not.toHaveBeenCalled()
+  await open()
+  await settled()
+  expect(told).toHaveBeenCalledTimes(1)
+  load.mockRestore()
+  told.mockRestore()
+})
