@@ -228,7 +228,7 @@ export class EmbeddedMachine implements EngineMachine {
     if (reason !== 'trap') await this.#halt()
     for (const port of this.serial) port.close()
     this.agent.close()
-    await this.#folders.close()
+    void this.#folders.close()
     try {
       await this.#flushDisks()
     } catch (failed) {

@@ -48,6 +48,8 @@ export class Fid {
   #file: Promise<OpenFile> | null = null
   #reading: Reading | null = null
   #closed = false
+  /** Ends when the readings before it have: they share a place in the folder. */
+  #turn: Promise<void> = Promise.resolve()
 
   constructor(tree: FileTree, table: Fids, path: Path, how: HowOpen | null = null) {
     this.#tree = tree
@@ -87,7 +89,7 @@ export class Fid {
   /** The file to read from or write to. @throws Refusal EBADF where it was not opened for that, ESTALE where it is not there any more */
   async file(what: 'read' | 'write' | 'any'): Promise<OpenFile> {
     const how = this.#how
-    if (how === null || how === 'folder' || (what !== 'any' && !how[what])) throw new Refusal('EBADF')
+    if (this.#closed || how === null || how === 'folder' || (what !== 'any' && !how[what])) throw new Refusal('EBADF')
     // After a resume.
     this.#file ??= this.#tree.open(this.path, { ...how, truncate: false })
     try {
@@ -108,8 +110,14 @@ export class Fid {
    * Gives entries from the one with this number on to `take`, until there are no more or it takes no more.
    * @param take is given the number of the entry after it
    */
-  async readEntries(from: number, take: (entry: FolderEntry, next: number) => boolean): Promise<void> {
-    if (this.#how !== 'folder') throw new Refusal('EBADF')
+  readEntries(from: number, take: (entry: FolderEntry, next: number) => boolean): Promise<void> {
+    const mine = this.#turn.then(() => this.#readEntries(from, take))
+    this.#turn = mine.catch(() => {})
+    return mine
+  }
+
+  async #readEntries(from: number, take: (entry: FolderEntry, next: number) => boolean): Promise<void> {
+    if (this.#closed || this.#how !== 'folder') throw new Refusal('EBADF')
     if (this.#reading && this.#reading.at !== from) await this.#endReading()
     this.#reading ??= { reader: await this.#tree.list(this.path), at: 0, waiting: null }
     const reading = this.#reading
@@ -202,7 +210,8 @@ export class Fids {
   async clear(): Promise<void> {
     const all = [...this.#fids.values()]
     this.#fids.clear()
-    await Promise.all(all.map((fid) => fid.close()))
+    // Nobody is there any more to be told what went wrong.
+    await Promise.allSettled(all.map((fid) => fid.close()))
   }
 
   save(): SavedFids['fids'] {

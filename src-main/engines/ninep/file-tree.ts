@@ -87,5 +87,6 @@ export interface FileTree {
   remove(path: Path, what: 'file' | 'folder'): Promise<void>
   change(path: Path, change: Change): Promise<void>
   space(): Promise<Space>
-  close(): Promise<void>
+  /** Nothing of it is used any more. */
+  close(): void
 }

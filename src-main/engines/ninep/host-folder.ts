@@ -45,7 +45,7 @@ const BATCH = 64
  */
 export async function openHostFolder(folder: string, platform: NodeJS.Platform = process.platform): Promise<FileTree> {
   const places = await openPlaces(folder, platform)
-  await using root = await places.target([])
+  using root = await places.target([])
   return new HostFolder(places, root.stats.dev, platform)
 }
 
@@ -66,7 +66,7 @@ class HostFolder implements FileTree {
   }
 
   async open(path: Path, wish: OpenWish): Promise<OpenFile> {
-    await using target = await this.#places.target(this.#checked(path))
+    using target = await this.#places.target(this.#checked(path))
     const file = await openFile(target, flagsOf(wish))
     try {
       if (wish.truncate) await file.truncate(0)
@@ -89,7 +89,7 @@ class HostFolder implements FileTree {
       const folder = await opendir(place.self, { bufferSize: BATCH, encoding: 'buffer' as BufferEncoding })
       return new HostFolderReader(folder, place, (stats) => this.#attributesOf(stats))
     } catch (error) {
-      await place[Symbol.asyncDispose]()
+      place[Symbol.dispose]()
       throw error
     }
   }
@@ -120,7 +120,7 @@ class HostFolder implements FileTree {
 
   async change(path: Path, { mode, bytes, accessed, modified }: Change): Promise<void> {
     if (bytes !== undefined || mode !== undefined) {
-      await using target = await this.#places.target(this.#checked(path))
+      using target = await this.#places.target(this.#checked(path))
       if (bytes !== undefined) {
         const file = await openFile(target, constants.O_WRONLY)
         await file.truncate(bytes).finally(() => file.close())
@@ -135,19 +135,19 @@ class HostFolder implements FileTree {
   }
 
   async space(): Promise<Space> {
-    await using root = await this.#places.folder([])
+    using root = await this.#places.folder([])
     const { bsize, blocks, bfree, bavail, files, ffree } = await statfs(root.self, { bigint: true })
     return { blockBytes: bsize, blocks, freeBlocks: bfree, availableBlocks: bavail, files, freeFiles: ffree }
   }
 
-  close(): Promise<void> {
-    return this.#places.close()
+  close(): void {
+    this.#places.close()
   }
 
   /** @param work gets a path of the thing itself, for calls that do not follow links */
   async #in<T>(path: Path, work: (entry: string) => Promise<T>): Promise<T> {
     const name = this.#checked(path).at(-1)
-    await using folder = await this.#places.folder(path.slice(0, -1))
+    using folder = await this.#places.folder(path.slice(0, -1))
     return await work(name === undefined ? folder.self : folder.of(name))
   }
 
@@ -216,6 +216,8 @@ class HostFolderReader implements FolderReader {
   #place: Place
   #attributesOf: (stats: BigIntStats) => Attributes
   #ready: FolderEntry[] = []
+  /** Ends when the calls before it have: a place must not be closed while it is used, as its number would soon mean another. */
+  #turn: Promise<unknown> = Promise.resolve()
 
   constructor(folder: Dir, place: Place, attributesOf: (stats: BigIntStats) => Attributes) {
     this.#folder = folder
@@ -223,7 +225,24 @@ class HostFolderReader implements FolderReader {
     this.#attributesOf = attributesOf
   }
 
-  async next(): Promise<FolderEntry | null> {
+  next(): Promise<FolderEntry | null> {
+    return this.#inTurn(() => this.#next())
+  }
+
+  close(): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#place[Symbol.dispose]()
+      await this.#folder.close()
+    })
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#turn.then(work)
+    this.#turn = mine.catch(() => {})
+    return mine
+  }
+
+  async #next(): Promise<FolderEntry | null> {
     while (this.#ready.length === 0) {
       const names: Uint8Array[] = []
       while (names.length < BATCH) {
@@ -235,11 +254,6 @@ class HostFolderReader implements FolderReader {
       this.#ready = (await Promise.all(names.map((name) => this.#look(name)))).filter((entry) => entry !== null)
     }
     return this.#ready.shift()!
-  }
-
-  async close(): Promise<void> {
-    await this.#folder.close()
-    await this.#place[Symbol.asyncDispose]()
   }
 
   /** Null for what is gone meanwhile, and for names that the protocol cannot say. */

@@ -10,14 +10,15 @@
  * has it. Between the look and the use a folder could be swapped for a link. A guest cannot do that: it can make no links (server.ts). A
  * program of this computer could, which can read the folder's surroundings itself.
  */
-import { constants, type BigIntStats } from 'node:fs'
-import { lstat, open, realpath, type FileHandle } from 'node:fs/promises'
+import { closeSync, constants, fstat, open as openFile, type BigIntStats } from 'node:fs'
+import { lstat, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { Refusal } from './errno.ts'
 import type { Path } from './file-tree.ts'
 
 /** A folder, for as long as it is not disposed. */
-export interface Place extends AsyncDisposable {
+export interface Place extends Disposable {
   /** A path of the folder itself. */
   readonly self: string
   /** A path of what has this name in it. Calls that do not follow a link at a path's end do not leave the folder by it. */
@@ -25,7 +26,7 @@ export interface Place extends AsyncDisposable {
 }
 
 /** A file, folder or other thing that is no link, for as long as it is not disposed. */
-export interface Target extends AsyncDisposable {
+export interface Target extends Disposable {
   /** A path that leads to it and nothing else, also for calls that follow links. */
   readonly self: string
   readonly stats: BigIntStats
@@ -37,69 +38,73 @@ export interface Places {
   folder(path: Path): Promise<Place>
   /** @throws Refusal ELOOP where it is a link */
   target(path: Path): Promise<Target>
-  close(): Promise<void>
+  close(): void
 }
 
 /** Linux's O_PATH; Node has no name for it. */
 const O_PATH = 0o10000000
+/** Bare numbers, as closing a place never waits for a disk: a promise for it would cost more than all the rest. */
+const open: (path: string, flags: number) => Promise<number> = promisify(openFile)
+const stat: (file: number, options: { bigint: true }) => Promise<BigIntStats> = promisify(fstat)
 
 /** @param folder followed where it is a link: it was granted by that name */
 export async function openPlaces(folder: string, platform: NodeJS.Platform): Promise<Places> {
   if (platform !== 'linux') return new CheckedPlaces(await realpath(folder))
   const root = await open(folder, O_PATH | constants.O_DIRECTORY)
   // In a container without /proc.
-  if (await lstat(`/proc/self/fd/${root.fd}`).catch(() => null)) return new PinnedPlaces(root)
-  await root.close()
+  if (await lstat(`/proc/self/fd/${root}`).catch(() => null)) return new PinnedPlaces(root)
+  closeSync(root)
   return new CheckedPlaces(await realpath(folder))
 }
 
 class PinnedPlaces implements Places {
-  #root: FileHandle
+  #root: number
+  #closed = false
 
-  constructor(root: FileHandle) {
+  constructor(root: number) {
     this.#root = root
   }
 
   async folder(path: Path): Promise<Place> {
+    // Its number may mean another file by now.
+    if (this.#closed) throw new Refusal('ENOENT')
     let at = this.#root
     for (const name of path) {
       const before = at
       try {
-        at = await open(`/proc/self/fd/${before.fd}/${name}`, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW)
+        at = await open(`/proc/self/fd/${before}/${name}`, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW)
       } finally {
-        await this.#release(before)
+        this.#release(before)
       }
     }
-    const folder = `/proc/self/fd/${at.fd}`
-    return { self: `${folder}/.`, of: (name) => `${folder}/${name}`, [Symbol.asyncDispose]: () => this.#release(at) }
+    const folder = `/proc/self/fd/${at}`
+    return { self: `${folder}/.`, of: (name) => `${folder}/${name}`, [Symbol.dispose]: () => this.#release(at) }
   }
 
   async target(path: Path): Promise<Target> {
     const name = path.at(-1)
-    await using folder = await this.folder(path.slice(0, -1))
-    const handle = await open(name === undefined ? folder.self : folder.of(name), O_PATH | constants.O_NOFOLLOW)
-    const target = (stats: BigIntStats): Target => ({
-      ...{ self: `/proc/self/fd/${handle.fd}`, stats, flags: 0 },
-      [Symbol.asyncDispose]: () => handle.close(),
-    })
+    using folder = await this.folder(path.slice(0, -1))
+    const file = await open(name === undefined ? folder.self : folder.of(name), O_PATH | constants.O_NOFOLLOW)
     try {
-      return target(noLink(await handle.stat({ bigint: true })))
+      const stats = noLink(await stat(file, { bigint: true }))
+      return { self: `/proc/self/fd/${file}`, stats, flags: 0, [Symbol.dispose]: () => closeSync(file) }
     } catch (error) {
-      await handle.close()
+      closeSync(file)
       throw error
     }
   }
 
-  close(): Promise<void> {
-    return this.#root.close()
+  close(): void {
+    if (!this.#closed) closeSync(this.#root)
+    this.#closed = true
   }
 
-  async #release(handle: FileHandle): Promise<void> {
-    if (handle !== this.#root) await handle.close()
+  #release(place: number): void {
+    if (place !== this.#root) closeSync(place)
   }
 }
 
-const nothingToClose = (): Promise<void> => Promise.resolve()
+const nothingToClose = (): void => {}
 
 class CheckedPlaces implements Places {
   #root: string
@@ -114,7 +119,7 @@ class CheckedPlaces implements Places {
       at = join(at, name)
       if (!(await lstat(at)).isDirectory()) throw new Refusal('ENOTDIR')
     }
-    return { self: at, of: (name) => join(at, name), [Symbol.asyncDispose]: nothingToClose }
+    return { self: at, of: (name) => join(at, name), [Symbol.dispose]: nothingToClose }
   }
 
   async target(path: Path): Promise<Target> {
@@ -123,12 +128,10 @@ class CheckedPlaces implements Places {
     const self = name === undefined ? folder.self : folder.of(name)
     const stats = noLink(await lstat(self, { bigint: true }))
     // Windows has no O_NOFOLLOW.
-    return { self, stats, flags: constants.O_NOFOLLOW ?? 0, [Symbol.asyncDispose]: nothingToClose }
+    return { self, stats, flags: constants.O_NOFOLLOW ?? 0, [Symbol.dispose]: nothingToClose }
   }
 
-  close(): Promise<void> {
-    return Promise.resolve()
-  }
+  close(): void {}
 }
 
 function noLink(stats: BigIntStats): BigIntStats {

@@ -79,6 +79,8 @@ export class NinepServer {
   #fids: Fids
   /** 0: the guest has not begun. */
   #msize = 0
+  /** Requests that are not answered yet, and the last of each tag. */
+  #underWay = new Set<Promise<unknown>>()
   #pending = new Map<number, Promise<unknown>>()
 
   constructor(tree: FileTree, { readOnly }: ServerOptions) {
@@ -93,12 +95,14 @@ export class NinepServer {
     const answer = this.#answer(parsed)
     const { tag } = parsed
     this.#pending.set(tag, answer)
+    this.#underWay.add(answer)
     return answer.finally(() => {
+      this.#underWay.delete(answer)
       if (this.#pending.get(tag) === answer) this.#pending.delete(tag)
     })
   }
 
-  /** Forgets the guest: it was reset. */
+  /** Forgets the guest: it was reset. Never rejects. */
   async reset(): Promise<void> {
     const fids = this.#fids
     this.#msize = 0
@@ -107,10 +111,11 @@ export class NinepServer {
     await fids.clear()
   }
 
-  /** Ends it, and the tree. */
+  /** Ends it, and the tree when nothing is done there any more. Never rejects. */
   async close(): Promise<void> {
     await this.reset()
-    await this.#tree.close()
+    await Promise.all(this.#underWay)
+    this.#tree.close()
   }
 
   /** What the guest holds, for a memory state. No request is under way. */

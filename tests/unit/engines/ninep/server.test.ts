@@ -227,6 +227,29 @@ describe.each(WAYS)('a shared folder $way', ({ platform }) => {
     expect(() => new NinepServer({} as never, { readOnly: false }).load(outside)).toThrow()
   })
 
+  test.runIf(process.platform === 'linux')(
+    'ended in the middle of things, it answers all that was asked and leaves nothing open',
+    async () => {
+      const folder = await guest.open(READ)
+      const file = await guest.open(READ, 'sub', 'deep', 'leaf')
+      const under: Promise<unknown>[] = []
+      for (let at = 0; at < 50; at++) {
+        const requests = [
+          message(110, 1, u32(0), u32(1000 + at), u16(3), 'sub', 'deep', 'leaf'),
+          message(40, 2, u32(folder), u64(0), u32(4000)),
+          message(116, 3, u32(file), u64(0), u32(10)),
+          message(12, 4, u32(1000 + at), u32(READ)),
+          message(120, 5, u32(at % 2 ? folder : file)),
+        ]
+        for (const request of requests) under.push(guest.server.handle(request))
+      }
+      await guest.server.close()
+      await Promise.all(under)
+      expect(await openBelow(top)).toEqual([])
+      expect(await errnoFrom(guest.walk('sub'))).toBe(ERRNO.EIO)
+    },
+  )
+
   test('any bytes are answered, in a running session as before it, and leave everything outside as it was', async () => {
     const noise = fc.oneof(
       fc.uint8Array({ maxLength: 300 }),
@@ -277,7 +300,9 @@ describe.each(WAYS)('a shared folder $way', ({ platform }) => {
     )
     expect(await readFile(join(top, 'outside', 'secret'), 'utf8')).toBe('SECRET')
     expect((await readdir(top)).sort()).toEqual(['outside', 'share'])
-    // It still works.
+    // Nothing stays open, and it still works.
+    await guest.server.reset()
+    if (process.platform === 'linux') expect((await openBelow(top)).length).toBeLessThanOrEqual(1)
     await guest.ask(100, u32(8192), '9P2000.L')
     await guest.ask(104, u32(0), u32(0xffffffff), '', '', u32(0))
     expect((await guest.attributes(0)).mode & 0o170000).toBe(0o040000)
@@ -346,6 +371,13 @@ describe('limits', () => {
     expect(order).toContain('itself')
   })
 })
+
+/** Files and folders below a folder that this process has open, by their paths. */
+async function openBelow(folder: string): Promise<string[]> {
+  const numbers = await readdir('/proc/self/fd')
+  const paths = await Promise.all(numbers.map((number) => readlink(`/proc/self/fd/${number}`).catch(() => '')))
+  return paths.filter((path) => path.startsWith(folder))
+}
 
 /** Every request that would change something in the folder behind a fid. */
 function changesIn(folder: number, name = 'new'): [string, [number, ...Field[]]][] {
