@@ -1,5 +1,6 @@
 /** The one dialog that is open. Actions open it from anywhere; DialogHost shows it. */
 import type { MachineView, NewMachineSource } from '../../src-shared/api/machines.ts'
+import type { RemovableDrive } from '../actions/machine-media.ts'
 
 export type OpenDialog =
   | { kind: 'new-machine'; source: NewMachineSource['kind'] }
@@ -8,6 +9,7 @@ export type OpenDialog =
   | { kind: 'duplicate'; machine: MachineView }
   | { kind: 'folder'; machine: MachineView }
   | { kind: 'tags'; machine: MachineView }
+  | { kind: 'insert-media'; machine: MachineView; drive: RemovableDrive }
   | { kind: 'palette' }
   | { kind: 'shortcuts' }
 

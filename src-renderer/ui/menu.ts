@@ -3,6 +3,8 @@ import type { Icon } from './icon.ts'
 /** One line of a menu. */
 export interface MenuAction {
   label: string
+  /** A second line: why it is disabled, for example. */
+  detail?: string
   icon?: Icon
   shortcut?: string
   danger?: boolean

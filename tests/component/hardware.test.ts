@@ -6,7 +6,7 @@ import type { MachineView } from '../../src-shared/api/machines.ts'
 import { AppError } from '../../src-shared/errors/app-error.ts'
 import type { MachineConfig } from '../../src-shared/model/machine.ts'
 import { FakeHost } from './support/fake-host.ts'
-import { fakeMachine, fakeVerdict } from './support/fake-objects.ts'
+import { fakeLive, fakeMachine, fakeVerdict } from './support/fake-objects.ts'
 import { connected, show as showPart } from './support/show.ts'
 
 let host: FakeHost
@@ -202,9 +202,9 @@ describe('the hardware tab', () => {
   })
 
   test('while it runs the hardware is shown, and why it cannot be changed', async () => {
-    await begin({}, { state: 'running' })
+    await begin({}, { state: 'stopping' })
     await show()
-    await expect.element(page.getByText('The hardware can be changed while the machine is off. Now it is running.')).toBeVisible()
+    await expect.element(page.getByText('The hardware can be changed while the machine is off. Now it is shutting down.')).toBeVisible()
     await expect.element(page.getByRole('textbox', { name: 'Memory' })).toBeDisabled()
   })
 
@@ -236,5 +236,106 @@ describe('the hardware tab', () => {
     await device(/Memory/).click()
     await userEvent.keyboard('{ArrowDown}')
     await expect.element(page.getByRole('heading', { name: 'Start-up' })).toBeVisible()
+  })
+})
+
+const data = { id: 'disk0', kind: 'disk', path: '/images/data.img', format: 'raw', readOnly: false, limits: null } as const
+const cd = { id: 'cd0', kind: 'cdrom', path: '/isos/debian.iso', format: 'raw', readOnly: true, limits: null } as const
+const nic = { id: 'nic0', model: 'virtio', mac: '52:54:00:12:34:56', link: 'auto' } as const
+
+describe('the hardware of a machine that runs', () => {
+  test('what can be changed now can be, and only that is sent; what cannot says why', async () => {
+    await begin(
+      { drives: [data, cd], nics: [nic] },
+      { state: 'running', live: fakeLive({ cpus: 'The embedded engine has one processor.' }) },
+    )
+    await show()
+    await expect.element(page.getByText('The machine runs. What is greyed can be changed while it is off, the rest now.')).toBeVisible()
+    const memory = page.getByRole('textbox', { name: 'Memory' })
+    await expect.element(memory).toHaveAccessibleDescription(/64 to 256 MiB/)
+    await memory.fill('128')
+
+    await device(/Engine/).click()
+    for (const name of ['Engine', 'Architecture', 'Firmware', 'Processors'])
+      await expect.element(page.getByRole('combobox', { name })).toBeDisabled()
+    await expect
+      .element(page.getByRole('combobox', { name: 'Processors' }))
+      .toHaveAccessibleDescription('The embedded engine has one processor.')
+    await page.getByRole('combobox', { name: 'Pointer' }).click()
+    await page.getByRole('option', { name: /A mouse/ }).click()
+
+    await device('Disk data.img').click()
+    await expect.element(page.getByRole('textbox', { name: 'Disk image' })).toBeDisabled()
+    await expect.element(page.getByRole('checkbox', { name: 'Read-only' })).toBeDisabled()
+    await device(/CD drive/).click()
+    await expect.element(page.getByRole('button', { name: 'Remove the CD drive' })).toHaveAttribute('aria-disabled', 'true')
+    await page.getByRole('button', { name: 'Eject' }).click()
+
+    await device(/Network card/).click()
+    await expect.element(page.getByRole('textbox', { name: 'MAC address' })).toBeDisabled()
+    await page.getByRole('checkbox', { name: 'Cable plugged in' }).click()
+    await expect.element(device('Network card Plugged in')).toBeVisible()
+
+    await page.getByRole('button', { name: 'Apply' }).click()
+    await expect
+      .poll(() => host.updates.at(-1)?.patch)
+      .toEqual({ memoryMiB: 128, pointer: 'mouse', drives: [data, { ...cd, path: null }], nics: [{ ...nic, link: 'up' }] })
+    expect(host.calls).not.toContain('machines.consider')
+  })
+
+  test('a disk and a network card are added; a drive for removable media is not, and the menu says why', async () => {
+    await begin({ nics: [] }, { state: 'running', live: fakeLive() })
+    await show()
+    await page.getByRole('button', { name: 'Add device' }).click()
+    const noDrive = page.getByRole('menuitem', { name: /^CD drive/ })
+    await expect.element(noDrive).toHaveTextContent('A drive for removable media can be added only while the machine is off.')
+    await page.getByRole('menuitem', { name: 'Disk', exact: true }).click()
+    await page.getByRole('textbox', { name: 'Disk image' }).fill('/images/more.img')
+    await page.getByRole('button', { name: 'Add device' }).click()
+    await page.getByRole('menuitem', { name: 'Network card' }).click()
+    await expect.element(page.getByRole('textbox', { name: 'MAC address' })).toBeEnabled()
+    await page.getByRole('button', { name: 'Apply' }).click()
+    await expect.poll(() => host.updates.length).toBe(1)
+    expect(host.updates[0]!.patch.drives).toMatchObject([{ id: 'disk0', path: '/images/more.img' }])
+    expect(host.updates[0]!.patch.nics).toHaveLength(1)
+  })
+
+  test('a disk is taken away after a question, and the waiting for the guest can be ended', async () => {
+    await begin({ drives: [data] }, { state: 'running', live: fakeLive() })
+    const view = await show()
+    await device('Disk data.img').click()
+    await page.getByRole('button', { name: 'Remove the disk' }).click()
+    const apply = page.getByRole('button', { name: 'Apply' })
+    await apply.click()
+    const question = page.getByRole('alertdialog', { name: 'Take the disk data.img from “web-1” while it runs?' })
+    await expect.element(question).toHaveTextContent('what is not written to it yet is lost')
+    await userEvent.keyboard('{Escape}')
+    expect(host.updates).toEqual([])
+
+    host.holdUpdates = true
+    await apply.click()
+    await question.getByRole('button', { name: 'Take away' }).click()
+    await expect.element(page.getByText('Waiting until the guest has let go …')).toBeVisible()
+    await page.getByRole('button', { name: 'Stop waiting' }).click()
+    await expect.element(page.getByText('Unsaved changes')).toBeVisible()
+    await expect.element(page.getByRole('alert')).not.toBeInTheDocument()
+
+    machine = host.put({ ...machine, live: { ...fakeLive(), leaving: ['disk0'] } })
+    await view.change({ machine })
+    await page.getByRole('button', { name: 'Revert' }).click()
+    await device('Disk data.img').click()
+    await expect.element(page.getByText('The guest was asked to let go of this disk and has not yet', { exact: false })).toBeVisible()
+  })
+
+  test('a guest that does not let go is told of, and nothing is lost of what was chosen', async () => {
+    await begin({ drives: [data] }, { state: 'running', live: fakeLive() })
+    await show()
+    await device('Disk data.img').click()
+    await page.getByRole('button', { name: 'Remove the disk' }).click()
+    host.failures.set('machines.update', new AppError('timeout', 'The guest has not released the disk. Unmount it in the guest.').toWire())
+    await page.getByRole('button', { name: 'Apply' }).click()
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Take away' }).click()
+    await expect.element(page.getByText('The guest has not released the disk. Unmount it in the guest.')).toBeVisible()
+    await expect.element(page.getByText('Unsaved changes')).toBeVisible()
   })
 })

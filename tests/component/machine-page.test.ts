@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { page, userEvent } from 'vitest/browser'
 import type { MachineView } from '../../src-shared/api/machines.ts'
-import { fakeMachine, fakeTask } from './support/fake-objects.ts'
+import { fakeEntry, fakeLive, fakeMachine, fakeTask } from './support/fake-objects.ts'
 import { openWindow, type OpenWindow } from './support/open-window.ts'
 
 let window: OpenWindow
@@ -142,5 +142,47 @@ describe('the machine’s page', () => {
     const right = tools().element().getBoundingClientRect().right
     expect(right).toBeLessThanOrEqual(innerWidth)
     expect(document.documentElement.scrollWidth).toBe(innerWidth)
+  })
+})
+
+describe('CDs', () => {
+  const cd = { id: 'cd0', kind: 'cdrom', path: '/isos/debian.iso', format: 'raw', readOnly: true, limits: null } as const
+
+  test('are changed and ejected from the header of a machine that runs', async () => {
+    const machine = fakeMachine('web', { state: 'running', live: fakeLive() }, { drives: [cd] })
+    window = await openWindow(
+      { machines: [machine], files: { '/isos': [fakeEntry('/isos/debian.iso'), fakeEntry('/isos/tools.iso')] } },
+      `#/machine/${machine.id}/notes`,
+    )
+    await button('CD drive').click()
+    await page.getByRole('menuitem', { name: 'Eject debian.iso' }).click()
+    await expect.poll(() => window.host.updates.at(-1)?.patch).toEqual({ drives: [{ ...cd, path: null }] })
+    await button('CD drive').click()
+    await expect.element(page.getByRole('menuitem', { name: /Eject/ })).not.toBeInTheDocument()
+    await page.getByRole('menuitem', { name: 'Insert CD…' }).click()
+    const picker = page.getByRole('dialog', { name: 'Insert a CD into “web”' })
+    await picker.getByRole('textbox', { name: 'Folder' }).fill('/isos')
+    await userEvent.keyboard('{Enter}')
+    await picker.getByRole('option').filter({ hasText: 'tools.iso' }).click()
+    window.host.failures.set('machines.update', { code: 'invalid-input', message: '“/isos/tools.iso” is no CD image.' })
+    await picker.getByRole('button', { name: 'Insert' }).click()
+    await expect.element(picker.getByText('“/isos/tools.iso” is no CD image.')).toBeVisible()
+    window.host.failures.clear()
+    await picker.getByRole('button', { name: 'Insert' }).click()
+    await expect.element(picker).not.toBeInTheDocument()
+    await expect.poll(() => window.host.updates.at(-1)?.patch).toEqual({ drives: [{ ...cd, path: '/isos/tools.iso' }] })
+    await expect.element(page.getByText('Inserted tools.iso into “web”.')).toBeVisible()
+  })
+
+  test('are in the palette, and stay where they are while the machine is suspended, with the reason', async () => {
+    await open(fakeMachine('web', { state: 'suspended' }, { drives: [cd] }))
+    await button('CD drive').click()
+    const eject = page.getByRole('menuitem', { name: /Eject debian.iso/ })
+    await expect.element(eject).toHaveTextContent('The machine is suspended. Resume it first.')
+    await userEvent.keyboard('{Escape}')
+    window.host.put(fakeMachine('web', { id: [...window.host.machines.keys()][0]!, state: 'running', live: fakeLive() }, { drives: [cd] }))
+    await userEvent.keyboard('{Control>}k{/Control}')
+    await userEvent.keyboard('eject deb{Enter}')
+    await expect.poll(() => window.host.updates.at(-1)?.patch).toEqual({ drives: [{ ...cd, path: null }] })
   })
 })

@@ -47,29 +47,29 @@ export async function considerNew({ source, ...wish }: z.output<typeof newHardwa
           ? { kind: 'disk', path: file, copy: true }
           : { kind: source.kind, path: file }
   await parts.engines.whenFound()
-  const { sketch } = await sketchNew({ ...wish, name: 'new', source: from, sharedFolders: [], folder: [], start: false }, parts)
-  const verdict = consider(sketch, parts.engines.current, null)
+  const { sketch, archOf } = await sketchNew({ ...wish, name: 'new', source: from, sharedFolders: [], folder: [], start: false }, parts)
+  const verdict = consider(sketch, parts.engines.current, null, wish.arch === undefined ? archOf : null)
   if (source.kind !== 'sample') return verdict
   const arches = ARCHES.filter((arch) => !isSampleArch(arch)).map((arch): [string, string] => [arch, notSample(arch)])
   return { ...verdict, refused: { ...verdict.refused, arch: { ...verdict.refused['arch'], ...Object.fromEntries(arches) } } }
 }
 
 /**
- * The machine as it would be, and what was found of its files where they are.
+ * The machine as it would be, and what was found of its files where they are. `archOf`: which architecture one like it gets that wishes none.
  * @throws AppError `invalid-input`
  */
 export async function sketchNew(
   request: NewMachineRequest,
   { engines, defaultMemoryMiB }: SketchParts,
-): Promise<{ sketch: MachineConfig; files: ReadonlyMap<string, FileFact> }> {
+): Promise<{ sketch: MachineConfig; files: ReadonlyMap<string, FileFact>; archOf: (like: MachineConfig) => Arch }> {
   const wish = sketchOf(request, defaultMemoryMiB())
   if (wish.engine !== 'embedded') await engines.whenFound()
   const files = await fileFacts('/', pathsOf(wish))
   const kernel64 = request.source.kind === 'kernel' && files.get(request.source.kernel)?.kernel64
   const enough = request.memoryMiB === undefined ? enoughFor(wish.boot, files) : 0
-  const arch = request.arch ?? chooseArch(wish, engines.current, kernel64)
-  const sketch = { ...wish, arch, memoryMiB: Math.max(wish.memoryMiB, enough) }
-  return { sketch: { ...sketch, ...sizeOf(request, sketch, engines.current) }, files }
+  const archOf = (like: MachineConfig): Arch => chooseArch(like, engines.current, kernel64)
+  const sketch = { ...wish, arch: request.arch ?? archOf(wish), memoryMiB: Math.max(wish.memoryMiB, enough) }
+  return { sketch: { ...sketch, ...sizeOf(request, sketch, engines.current) }, files, archOf }
 }
 
 /** MiB, of which nobody said how much. */

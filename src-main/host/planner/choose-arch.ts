@@ -13,5 +13,6 @@ export function chooseArch(wish: MachineConfig, facts: EngineFacts, kernel64 = f
   const wide = chooseEngine({ ...wish, arch: 'x86_64' }, facts)
   if (wide.problems) return 'i386'
   if (wide.accelerator !== 'tcg') return 'x86_64'
-  return chooseEngine({ ...wish, arch: 'i386' }, facts).engine === 'embedded' ? 'i386' : 'x86_64'
+  const narrow = chooseEngine({ ...wish, arch: 'i386' }, facts)
+  return narrow.engine === 'embedded' && !narrow.problems ? 'i386' : 'x86_64'
 }

@@ -1,6 +1,6 @@
 /** What is said of a machine's hardware while somebody still chooses it. Pure. */
 import type { EngineVerdict, HardwareVerdict } from '../../../src-shared/model/hardware-verdict.ts'
-import { ARCHES, CONFIG_WORDS, NIC_MODELS, type MachineConfig } from '../../../src-shared/model/machine.ts'
+import { ARCHES, CONFIG_WORDS, NIC_MODELS, type Arch, type MachineConfig } from '../../../src-shared/model/machine.ts'
 import { chooseEngine } from './choose-engine.ts'
 import type { EngineFacts } from './facts.ts'
 import { movable } from './movable.ts'
@@ -12,7 +12,13 @@ export interface Present {
   suspendedOn: 'embedded' | 'qemu' | null
 }
 
-export function consider(config: MachineConfig, facts: EngineFacts, present: Present | null): HardwareVerdict {
+/** @param archOf where the architecture follows from the rest: which it is for a choice; null where it is chosen itself */
+export function consider(
+  config: MachineConfig,
+  facts: EngineFacts,
+  present: Present | null,
+  archOf: ((choice: MachineConfig) => Arch) | null = null,
+): HardwareVerdict {
   const choice = chooseEngine(config, facts, present?.suspendedOn)
   const move = (to: 'embedded' | 'qemu'): EngineVerdict => {
     const verdict = movable(config, to, facts, present?.suspendedOn)
@@ -26,15 +32,20 @@ export function consider(config: MachineConfig, facts: EngineFacts, present: Pre
     ...{ arch: config.arch, cpus: config.cpus, memoryMiB: config.memoryMiB },
     problems: choice.problems ?? [],
     engines: { embedded: move('embedded'), qemu: move('qemu') },
-    refused: refusedOf(config, facts),
+    refused: refusedOf(config, facts, archOf),
   }
 }
 
-function refusedOf(config: MachineConfig, facts: EngineFacts): HardwareVerdict['refused'] {
+function refusedOf(
+  config: MachineConfig,
+  facts: EngineFacts,
+  archOf: ((choice: MachineConfig) => Arch) | null,
+): HardwareVerdict['refused'] {
   const known = new Set(messagesOf(config, facts))
   const refused: HardwareVerdict['refused'] = {}
   for (const [field, value, candidate] of candidates(config)) {
-    const reasons = messagesOf(candidate, facts).filter((message) => !known.has(message))
+    const whole = archOf && field !== 'arch' ? { ...candidate, arch: archOf(candidate) } : candidate
+    const reasons = messagesOf(whole, facts).filter((message) => !known.has(message))
     if (reasons.length > 0) (refused[field] ??= {})[value] = reasons.join(' ')
   }
   return refused

@@ -37,6 +37,11 @@ export const DISPLAY_WORDS: Record<MachineConfig['display'], { label: string; de
   none: { label: 'None', detail: 'Serial ports only' },
 }
 
+export const POINTER_WORDS: Record<MachineConfig['pointer'], { label: string; detail: string }> = {
+  tablet: { label: 'A tablet', detail: 'The guest’s pointer is where yours is' },
+  mouse: { label: 'A mouse', detail: 'A click captures your pointer; for systems that know no tablet' },
+}
+
 export const NIC_WORDS: Record<NicModel, { label: string; detail: string }> = {
   virtio: { label: 'virtio-net', detail: 'Fast; Linux and the BSDs know it' },
   e1000e: { label: 'Intel e1000e', detail: 'Systems of the last 15 years know it' },

@@ -41,6 +41,8 @@ export class FakeHost {
   readonly vncPasswords = new Map<string, string>()
   /** What was changed in machines, in order. */
   readonly updates: { id: string; patch: Partial<MachineConfig> }[] = []
+  /** A guest that does not let go: updates wait until they are cancelled. */
+  holdUpdates = false
   /** What was asked to be made, in order. */
   readonly created: unknown[] = []
   /** Shells that were opened, in order. */
@@ -220,9 +222,11 @@ export class FakeHost {
         this.#called('machines.considerNew'),
         this.verdict({ ...fakeMachine('new').config!, ...wish } as MachineConfig)
       ),
-      update: ({ id, patch }) => {
+      update: async ({ id, patch }, { signal }) => {
         this.#called('machines.update')
         this.updates.push({ id, patch: patch as Partial<MachineConfig> })
+        if (this.holdUpdates)
+          await new Promise((_, reject) => signal.addEventListener('abort', () => reject(AppError.cancelled()), { once: true }))
         const machine = this.#machine(id)
         const config = machineConfigSchema.parse({ ...machine.config!, ...patch })
         return this.put({ ...machine, config, name: config.name })

@@ -4,6 +4,7 @@ import type { MachineView } from '../../../src-shared/api/machines.ts'
 import type { DirectoryEntry } from '../../../src-shared/api/system.ts'
 import type { Task } from '../../../src-shared/api/tasks.ts'
 import type { HardwareVerdict } from '../../../src-shared/model/hardware-verdict.ts'
+import { LIVE_KINDS, type LiveHardware } from '../../../src-shared/model/live-hardware.ts'
 import { MACHINE_SCHEMA, type MachineConfig } from '../../../src-shared/model/machine.ts'
 import { isActive, type MachineState } from '../../../src-shared/model/machine-state.ts'
 
@@ -43,9 +44,10 @@ export function fakeMachine(name: string, over: Partial<MachineView> = {}, confi
       tpm: false,
       devices: 'auto',
       display: 'auto',
+      pointer: 'tablet',
       boot: { kind: 'kernel', kernel: 'boot/vmlinuz', initrd: 'boot/initrd', cmdline: 'console=ttyS0 quiet' },
       drives: [],
-      nics: [{ id: 'nic0', model: 'virtio', mac: '52:54:00:12:34:56' }],
+      nics: [{ id: 'nic0', model: 'virtio', mac: '52:54:00:12:34:56', link: 'auto' }],
       serialPorts: 1,
       sharedFolders: [],
       vncExport: { enabled: false, port: null },
@@ -60,9 +62,16 @@ export function fakeMachine(name: string, over: Partial<MachineView> = {}, confi
     bootedAt: state === 'running' || state === 'paused' ? new Date(Date.now() - 12 * MINUTE + 3400).toISOString() : null,
     suspendedAt: state === 'suspended' ? new Date(Date.now() - 90 * MINUTE).toISOString() : null,
     vnc: null,
+    live: null,
     task: null,
     ...over,
   }
+}
+
+/** Everything can be changed while it runs, but for what is said. */
+export function fakeLive(why: Partial<LiveHardware['why']> = {}): LiveHardware {
+  const all = Object.fromEntries(LIVE_KINDS.map((kind) => [kind, null])) as LiveHardware['why']
+  return { why: { ...all, ...why }, memoryMiB: { min: 64, max: 256 }, cpus: { min: 1, max: why.cpus ? 1 : 4 }, leaving: [] }
 }
 
 /** The embedded engine takes everything. */

@@ -55,7 +55,7 @@ export function deviceLines(form: HardwareForm): DeviceLine[] {
       key: `nic:${nic.id}`,
       icon: NetworkIcon,
       title: numbered(DEVICE_LOOKS.nic.title, nic, form.nics),
-      detail: 'Unplugged',
+      detail: nic.link === 'up' ? 'Plugged in' : 'Unplugged',
     })),
     {
       key: 'shares',

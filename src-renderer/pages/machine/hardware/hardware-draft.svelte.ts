@@ -5,7 +5,7 @@ import { asAppError, type WireError } from '../../../../src-shared/errors/app-er
 import type { HardwareVerdict } from '../../../../src-shared/model/hardware-verdict.ts'
 import type { MachineConfig, MachinePatch } from '../../../../src-shared/model/machine.ts'
 import type { Host } from '../../../client/host.ts'
-import { deviceOfField, formErrors, formOf, patchOf, type DeviceKey, type HardwareForm } from './hardware-form.ts'
+import { deviceOfField, formErrors, formOf, patchOf, takenAway, type DeviceKey, type HardwareForm } from './hardware-form.ts'
 
 export class HardwareDraft {
   #host: Host
@@ -93,8 +93,21 @@ export class HardwareDraft {
     this.general = null
   }
 
-  /** @returns the first device that is wrong where it could not be saved, else null */
-  async save(): Promise<DeviceKey | null> {
+  /** What a guest that runs loses when this is saved. */
+  get takenAway(): string[] {
+    return takenAway(this.form, this.#base)
+  }
+
+  /** Whether a drive or a network card was added here and is not saved yet. */
+  isNew(id: string): boolean {
+    return ![...this.#base.drives, ...this.#base.nics].some((device) => device.id === id)
+  }
+
+  /**
+   * @param signal ends the waiting for a guest that does not let go of a device
+   * @returns the first device that is wrong where it could not be saved, else null
+   */
+  async save(signal?: AbortSignal): Promise<DeviceKey | null> {
     this.general = null
     this.#all = true
     const found = formErrors(this.form, this.#base)
@@ -107,7 +120,7 @@ export class HardwareDraft {
     }
     this.saving = true
     try {
-      const machine = await this.#host.machines.update({ id: this.id, patch: this.patch })
+      const machine = await this.#host.machines.update({ id: this.id, patch: this.patch }, signal ? { signal } : {})
       if (machine.config) {
         this.#base = machine.config
         this.form = formOf(machine.config)
@@ -122,6 +135,7 @@ export class HardwareDraft {
   }
 
   #refuse(error: WireError): DeviceKey | null {
+    if (error.code === 'cancelled') return null
     const fields = (error.details?.fields ?? []).map(({ path, message }) => ({ path: path.replace(/^patch\./, ''), message }))
     const known = fields.filter(({ path }) => deviceOfField(path, this.form) !== null)
     this.#refused = Object.fromEntries(known.map(({ path, message }) => [path, message]))

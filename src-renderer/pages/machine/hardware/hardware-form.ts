@@ -23,7 +23,7 @@ export interface FormDrive extends Omit<Drive, 'path'> {
 }
 
 /** Fields that the form holds as the config does. */
-const PLAIN = ['engine', 'arch', 'cpus', 'firmware', 'tpm', 'devices', 'display', 'serialPorts'] as const
+const PLAIN = ['engine', 'arch', 'cpus', 'firmware', 'tpm', 'devices', 'display', 'pointer', 'serialPorts'] as const
 type Plain = (typeof PLAIN)[number]
 
 export interface HardwareForm extends Pick<MachineConfig, Plain> {
@@ -129,6 +129,7 @@ export function deviceOfField(path: string, form: HardwareForm): DeviceKey | nul
     case 'tpm':
     case 'devices':
     case 'display':
+    case 'pointer':
       return 'engine'
     case 'sharedFolders':
       return 'shares'
@@ -192,3 +193,13 @@ export function addSharedFolder(path: string, form: HardwareForm): void {
 
 /** Of a tag, with room for a number behind it. */
 const LONGEST_STEM = 28
+
+/** What a guest that runs loses by these changes, as questions are asked: "the disk data.img". Pure. */
+export function takenAway(form: HardwareForm, config: MachineConfig): string[] {
+  const kept = new Set([...form.drives, ...form.nics].map(({ id }) => id))
+  const disks = config.drives.filter(({ id, kind }) => kind === 'disk' && !kept.has(id))
+  return [
+    ...disks.map(({ path }) => `the disk ${path?.split(/[/\\]/).at(-1) ?? ''}`),
+    ...config.nics.filter(({ id }) => !kept.has(id)).map(({ mac }) => `the network card ${mac}`),
+  ]
+}

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { chooseArch } from '../../../../src-main/host/planner/choose-arch.ts'
 import { consider } from '../../../../src-main/host/planner/consider.ts'
 import { parseMachineConfig, type MachineConfig } from '../../../../src-shared/model/machine.ts'
 import { engineFacts, OVMF, qemuProgram, WITHOUT_QEMU } from '../../../support/engine-facts.ts'
@@ -53,6 +54,18 @@ describe('hardware under consideration', () => {
     expect(
       consider(config({ arch: 'x86_64', engine: 'qemu' }), engineFacts(['tcg'], { firmware: [OVMF] }), null).refused['firmware'],
     ).not.toHaveProperty('uefi')
+  })
+
+  test('where the architecture follows from the rest, a choice is refused only where none can have it', () => {
+    const facts = engineFacts(['tcg'], { firmware: [OVMF] })
+    const archOf = (like: MachineConfig) => chooseArch(like, facts)
+    const wish = config({ arch: archOf(config()) })
+    expect(wish.arch).toBe('i386')
+    expect(consider(wish, facts, null).refused['firmware']).toHaveProperty('uefi')
+    const { refused } = consider(wish, facts, null, archOf)
+    expect(refused['firmware']).not.toHaveProperty('uefi')
+    expect(refused['firmware']).toHaveProperty('uefi-secure')
+    expect(refused['tpm']).toBeUndefined()
   })
 
   test('left to Coppice, both engines say why not', () => {

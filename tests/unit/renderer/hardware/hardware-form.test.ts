@@ -36,7 +36,10 @@ describe('the hardware form', () => {
     const form = formOf(config())
     form.memoryMiB = 512
     form.nics[0]!.mac = ' 52:54:00:AB:CD:EF '
-    expect(patchOf(form, config())).toEqual({ memoryMiB: 512, nics: [{ id: 'nic0', model: 'virtio', mac: '52:54:00:ab:cd:ef' }] })
+    expect(patchOf(form, config())).toEqual({
+      memoryMiB: 512,
+      nics: [{ id: 'nic0', model: 'virtio', mac: '52:54:00:ab:cd:ef', link: 'auto' }],
+    })
   })
 
   test('the other way to boot and back keeps what was typed', () => {
