@@ -35,6 +35,7 @@ export async function openWindow(files: WindowFilesystem): Promise<BrowserWindow
     }
   })
   load(window, windowUrl())
+  offerReload(window, windowUrl())
   return window
 }
 
@@ -42,6 +43,7 @@ export async function openWindow(files: WindowFilesystem): Promise<BrowserWindow
 export function openDisplayWindow(files: Omit<WindowFilesystem, 'state'>, machine: string): BrowserWindow {
   const window = makeWindow(files, DISPLAY)
   load(window, displayUrl(machine))
+  offerReload(window, displayUrl(machine))
   return window
 }
 
@@ -56,6 +58,27 @@ function makeWindow(files: Omit<WindowFilesystem, 'state'>, place: BrowserWindow
   })
   window.once('ready-to-show', () => window.show())
   return window
+}
+
+/** A page whose process died leaves a blank window: it is offered anew. The host and its machines are in another process. */
+function offerReload(window: BrowserWindow, url: string): void {
+  window.webContents.on('render-process-gone', (_event, { reason }) => {
+    if (reason === 'clean-exit' || window.isDestroyed()) return
+    const options = {
+      type: 'error' as const,
+      message: 'This window stopped working',
+      detail: `Its process ended (${reason}). Machines that run are not touched by that.`,
+      buttons: ['Load it again', 'Close window'],
+      defaultId: 0,
+      cancelId: 1,
+      noLink: true,
+    }
+    void dialog.showMessageBox(window, options).then(({ response }) => {
+      if (window.isDestroyed()) return
+      if (response === 0) load(window, url)
+      else window.close()
+    })
+  })
 }
 
 function load(window: BrowserWindow, url: string): void {

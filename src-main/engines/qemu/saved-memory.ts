@@ -212,7 +212,11 @@ export async function openForQemu(path: string): Promise<FileHandle | null> {
     try {
       const { start } = await readHeader(file, path, headerSchema)
       // Reading without a position moves the one that QEMU inherits.
-      for (let at = 0; at < start;) at += (await file.read(new Uint8Array(start - at), 0, start - at, null)).bytesRead
+      for (let at = 0; at < start;) {
+        const { bytesRead } = await file.read(new Uint8Array(start - at), 0, start - at, null)
+        if (bytesRead === 0) throw corruptMemory(path, 'it ends within its header')
+        at += bytesRead
+      }
       return file
     } catch (error) {
       await file.close()

@@ -19,7 +19,8 @@ const DONE: Record<PowerAction | 'edit' | 'duplicate' | 'trash' | 'forget', stri
 
 /** "“web-1” cannot be started now: it is running." */
 export function wrongState(action: keyof typeof DONE, name: string, state: MachineState): AppError {
-  const text = `“${name}” cannot be ${DONE[action]} now: it is ${STATE_WORDS[state].toLowerCase()}.`
+  const now = state === 'crashed' ? 'has crashed' : `is ${STATE_WORDS[state].toLowerCase()}`
+  const text = `“${name}” cannot be ${DONE[action]} now: it ${now}.`
   return new AppError('wrong-state', text, { subject: name })
 }
 

@@ -221,8 +221,12 @@ export class BrowserWindowDouble
   focus(): void {
     this.focused = true
   }
+  readonly webContents = new EventEmitter()
   destroy(): void {
     this.destroyed = true
+  }
+  close(): void {
+    if (this.attemptClose() === 'closed') this.destroy()
   }
   /** Closes as a person would. */
   attemptClose(): 'prevented' | 'closed' {

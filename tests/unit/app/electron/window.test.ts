@@ -75,3 +75,20 @@ test('a page that cannot be loaded is told, one whose window was closed meanwhil
   load.mockRestore()
   told.mockRestore()
 })
+
+test.each([
+  ['loads it again', 0, 'coppice://app/', false],
+  ['closes it', 1, null, true],
+])('a window whose page died is not left blank: one answer %s', async (_what, response, loaded, destroyed) => {
+  await open()
+  const window = BrowserWindowDouble.made[0]!
+  window.loaded = null
+  window.webContents.emit('render-process-gone', {}, { reason: 'clean-exit' })
+  expect(electron.dialog.shown).toEqual([])
+  electron.dialog.answers = [{ response }]
+  window.webContents.emit('render-process-gone', {}, { reason: 'oom' })
+  await new Promise((resolve) => setTimeout(resolve, 10))
+  expect(electron.dialog.shown).toMatchObject([{ message: 'This window stopped working' }])
+  expect({ loaded: window.loaded, destroyed: window.destroyed }).toEqual({ loaded, destroyed })
+  electron.dialog.shown = []
+})
