@@ -3,13 +3,18 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { cacheFolder, resourcesFolder } from '../../src-main/app/paths.ts'
+import type { MachineView } from '../../src-shared/api/machines.ts'
 import { changedSpec, type LiveChange } from '../../src-shared/model/live-change.ts'
+import type { MachinePatch } from '../../src-shared/model/machine.ts'
 import type { MachineSpec } from '../../src-shared/model/machine-spec.ts'
 import { fakeIso } from '../integration/machines/support/fake-files.ts'
+import { testHost } from '../integration/machines/support/test-host.ts'
 import { QEMU_PROGRAM, QEMU_VERSION } from '../support/qemu-program.ts'
 import { qemuSpec } from '../support/qemu-spec.ts'
 import { specDrive } from '../support/spec-drive.ts'
 import { guestFiles, type GuestFiles } from './support/appliance.ts'
+import { collect } from './support/exec.ts'
 import { Guest } from './support/guest.ts'
 import { MemoryDisk } from './support/memory-disk.ts'
 
@@ -223,5 +228,56 @@ describe.skipIf(!QEMU_PROGRAM)('QEMU', () => {
     await until(guest, '[ "$(nproc)" = 3 ]')
     await make({ kind: 'pointer', pointer: 'mouse' })
     await make({ kind: 'pointer', pointer: 'tablet' })
+  })
+
+  test('what was changed is there after suspending, and at the next start', async () => {
+    const host = await testHost({ doubles: {}, resources: resourcesFolder(), cacheFolder: cacheFolder() })
+    const added = await file('added.img', new Uint8Array(8 * MiB))
+    const made = await host.done(
+      host.machines.create({ name: 'a', source: { kind: 'sample' }, engine: 'qemu', arch: 'x86_64', memoryMiB: 320 }),
+    )
+    const id = made.result!.id!
+    const update = (patch: MachinePatch): Promise<MachineView> => host.machines.update({ id, patch })
+    await host.machines.start({ id })
+    await host.machines.waitBooted({ id })
+    const run = async (...[path, ...args]: [string, ...string[]]): Promise<string> => {
+      const command = { path, args, env: [], input: false, limitMs: null }
+      return (await collect((await host.machines.exec({ id, command })).stream)).out.trim()
+    }
+    const shell = (command: string): Promise<string> => run('sh', '-c', command)
+    await host.until(id, ({ agent }) => agent)
+
+    const before = await host.machines.get({ id })
+    const { nics } = before.config!
+    const { max } = before.live!.cpus
+    const changed = await update({
+      drives: [{ id: 'data', kind: 'disk', path: added, format: 'raw', readOnly: false, limits: null }],
+      nics: [...nics, { id: 'nic9', model: 'virtio', mac: '52:54:00:00:00:09', link: 'up' }],
+      cpus: max,
+    })
+    expect(changed.config).toMatchObject({ cpus: max, drives: [{ id: 'data' }], nics: [{ id: nics[0]!.id }, { id: 'nic9' }] })
+    await update({ nics: changed.config!.nics.slice(1), memoryMiB: 256 })
+    await shell('until [ -b /dev/vda ]; do sleep 0.1; done; echo kept > /dev/vda; sync')
+    await shell(`until [ "$(nproc)" = ${max} ]; do sleep 0.1; done`)
+
+    await host.done(host.machines.suspend({ id }))
+    expect(await host.machines.resume({ id })).toMatchObject({ state: 'running', live: { memoryMiB: { max: 320 }, cpus: { min: max } } })
+    await host.until(id, ({ agent }) => agent)
+    expect(await shell('head -n 1 /dev/vda; nproc; cat /sys/class/net/eth1/address')).toBe(`kept\n${max}\n52:54:00:00:00:09`)
+    // The guest still lets go of what it was given before.
+    await update({ drives: [], memoryMiB: 320 })
+    expect(await shell('ls /sys/block | grep vd')).toBe('')
+    await update({ drives: [{ id: 'more', kind: 'disk', path: added, format: 'raw', readOnly: false, limits: null }] })
+    await shell('until [ -b /dev/vd* ]; do sleep 0.1; done')
+    expect(await shell('head -n 1 /dev/vd*')).toBe('kept')
+
+    await host.machines.reset({ id })
+    await host.machines.waitBooted({ id })
+    await host.until(id, ({ agent }) => agent)
+    await host.machines.powerOff({ id })
+    await host.machines.start({ id })
+    await host.until(id, ({ agent }) => agent)
+    await shell('until [ -b /dev/vda ]; do sleep 0.1; done')
+    expect(await shell('head -n 1 /dev/vda; nproc')).toBe(`kept\n${max}`)
   })
 })

@@ -30,6 +30,7 @@ export function driveArguments(spec: MachineSpec, qemu: QemuSpec, board: Board):
           ...where,
           drive: drive.inserted ? drive.id : null,
           ...(drive.kind === 'disk' ? { serial: drive.id } : {}),
+          ...(driver === VIRTIO_DISK ? queues(qemu) : {}),
           bootindex: drive.kind === 'floppy' ? null : bootIndex(spec, at),
         }),
       ]
@@ -128,11 +129,17 @@ export function diskNodes(drive: Image & Pick<Drive, 'id' | 'limits'>): {
 }
 
 /** A disk that comes while the machine runs; it is booted from when the machine starts with it. */
-export function diskDevice({ id, place }: PlacedDrive, board: Board): DeviceValues {
-  return { driver: VIRTIO_DISK, id, ...hotSlot(board, 'disk', place), drive: id, serial: id }
+export function diskDevice({ id, place }: PlacedDrive, qemu: QemuSpec, board: Board): DeviceValues {
+  return { driver: VIRTIO_DISK, id, ...hotSlot(board, 'disk', place), drive: id, serial: id, ...queues(qemu) }
 }
 
 const VIRTIO_DISK = 'virtio-blk-pci'
+const MAX_QUEUES = 4
+
+/** Said, because QEMU takes one for each processor, and the guest must find as many when it goes on with processors that were added since. */
+function queues({ maxCpus }: QemuSpec): { 'num-queues': number } {
+  return { 'num-queues': Math.min(maxCpus, MAX_QUEUES) }
+}
 
 export function diskGroup(id: string): string {
   return `${id}-limits`

@@ -117,7 +117,7 @@ export class LiveDevices {
       undo(() => qmp.execute('blockdev-del', { 'node-name': image['node-name'] }))
       await qmp.execute('blockdev-add', device)
       undo(() => qmp.execute('blockdev-del', { 'node-name': device['node-name'] }))
-      await qmp.execute('device_add', diskDevice({ ...drive, place: drive.place! }, this.#board)).catch(cannotUse(path))
+      await qmp.execute('device_add', diskDevice({ ...drive, place: drive.place! }, this.#spec.qemu!, this.#board)).catch(cannotUse(path))
     })
   }
 

@@ -76,7 +76,7 @@ describe('the arguments of a PC on Linux', () => {
       '-object {"qom-type":"throttle-group","id":"disk0-limits","limits":{"iops-total":0,"bps-total":0}}',
       '-blockdev {"node-name":"disk0-file","driver":"raw","read-only":false,"discard":"unmap","detect-zeroes":"unmap","file":{"driver":"file","filename":"/lib/web-1.coppice/disks/disk0.img","discard":"unmap"}}',
       '-blockdev {"driver":"throttle","node-name":"disk0","throttle-group":"disk0-limits","file":"disk0-file","discard":"unmap"}',
-      '-device virtio-blk-pci,id=disk0,bus=disk_port0,drive=disk0,serial=disk0,bootindex=0',
+      '-device virtio-blk-pci,id=disk0,bus=disk_port0,drive=disk0,serial=disk0,num-queues=2,bootindex=0',
       '-blockdev {"node-name":"cd0","driver":"raw","read-only":true,"file":{"driver":"file","filename":"/images/cd0"}}',
       '-device ide-cd,id=cd0,bus=ide.2,drive=cd0,bootindex=1',
       '-netdev stream,id=nic0-net,server=on,addr.type=unix,addr.path=/run/m/nic0',
@@ -139,7 +139,7 @@ describe('the arguments of a PC on Linux', () => {
       '-object {"qom-type":"throttle-group","id":"disk0-limits","limits":{"iops-total":100,"bps-total":1000000}}',
       '-blockdev {"node-name":"disk0-file","driver":"raw","read-only":true,"file":{"driver":"file","filename":"/images/disk0"}}',
       '-blockdev {"driver":"throttle","node-name":"disk0","throttle-group":"disk0-limits","file":"disk0-file","read-only":true}',
-      '-device virtio-blk-pci,id=disk0,bus=disk_port0,drive=disk0,serial=disk0,bootindex=0',
+      '-device virtio-blk-pci,id=disk0,bus=disk_port0,drive=disk0,serial=disk0,num-queues=1,bootindex=0',
       '-device ide-cd,id=cd0,bus=ide.2,bootindex=1',
       '-device floppy,id=floppy0,unit=0,drive-type=144',
     ])
@@ -148,6 +148,10 @@ describe('the arguments of a PC on Linux', () => {
   test('processors can be added up to the most, as cores of one', () => {
     expect(about(qemuSpec({ cpus: 2 }, { maxCpus: 8 }), /^-smp/)).toEqual(['-smp cpus=2,sockets=1,cores=8,threads=1,maxcpus=8'])
     expect(about(qemuSpec(), /^-smp/)).toEqual(['-smp cpus=1'])
+    // Whatever is added, a disk stays as it is.
+    const disk = { drives: [specDrive('disk0', 'disk')] }
+    for (const cpus of [1, 8])
+      expect(about(qemuSpec({ ...disk, cpus }, { maxCpus: 8 }), /virtio-blk/)).toEqual([expect.stringContaining('num-queues=4')])
   })
 
   test('what was changed while it ran is where it was', () => {
@@ -158,7 +162,7 @@ describe('the arguments of a PC on Linux', () => {
     })
     expect(about(spec, /=data,|=nic1|ide-cd|usb/)).toEqual([
       '-device qemu-xhci,id=usb,bus=pcie.0,addr=0x3',
-      '-device virtio-blk-pci,id=data,bus=disk_port2,drive=data,serial=data,bootindex=0',
+      '-device virtio-blk-pci,id=data,bus=disk_port2,drive=data,serial=data,num-queues=1,bootindex=0',
       '-device ide-cd,id=cd0,bus=ide.2,drive=cd0,bootindex=1',
       '-netdev stream,id=nic1-net,server=on,addr.type=unix,addr.path=/run/m/nic1',
       '-device virtio-net-pci,id=nic1,bus=nic_port1,netdev=nic1-net,mac=52:54:00:00:00:02,romfile=',
@@ -297,7 +301,7 @@ describe('boards that are no PCs', () => {
       '-serial chardev:serial0',
       '-device pci-serial,chardev=serial1,bus=pcie.0,addr=0x1c',
       '-device virtio-scsi-pci,id=scsi0,bus=pcie.0,addr=0x7',
-      '-device virtio-blk-pci,id=disk0,bus=disk_port0,drive=disk0,serial=disk0,bootindex=0',
+      '-device virtio-blk-pci,id=disk0,bus=disk_port0,drive=disk0,serial=disk0,num-queues=1,bootindex=0',
       '-device scsi-cd,id=cd0,bus=scsi0.0,scsi-id=0,drive=cd0,bootindex=1',
       '-device tpm-tis-device,tpmdev=tpm0',
     ])
