@@ -10,6 +10,8 @@ const PACKAGES = {
   'qemu-system-arm': (env) => findProgram('qemu-system-aarch64', env) !== null,
   swtpm: (env) => findProgram('swtpm', env) !== null,
   ovmf: () => existsSync('/usr/share/OVMF/OVMF_CODE_4M.fd'),
+  // The tests of shared screens look at them with it; next to nothing.
+  vncsnapshot: (env) => findProgram('vncsnapshot', env) !== null,
   'qemu-efi-aarch64': () => existsSync('/usr/share/AAVMF/AAVMF_CODE.fd'),
 }
 
