@@ -262,6 +262,30 @@ describe.skipIf(!QEMU_PROGRAM || process.platform !== 'linux')('ended by force',
       }
     })
 
+    test('while it takes a machine over, at any moment: the one after it goes on', async () => {
+      expect(await run('start', 'echo')).toMatchObject({ code: 0 })
+      await echoes('first')
+      const pid = await qemuPid()
+      for (const delay of [0, 40, 150]) {
+        const before = await hostPid()
+        await killHost(before)
+        const listing = run('list')
+        await expect.poll(hostPid, { timeout: 30_000, interval: 5 }).not.toBe(before)
+        await sleep(delay)
+        await killHost(await hostPid())
+        await listing
+        const { state } = await show()
+        expect(['running', 'paused']).toContain(state)
+        if (state === 'paused') expect(await run('resume', 'echo')).toMatchObject({ code: 0, stderr: '' })
+        await echoes(`after-${delay}`)
+        expect(await qemuPid()).toBe(pid)
+      }
+      const log = await readFile(join(folder, 'library/echo.coppice/logs/serial0.log'), 'latin1')
+      expect(log).toMatch(/[\s\S]*first[\s\S]*after-0[\s\S]*after-40[\s\S]*after-150$/)
+      expect(await run('stop', 'echo', '--force')).toMatchObject({ code: 0 })
+      await nothingLeft()
+    })
+
     test('while it suspends or resumes a machine, at any moment: what the guest had in mind is not lost', async () => {
       expect(await run('start', 'echo')).toMatchObject({ code: 0 })
       await echoes('first')
