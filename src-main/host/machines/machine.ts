@@ -13,7 +13,7 @@ import type { MachineConfig } from '../../../src-shared/model/machine.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import { isLegal, type MachineState, type PowerAction } from '../../../src-shared/model/machine-state.ts'
 import type { EngineEvent } from '../../../src-shared/threads/engine-thread.ts'
-import { bundlePaths, logFiles, refuseLinks } from '../library/bundle.ts'
+import { bundlePaths, refuseLinks } from '../library/bundle.ts'
 import { lockBundle, removeStaleLock, type BundleLock } from '../library/bundle-lock.ts'
 import type { Bundle } from '../library/identity.ts'
 import type { Library } from '../library/library.ts'
@@ -37,6 +37,7 @@ import { suspendTask } from './suspend-task.ts'
 import { putBackSuspended, removeSuspended, suspendedProblem, takeSuspended } from './suspended-state.ts'
 import { Turns } from './turns.ts'
 import { busyError, wrongState } from './wrong-state.ts'
+import { writtenFiles } from './written-files.ts'
 
 export interface MachineParts extends SessionParts {
   library: Library
@@ -312,7 +313,7 @@ export class Machine {
     try {
       if (from?.problem) throw from.problem
       if (bundle.config!.engine !== 'embedded') await this.#parts.engines.whenFound()
-      await refuseLinks(logFiles(bundle.folder))
+      await refuseLinks(writtenFiles(bundle.folder))
       const lock = await lockBundle(this.#lockPath, `“${bundle.name}”`)
       session = await this.#open(lock, this.#engineNow(bundle.config!))
       if (await this.#goOn(session)) return

@@ -1,5 +1,5 @@
 /** Files of a machine that are missing or damaged when it starts: it says which, stays off, and starts once they are mended. */
-import { rename, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { tempFolder } from '../../support/temp-folder.ts'
@@ -42,4 +42,18 @@ test('an ISO that was cut short, and one that is gone', async () => {
   await refusesToStart(host, id, 'drives.0.path', cut)
   await rm(iso)
   await refusesToStart(host, id, 'drives.0.path', `The ISO image “${iso}” is not there. Put it back, or choose another file.`)
+})
+
+test.each(['logs/serial0.log', 'firmware/vars.fd', 'firmware/tpm', 'firmware', 'suspend'])('a link in place of %s', async (name) => {
+  const host = await testHost()
+  const id = await host.make('a')
+  const link = join((await host.machines.get({ id })).bundle, name)
+  if (name.includes('/')) await mkdir(join(link, '..'), { recursive: true })
+  await symlink(await tempFolder(), link)
+  await expect(host.machines.start({ id })).rejects.toMatchObject({
+    code: 'denied',
+    message: expect.stringContaining(`“${link}” is a link`) as string,
+  })
+  await rm(link)
+  expect(await host.machines.start({ id })).toMatchObject({ state: 'running', lastError: null })
 })
