@@ -39,6 +39,32 @@ export class MachinePage {
     return this.root.getByRole('tabpanel')
   }
 
+  /** What runs it, as its header says. */
+  get engine(): Locator {
+    return this.root.getByRole('button', { name: /^Engine: / })
+  }
+
+  /** An entry of the menu of its CD drive, from its header or from its screen's tools. */
+  async media(entry: string | RegExp, from: 'Power and more' | 'Display' = 'Power and more'): Promise<void> {
+    await this.root.getByRole('toolbar', { name: from }).getByRole('button', { name: 'CD drive' }).click()
+    await this.#page.getByRole('menuitem', { name: entry }).click()
+  }
+
+  /** Chooses a file in the picker that is open. */
+  async chooseFile(folder: string, name: string, action: string): Promise<void> {
+    const picker = this.#page.getByRole('dialog')
+    await picker.getByRole('textbox', { name: 'Folder' }).fill(folder)
+    await this.#page.keyboard.press('Enter')
+    const choose = picker.getByRole('button', { name: action, exact: true })
+    // The folder may be listed anew meanwhile.
+    await expect(async () => {
+      await picker.getByRole('option').filter({ hasText: name }).click()
+      await expect(choose).toBeVisible({ timeout: 500 })
+    }).toPass()
+    await choose.click()
+    await expect(picker).toBeHidden()
+  }
+
   get terminal(): Locator {
     return this.root.getByRole('textbox', { name: /^Console/ })
   }

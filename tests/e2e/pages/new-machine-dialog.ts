@@ -2,9 +2,11 @@
 import { expect, type Locator, type Page } from '@playwright/test'
 
 export class NewMachineDialog {
+  readonly #page: Page
   readonly root: Locator
 
   constructor(page: Page) {
+    this.#page = page
     this.root = page.getByRole('dialog', { name: 'New machine' })
   }
 
@@ -18,6 +20,12 @@ export class NewMachineDialog {
 
   async fill(label: string, text: string): Promise<void> {
     await this.field(label).fill(text)
+  }
+
+  /** One of a list: "Engine", "QEMU". */
+  async pick(list: string, option: string): Promise<void> {
+    await this.root.getByRole('combobox', { name: list }).click()
+    await this.#page.getByRole('option', { name: new RegExp(`^${option}(\\s|$)`) }).click()
   }
 
   get create(): Locator {
