@@ -144,7 +144,9 @@ export class LiveDevices {
     const { promise, resolve, reject } = Promise.withResolvers<boolean>()
     const cancel = (): void => reject(AppError.cancelled())
     const timer = setTimeout(() => reject(notReleased(id, what)), RELEASE_PATIENCE)
-    const closed = qmp.onClose(() => reject(new AppError('disconnected', 'The machine ended before its guest let go.')))
+    const closed = qmp.onClose(() => reject(ended()))
+    // Where asking fails, nobody waits for the answer.
+    promise.catch(() => {})
     this.#waiting.set(id, resolve)
     signal.addEventListener('abort', cancel, { once: true })
     try {
@@ -190,6 +192,7 @@ export class LiveDevices {
     if (actual <= target) return
     // A guest without a driver never moves, and would be told to have less than it goes on using.
     const { promise: moved, resolve, reject } = Promise.withResolvers<void>()
+    const closed = qmp.onClose(() => reject(ended()))
     const events = qmp.onEvent(({ name }) => name === 'BALLOON_CHANGE' && resolve())
     const timer = setTimeout(() => reject(noBalloon()), BALLOON_PATIENCE)
     const cancel = (): void => reject(AppError.cancelled())
@@ -197,10 +200,11 @@ export class LiveDevices {
     try {
       await moved
     } catch (error) {
-      await qmp.execute('balloon', { value: actual })
+      await qmp.execute('balloon', { value: actual }).catch(() => {})
       throw error
     } finally {
       clearTimeout(timer)
+      closed.dispose()
       events.dispose()
       signal.removeEventListener('abort', cancel)
     }
@@ -234,7 +238,8 @@ export class LiveDevices {
   }
 
   #onQmp({ name, data }: QmpEvent): void {
-    const device = lastPart(data['device']) || lastPart(data['path'])
+    // A virtio device's inner half is told apart, without an id.
+    const device = lastPart(data['device'])
     switch (name) {
       case 'DEVICE_DELETED':
         if (this.#waiting.has(device)) this.#waiting.get(device)!(true)
@@ -327,10 +332,9 @@ export class LiveDevices {
   }
 }
 
-/** "disk0" of "/machine/peripheral/disk0/virtio-backend". */
+/** "cd0" of "/machine/peripheral/cd0", which some events say for it. */
 function lastPart(value: unknown): string {
-  if (typeof value !== 'string') return ''
-  return value.split('/').findLast((part) => part !== '' && part !== 'virtio-backend') ?? ''
+  return typeof value === 'string' ? value.slice(value.lastIndexOf('/') + 1) : ''
 }
 
 function notReleased(id: string, what: string): AppError {
@@ -340,6 +344,10 @@ function notReleased(id: string, what: string): AppError {
     `The guest has not released the ${what} “${id}” within ${RELEASE_PATIENCE / 1000} s. ${how}, then remove it again; a guest that has not booted, or that knows no hot-plugging, lets go when it is off.`,
     { subject: id },
   )
+}
+
+function ended(): AppError {
+  return new AppError('disconnected', 'The machine ended before its guest did what it was asked for.')
 }
 
 function noBalloon(): AppError {
