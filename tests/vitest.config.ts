@@ -1,6 +1,6 @@
 /**
  * Suites: unit (pure, mirrors src-*), contract (one suite over every implementation), integration (real threads, sockets, files), guest (boots
- * real guests), component (parts of the window in a real Chromium).
+ * real guests), long (guests that take minutes), component (parts of the window in a real Chromium).
  */
 import path from 'node:path'
 import { svelte } from '@sveltejs/vite-plugin-svelte'

@@ -269,6 +269,67 @@ export function engineContract(name: string, engine: EngineUnderTest, skip = fal
       expect(await readText(stream, 'on')).toBe('on')
     })
 
+    test('a machine whose memory was saved goes on itself, too; one that is reset while it is paused begins anew when it goes on', async () => {
+      await create()
+      await thread.engine.start(it())
+      const stream = await serial()
+      await readText(stream, 'A')
+      for (const text of ['once', 'twice']) {
+        await thread.engine.pause(it())
+        await thread.engine.saveMemory({ ...it(), path: join(folder, 'memory') })
+        await thread.engine.resume(it())
+        await stream.write(utf8(text))
+        expect(await readText(stream, text)).toBe(text)
+      }
+      await thread.engine.pause(it())
+      await thread.engine.reset(it())
+      await seen('rebooted')
+      await thread.engine.resume(it())
+      await readText(stream, 'A')
+    })
+
+    test('its console has what was printed before for everybody who comes, from where they left, and each port its own', async () => {
+      await create()
+      await thread.engine.start(it())
+      const first = await serial()
+      await readText(first, 'A')
+      await first.write(utf8('first'))
+      await readText(first, 'first')
+      first.close()
+      const all = await thread.engine.serial({ ...it(), port: 0, from: 0 })
+      expect(all.opening).toEqual({ start: 0, end: 6 })
+      expect(await readText(all.stream, 'first')).toBe('Afirst')
+      const rest = await thread.engine.serial({ ...it(), port: 0, from: 3 })
+      expect(await readText(rest.stream, 'rst')).toBe('rst')
+      await rest.stream.write(utf8('!'))
+      await Promise.all([readText(all.stream, '!'), readText(rest.stream, '!')])
+      expect((await thread.engine.serial({ ...it(), port: 1, from: 0 })).opening).toEqual({ start: 0, end: 0 })
+    })
+
+    test('the power button is for guests that hear it; the plug is for all, whatever they do', async () => {
+      await create()
+      await expect(thread.engine.powerButton(it())).rejects.toMatchObject({ code: 'wrong-state' })
+      await thread.engine.start(it())
+      const stream = await serial()
+      await readText(stream, 'A')
+      await thread.engine.powerButton(it())
+      await stream.write(utf8('deaf'))
+      await readText(stream, 'deaf')
+      await thread.engine.pause(it())
+      await expect(thread.engine.powerButton(it())).rejects.toMatchObject({ code: 'wrong-state' })
+      await thread.engine.powerOff(it())
+      expect(events.map(({ kind }) => kind).filter((kind) => kind !== 'health')).toEqual(['running', 'paused', 'stopped'])
+
+      // One that never ran, and the same machine again.
+      events.length = 0
+      await create()
+      await thread.engine.powerOff(it())
+      expect(events).toEqual([{ ...it(), kind: 'stopped', reason: 'powered-off' }])
+      await create()
+      await thread.engine.start(it())
+      await readText(await serial(), 'A')
+    })
+
     test('memory of another machine, or damaged, is refused with a reason', async () => {
       const path = join(folder, 'memory')
       await writeFile(path, 'not a memory state at all')
