@@ -26,18 +26,17 @@ import {
   patchMainLoop,
   pressPowerButton,
   repairAcpi,
-  repairPortMoves,
   repairReset,
   repairRetrace,
   setLink,
   setUpNic,
-  shareInterruptLines,
   watchPowerOff,
   type FlushableDisk,
 } from './patches.ts'
 import { EmbeddedScreen } from './screen.ts'
 import { EmbeddedSerial } from './serial.ts'
 import { SharedFolders, type OpenFolder } from './shared-folders.ts'
+import { repairPortMoves, shareInterruptLines } from './virtio-patches.ts'
 import { V86_VERSION, type Clock, type Emulator } from './v86.ts'
 
 /** How often counters are brought up to date while the machine runs. */

@@ -13,7 +13,7 @@ import { ERROR_BYTES, errorReply, HEADER_BYTES } from '../ninep/codec.ts'
 import { ERRNO } from '../ninep/errno.ts'
 import { openHostFolder } from '../ninep/host-folder.ts'
 import { MAX_MESSAGE, NinepServer } from '../ninep/server.ts'
-import { addVirtioDevice, wakeGuest } from './patches.ts'
+import { addVirtioDevice, wakeGuest } from './virtio-patches.ts'
 import type { Core, Virtio, VirtBuffers, VirtioField } from './v86.ts'
 
 const PCI_DEVICE = 0x1049

@@ -16,19 +16,18 @@ import {
   errorReply,
   HEADER_BYTES,
   parseRequest,
-  QID_TYPE,
   Reply,
   SET,
   type Parsed,
   type Qid,
   type Request,
   type RequestKind,
-  type Time,
 } from './codec.ts'
 import { ERRNO, errnoOf, Refusal } from './errno.ts'
 import { Fids, MAX_PATH, savedFidsSchema, type SavedFids } from './fids.ts'
-import { MODE, type Attributes, type Change, type FileTree, type OpenWish, type Path } from './file-tree.ts'
+import { MODE, type Change, type FileTree, type FolderEntry, type Path } from './file-tree.ts'
 import { nameProblem } from './names.ts'
+import { attributesReply, offsetOf, putEntry, qidOf, secondsOf, spaceReply, wishOf } from './translate.ts'
 
 /** Bytes of the largest message. The kernel's virtio transport takes 500 KiB at most. */
 export const MAX_MESSAGE = 512 * 1024
@@ -36,37 +35,16 @@ const MIN_MESSAGE = 4096
 const VERSION = '9P2000.L'
 const NO_FID = 0xffffffff
 
-/** P9_DOTL_*: what an open asks for. */
-const OPEN = { access: 3, writeOnly: 1, readWrite: 2, exclusive: 0o200, truncate: 0o1000, append: 0o2000 } as const
 const AT_REMOVEDIR = 0x200
 const LOCK_SUCCESS = 0
 const LOCK_TYPE_UNLOCK = 2
-const V9FS_MAGIC = 0x01021997
-const MAX_NAME_BYTES = 255
 /** Bytes of a link's target: PATH_MAX of Linux. */
 const MAX_LINK = 4096
-/** Mode, qid, owners, times and the like of one file. */
-const GETATTR_BYTES = HEADER_BYTES + 153
-/** Everything that stat(2) gives. */
-const GETATTR_BASIC = 0x7ffn
-/** What a folder's entry has beside its name: qid, offset, type, length. */
-const ENTRY_BYTES = 13 + 8 + 1 + 2
 
-const CHANGES: ReadonlySet<RequestKind> = new Set<RequestKind>([
-  ...([
-    'lcreate',
-    'symlink',
-    'mknod',
-    'rename',
-    'setattr',
-    'link',
-    'mkdir',
-    'renameat',
-    'unlinkat',
-    'write',
-    'remove',
-    'xattrcreate',
-  ] as const),
+/** Requests that change something whatever they say. An open may, too. */
+const CHANGES: ReadonlySet<string> = new Set<RequestKind>([
+  ...(['lcreate', 'symlink', 'mknod', 'mkdir', 'link'] satisfies RequestKind[]),
+  ...(['rename', 'renameat', 'unlinkat', 'remove', 'write', 'setattr', 'xattrcreate'] satisfies RequestKind[]),
 ])
 
 export interface ServerOptions {
@@ -162,11 +140,12 @@ export class NinepServer {
       case 'readdir':
         return this.#readdir(request)
       case 'getattr':
-        return this.#getattr(request)
+        return attributesReply(tag, await this.#fids.get(request.fid).attributes())
       case 'setattr':
         return this.#setattr(request)
       case 'statfs':
-        return this.#statfs(request)
+        this.#fids.get(request.fid)
+        return spaceReply(tag, await this.#tree.space())
       case 'readlink': {
         const target = utf8(await this.#tree.readLink(this.#fids.get(request.fid).path))
         if (target.length > MAX_LINK) throw new Refusal('ENAMETOOLONG')
@@ -297,7 +276,7 @@ export class NinepServer {
       try {
         return await this.#tree.create(path, mode, wish)
       } catch (error) {
-        if ((error as { code?: unknown }).code !== 'EEXIST' || flags & OPEN.exclusive) throw error
+        if ((error as { code?: unknown }).code !== 'EEXIST' || wish.exclusive) throw error
         return await this.#tree.open(path, wish)
       }
     })
@@ -326,39 +305,23 @@ export class NinepServer {
     const reply = new Reply(DATA_OFFSET + Math.min(count, this.#room)).u32(0)
     const empty = reply.room
     let next = offsetOf(offset)
-    const put = (name: Uint8Array, { mode, ...rest }: Attributes, following: number): boolean => {
-      if (ENTRY_BYTES + name.length > reply.room) return false
-      reply
-        .qid(qidOf({ mode, ...rest }))
-        .u64(BigInt(following))
-        .u8((mode & MODE.type) >> 12)
-        .name(name)
-      next = following
-      return true
+    const put = (entry: FolderEntry, following: number): boolean => {
+      const fits = putEntry(reply, entry, following)
+      if (fits) next = following
+      return fits
     }
     if (fid.open !== 'folder') throw new Refusal('EBADF')
     let more = true
-    if (next === 0) more = put(utf8('.'), await this.#tree.attributes(fid.path), 1)
-    if (next === 1) more = put(utf8('..'), await this.#tree.attributes(fid.path.slice(0, -1)), 2)
-    if (more) await fid.readEntries(next - 2, ({ name, attributes }, following) => put(name, attributes, following + 2))
+    if (next === 0) more = put({ name: utf8('.'), attributes: await this.#tree.attributes(fid.path) }, 1)
+    if (next === 1) more = put({ name: utf8('..'), attributes: await this.#tree.attributes(fid.path.slice(0, -1)) }, 2)
+    if (more) await fid.readEntries(next - 2, (entry, following) => put(entry, following + 2))
     return reply.finish('readdir', tag, empty - reply.room)
-  }
-
-  async #getattr({ tag, fid }: Request<'getattr'>): Promise<Uint8Array<ArrayBuffer>> {
-    const found = await this.#fids.get(fid).attributes()
-    const reply = new Reply(GETATTR_BYTES).u64(GETATTR_BASIC).qid(qidOf(found)).u32(found.mode)
-    // Owner and group: the guest's root. No device has a number.
-    reply.u32(0).u32(0).u64(found.links).u64(0n)
-    reply.u64(found.bytes).u64(found.blockBytes).u64(found.blocks)
-    for (const time of [found.accessed, found.modified, found.changed]) reply.u64(time / SECOND).u64(time % SECOND)
-    // Born, generation, data version: not known.
-    return reply.u64(0n).u64(0n).u64(0n).u64(0n).finish('getattr', tag)
   }
 
   async #setattr({ tag, fid: number, valid, mode, uid, gid, size, atime, mtime }: Request<'setattr'>): Promise<Uint8Array<ArrayBuffer>> {
     const fid = this.#fids.get(number)
     if ((valid & SET.uid && uid !== 0) || (valid & SET.gid && gid !== 0)) throw new Refusal('EPERM')
-    if (valid & SET.size && fid.open !== null && fid.open !== 'folder') {
+    if (valid & SET.size && fid.open !== null && fid.open !== 'folder' && fid.open.write) {
       const file = await fid.file('write')
       await file.truncate(offsetOf(size))
       valid &= ~SET.size
@@ -370,13 +333,6 @@ export class NinepServer {
     if (valid & SET.mtime) change.modified = valid & SET.mtimeGiven ? secondsOf(mtime) : Date.now() / 1000
     if (Object.keys(change).length > 0) await this.#tree.change(fid.path, change)
     return done('setattr', tag)
-  }
-
-  async #statfs({ tag, fid }: Request<'statfs'>): Promise<Uint8Array<ArrayBuffer>> {
-    this.#fids.get(fid)
-    const { blockBytes, blocks, freeBlocks, availableBlocks, files, freeFiles } = await this.#tree.space()
-    const reply = new Reply(HEADER_BYTES + 60).u32(V9FS_MAGIC).u32(Number(blockBytes)).u64(blocks).u64(freeBlocks).u64(availableBlocks)
-    return reply.u64(files).u64(freeFiles).u64(0n).u32(MAX_NAME_BYTES).finish('statfs', tag)
   }
 
   async #rename(from: Path, to: Path): Promise<void> {
@@ -409,8 +365,6 @@ export class NinepServer {
   }
 }
 
-const SECOND = 1_000_000_000n
-
 function done(
   kind: 'link' | 'rename' | 'renameat' | 'unlinkat' | 'remove' | 'fsync' | 'clunk' | 'flush' | 'setattr',
   tag: number,
@@ -424,30 +378,4 @@ function joined(path: Path, name: string): Path {
   const longer = [...path, name]
   if (utf8(longer.join('/')).length > MAX_PATH) throw new Refusal('ENAMETOOLONG')
   return longer
-}
-
-function qidOf({ mode, id, modified, bytes }: Attributes): Qid {
-  const kind = mode & MODE.type
-  const type = kind === MODE.folder ? QID_TYPE.folder : kind === MODE.link ? QID_TYPE.link : QID_TYPE.file
-  return { type, version: Number(BigInt.asUintN(32, modified ^ (bytes << 8n))), path: id }
-}
-
-function wishOf(flags: number): OpenWish {
-  const access = flags & OPEN.access
-  return {
-    read: access !== OPEN.writeOnly,
-    write: access === OPEN.writeOnly || access === OPEN.readWrite,
-    truncate: (flags & OPEN.truncate) !== 0,
-    append: (flags & OPEN.append) !== 0,
-  }
-}
-
-/** A place in a file. @throws Refusal where no file reaches so far */
-function offsetOf(value: bigint): number {
-  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new Refusal('EFBIG')
-  return Number(value)
-}
-
-function secondsOf({ seconds, nanoseconds }: Time): number {
-  return Number(BigInt.asIntN(64, seconds)) + Number(nanoseconds % SECOND) / 1e9
 }

@@ -2,14 +2,9 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import {
-  addVirtioDevice,
-  clearAbsentBars,
-  repairPortMoves,
-  shareInterruptLines,
-  wakeGuest,
-} from '../../../../src-main/engines/embedded/patches.ts'
+import { clearAbsentBars } from '../../../../src-main/engines/embedded/patches.ts'
 import { openSharedFolders, SharedFolders } from '../../../../src-main/engines/embedded/shared-folders.ts'
+import { addVirtioDevice, repairPortMoves, shareInterruptLines, wakeGuest } from '../../../../src-main/engines/embedded/virtio-patches.ts'
 import { createEmulator, type Core, type Cpu, type Virtio } from '../../../../src-main/engines/embedded/v86.ts'
 import { message, u16, u32, u64 } from '../../../support/ninep-client.ts'
 import { tempFolder } from '../../../support/temp-folder.ts'
