@@ -1,5 +1,5 @@
 /** The library on a real file system: what is found, what is watched, what is refused, what nobody touches. */
-import { cp, link, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { cp, link, lstat, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { Library, serialiseConfig, type LibraryChange } from '../../src-main/host/library/library.ts'
@@ -39,6 +39,24 @@ async function open(folder: string) {
 }
 
 describe('a library', () => {
+  test('does not bring back a bundle that was moved away while it was read', async () => {
+    const folder = await tempFolder()
+    const away = await tempFolder()
+    const { library, by } = await open(folder)
+    for (let count = 0; count < 40; count++) {
+      const bundle = await putBundle(join(folder, `m${count}.coppice`), config(`M${count}`))
+      await library.rescan()
+      const reading = library.refresh(bundle)
+      // As far as it came by then.
+      for (let step = 0; step < count % 5; step++) await lstat(bundle)
+      await rename(bundle, join(away, `${count}`))
+      await library.forget(bundle)
+      expect(by(`M${count}`)).toBeUndefined()
+      await reading
+      expect(by(`M${count}`)).toBeUndefined()
+    }
+  })
+
   test('has the bundles of its folder, the broken ones with their reason, and touches none', async () => {
     const folder = await tempFolder()
     await putBundle(join(folder, 'good.coppice'), config('Good'))

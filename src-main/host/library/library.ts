@@ -110,8 +110,11 @@ export class Library implements Disposable {
     const inLibrary = dirname(folder) === this.folder
     if (!inLibrary && !this.#opened.includes(folder)) return false
     const writes = this.#writes.get(folder)
+    const known = this.#contents.has(folder)
     const content = (await readBundle(folder, inLibrary)) ?? missing(folder, inLibrary)
     if (!content) return true
+    // Moved away or forgotten meanwhile: what was read is not there any more.
+    if (known && !this.#contents.has(folder)) return false
     if (this.#writes.get(folder) !== writes) return false
     this.#put(folder, content)
     this.#publish()
