@@ -3,6 +3,7 @@ import type { SuspendRecord } from '../../../../src-main/host/library/suspend-re
 import { suspendedProblem } from '../../../../src-main/host/machines/suspended-state.ts'
 import type { FileFact } from '../../../../src-main/host/planner/file-fact.ts'
 import { parseMachineConfig } from '../../../../src-shared/model/machine.ts'
+import { qemuSpec } from '../../../support/qemu-spec.ts'
 
 const ID = '0b8f3c2a-6a2f-4a7e-9a51-1f6a3f0f6c11'
 const config = parseMachineConfig({
@@ -43,6 +44,14 @@ test('a state is resumed with the machine, memory and disks that it was saved wi
   expect(problem(disk(), 1000, { ...config, memoryMiB: 128 })).toContain('suspended with 256 MiB')
   expect(problem(disk(), 1000, { ...config, id: crypto.randomUUID() })).toContain('another machine')
   expect(problem(disk(), 1000, { ...config, drives: [] })).toBeNull()
+})
+
+test('what the guest could use of its memory is compared, not what it was started with', () => {
+  const spec = qemuSpec({ memoryMiB: 256, balloonMiB: 128 })
+  const check = (memoryMiB: number): string | null =>
+    suspendedProblem({ ...record, spec }, { ...config, memoryMiB }, new Map([['d.img', disk()]]), 1000)?.message ?? null
+  expect(check(128)).toBeNull()
+  expect(check(256)).toContain('suspended with 128 MiB')
 })
 
 test('a disk that was written meanwhile would be destroyed, one that was copied along with its machine not', () => {
