@@ -78,6 +78,16 @@ describe('the machine’s page', () => {
     await expect.poll(() => window.host.calls).toContain('machines.discardSuspend')
   })
 
+  test('offers to throw a state away that cannot be resumed', async () => {
+    const lastError = { code: 'corrupt' as const, message: 'The saved memory is damaged. Discard it and start the machine anew.' }
+    await open(fakeMachine('web', { state: 'suspended', lastError }))
+    const note = page.getByRole('alert').filter({ hasText: 'The machine could not go on' })
+    await expect.element(note.getByRole('button', { name: 'Try again' })).toBeVisible()
+    await note.getByRole('button', { name: 'Discard suspended state…' }).click()
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Discard state' }).click()
+    await expect.poll(() => window.host.calls).toContain('machines.discardSuspend')
+  })
+
   test('says why a machine crashed, the technical part behind a click', async () => {
     const error = { code: 'crashed' as const, message: 'The guest trapped the engine.', details: { technical: 'unreachable at wasm:1' } }
     await open(fakeMachine('web', { state: 'crashed', lastError: error }))
@@ -172,6 +182,7 @@ describe('CDs', () => {
     await expect.element(picker).not.toBeInTheDocument()
     await expect.poll(() => window.host.updates.at(-1)?.patch).toEqual({ drives: [{ ...cd, path: '/isos/tools.iso' }] })
     await expect.element(page.getByText('Inserted tools.iso into “web”.')).toBeVisible()
+    await expect.element(button('CD drive')).toHaveFocus()
   })
 
   test('are in the palette, and stay where they are while the machine is suspended, with the reason', async () => {
