@@ -32,6 +32,8 @@ export interface Viewing {
   version?: string
   /** Answers a server's challenge (VNC authentication); null: the server is to want none. */
   answer?: ((challenge: Uint8Array) => Uint8Array) | null
+  /** False: asks for the screen for itself alone. */
+  shared?: boolean
 }
 
 export class RfbClient {
@@ -50,7 +52,10 @@ export class RfbClient {
   }
 
   /** Up to the server's answer to ClientInit, with the encodings told. */
-  static async open(stream: ByteStream, { encodings, version = 'RFB 003.008\n', answer = null }: Viewing = {}): Promise<RfbClient> {
+  static async open(
+    stream: ByteStream,
+    { encodings, version = 'RFB 003.008\n', answer = null, shared = true }: Viewing = {},
+  ): Promise<RfbClient> {
     const client = new RfbClient(stream)
     const offered = new TextDecoder().decode(await client.#read(12))
     if (offered !== 'RFB 003.008\n') throw new Error(`The server speaks ${offered}`)
@@ -70,7 +75,7 @@ export class RfbClient {
     if (answer) await stream.write(answer(await client.#read(16)))
     if ((answer || version === 'RFB 003.008\n') && u32(await client.#read(4), 0) !== 0)
       throw new Error(version === 'RFB 003.008\n' ? await client.#reason() : 'The server refused.')
-    await stream.write(Uint8Array.of(1))
+    await stream.write(Uint8Array.of(shared ? 1 : 0))
     const init = await client.#read(24)
     client.#resize(u16(init, 0), u16(init, 2))
     client.name = new TextDecoder().decode(await client.#read(u32(init, 20)))

@@ -1,7 +1,8 @@
 /**
  * The two handshakes of an exported screen (RFC 6143, sections 7.1.1 to 7.1.3): ours with a viewer, which needs the password, and ours with the engine,
- * which needs none. From the viewer's ClientInit on, both speak the same protocol, and bytes are passed on as they are. Pure: each is a generator
- * that says what to send and how many bytes it wants then.
+ * which needs none. Behind ClientInit both speak the same protocol, and bytes are passed on as they are. The viewer's own ClientInit is not: viewers
+ * that do not ask for sharing would be refused by engines that always share. Pure: each is a generator that says what to send and how many bytes it
+ * wants then.
  */
 import { concatBytes, utf8 } from '../../../src-shared/base/bytes.ts'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
@@ -18,6 +19,8 @@ const VERSION = utf8('RFB 003.008\n')
 const SECURITY_NONE = 1
 const SECURITY_VNC = 2
 const NOTHING = new Uint8Array(0)
+/** ClientInit (section 7.3.1): others may look, too. */
+const SHARED = Uint8Array.of(1)
 
 /** What a viewer has to pass. */
 export interface Gate {
@@ -29,32 +32,39 @@ export interface Gate {
 }
 
 /**
- * @returns what to send last, and whether the viewer may go on
+ * Up to and with the viewer's ClientInit.
+ * @returns whether the viewer may go on; if not, close its stream
  * @throws AppError `invalid-input` where the other end is no VNC viewer
  */
-export function* admitViewer(gate: Gate): Handshake<{ accepted: boolean; send: Uint8Array }> {
+export function* admitViewer(gate: Gate): Handshake<boolean> {
   const minor = parseVersion(yield { send: VERSION, want: VERSION.length })
   const closed = gate.closed()
   // No security type at all, and why (section 7.1.2).
-  if (closed !== null) return { accepted: false, send: concatBytes([minor === 3 ? new Uint8Array(4) : new Uint8Array(1), reason(closed)]) }
+  if (closed !== null) return yield* refuse(concatBytes([new Uint8Array(minor === 3 ? 4 : 1), reason(closed)]))
   if (minor === 3) {
     // The server decides (appendix A).
     yield { send: Uint8Array.of(0, 0, 0, SECURITY_VNC), want: 0 }
   } else {
     const [chosen] = yield { send: Uint8Array.of(1, SECURITY_VNC), want: 1 }
-    if (chosen !== SECURITY_VNC) return refused(minor, 'This screen needs a VNC password.')
+    if (chosen !== SECURITY_VNC) return yield* refuse(failure(minor, 'This screen needs a VNC password.'))
   }
   const answer = yield { send: gate.challenge, want: CHALLENGE_BYTES }
   const meanwhile = gate.closed()
-  if (meanwhile !== null) return refused(minor, meanwhile)
-  if (!gate.accepts(answer)) return refused(minor, 'The password is wrong.')
-  return { accepted: true, send: new Uint8Array(4) }
+  if (meanwhile !== null) return yield* refuse(failure(minor, meanwhile))
+  if (!gate.accepts(answer)) return yield* refuse(failure(minor, 'The password is wrong.'))
+  yield { send: new Uint8Array(4), want: 1 }
+  return true
+}
+
+function* refuse(message: Uint8Array): Handshake<false> {
+  yield { send: message, want: 0 }
+  return false
 }
 
 /** SecurityResult (section 7.1.3); viewers before 3.8 take no reason. */
-function refused(minor: 3 | 7 | 8, why: string): { accepted: false; send: Uint8Array } {
+function failure(minor: 3 | 7 | 8, why: string): Uint8Array {
   const failed = Uint8Array.of(0, 0, 0, 1)
-  return { accepted: false, send: minor === 8 ? concatBytes([failed, reason(why)]) : failed }
+  return minor === 8 ? concatBytes([failed, reason(why)]) : failed
 }
 
 function reason(text: string): Uint8Array {
@@ -71,7 +81,7 @@ function parseVersion(bytes: Uint8Array): 3 | 7 | 8 {
 }
 
 /**
- * Ours with an engine, which speaks RFB 3.8 with the security type None.
+ * Ours with an engine, which speaks RFB 3.8 with the security type None, up to and with ClientInit.
  * @throws AppError `internal` where it does not
  */
 export function* joinEngine(): Handshake<void> {
@@ -83,4 +93,5 @@ export function* joinEngine(): Handshake<void> {
   if (!types.includes(SECURITY_NONE)) throw broken
   const result = yield { send: Uint8Array.of(SECURITY_NONE), want: 4 }
   if (result.some((byte) => byte !== 0)) throw broken
+  yield { send: SHARED, want: 0 }
 }

@@ -31,7 +31,7 @@ export interface VncServerParts {
   /** The password now. */
   password(): Promise<string>
   /**
-   * Joins a viewer that may see the screen to it: from the viewer's ClientInit on.
+   * Joins a viewer that may see the screen to it: behind the viewer's ClientInit, which the screen's owner sends itself.
    * @param rest of the viewer's bytes, those that were read already
    */
   show(viewer: ByteStream, rest: Uint8Array): Promise<void>
@@ -126,9 +126,8 @@ export class VncServer implements Disposable {
       const password = await this.#parts.password()
       const challenge = randomBytes(CHALLENGE_BYTES)
       const accepts = (answer: Uint8Array): boolean => this.#judge(answersChallenge(password, challenge, answer))
-      const { result, rest } = await converse(viewer, admitViewer({ challenge, accepts, closed: () => this.#closed() }))
-      await viewer.write(result.send)
-      if (result.accepted) return rest
+      const { result: admitted, rest } = await converse(viewer, admitViewer({ challenge, accepts, closed: () => this.#closed() }))
+      if (admitted) return rest
       viewer.close()
       return null
     } finally {

@@ -31,45 +31,51 @@ describe.each([1, 1000])('a viewer whose bytes come %i at a time', (piece) => {
   test.each(['008', '889'])('3.%s with the right password', async (minor) => {
     const { result, heard, rest } = await play(
       admitViewer(gate()),
-      concatBytes([version(minor), Uint8Array.of(2), RIGHT, Uint8Array.of(1)]),
+      concatBytes([version(minor), Uint8Array.of(2), RIGHT, Uint8Array.of(0, 9)]),
       piece,
     )
-    expect(heard).toEqual(concatBytes([version('008'), Uint8Array.of(1, 2), CHALLENGE]))
-    expect(result).toEqual({ accepted: true, send: OK })
-    // Its ClientInit is the screen's.
-    expect(rest).toEqual(Uint8Array.of(1))
+    expect(heard).toEqual(concatBytes([version('008'), Uint8Array.of(1, 2), CHALLENGE, OK]))
+    expect(result).toBe(true)
+    // What comes behind its ClientInit is the screen's.
+    expect(rest).toEqual(Uint8Array.of(9))
   })
 
   test('3.7 has the choice, and gets no reason', async () => {
-    const said = (answer: Uint8Array): Uint8Array => concatBytes([version('007'), Uint8Array.of(2), answer])
-    expect((await play(admitViewer(gate()), said(RIGHT), piece)).result).toEqual({ accepted: true, send: OK })
-    expect((await play(admitViewer(gate()), said(WRONG), piece)).result).toEqual({ accepted: false, send: FAILED })
+    const said = (answer: Uint8Array): Uint8Array => concatBytes([version('007'), Uint8Array.of(2), answer, Uint8Array.of(1)])
+    const right = await play(admitViewer(gate()), said(RIGHT), piece)
+    expect(right).toMatchObject({ result: true, heard: concatBytes([version('008'), Uint8Array.of(1, 2), CHALLENGE, OK]) })
+    const wrong = await play(admitViewer(gate()), said(WRONG), piece)
+    expect(wrong).toMatchObject({ result: false, heard: concatBytes([version('008'), Uint8Array.of(1, 2), CHALLENGE, FAILED]) })
   })
 
   test.each(['003', '005'])('3.%s is told the type, and a result', async (minor) => {
-    const { result, heard } = await play(admitViewer(gate()), concatBytes([version(minor), RIGHT]), piece)
-    expect(heard).toEqual(concatBytes([version('008'), Uint8Array.of(0, 0, 0, 2), CHALLENGE]))
-    expect(result).toEqual({ accepted: true, send: OK })
-    expect((await play(admitViewer(gate()), concatBytes([version(minor), WRONG]), piece)).result).toEqual({ accepted: false, send: FAILED })
+    const told = concatBytes([version('008'), Uint8Array.of(0, 0, 0, 2), CHALLENGE])
+    const right = await play(admitViewer(gate()), concatBytes([version(minor), RIGHT, Uint8Array.of(1)]), piece)
+    expect(right).toMatchObject({ result: true, heard: concatBytes([told, OK]) })
+    const wrong = await play(admitViewer(gate()), concatBytes([version(minor), WRONG]), piece)
+    expect(wrong).toMatchObject({ result: false, heard: concatBytes([told, FAILED]) })
   })
 
   test('a wrong password, or none, is refused with the reason', async () => {
     const wrong = await play(admitViewer(gate()), concatBytes([version('008'), Uint8Array.of(2), WRONG]), piece)
-    expect(wrong.result).toEqual({ accepted: false, send: concatBytes([FAILED, reason('The password is wrong.')]) })
+    const offered = concatBytes([version('008'), Uint8Array.of(1, 2)])
+    expect(wrong.result).toBe(false)
+    expect(wrong.heard).toEqual(concatBytes([offered, CHALLENGE, FAILED, reason('The password is wrong.')]))
     const none = await play(admitViewer(gate()), concatBytes([version('008'), Uint8Array.of(1)]), piece)
-    expect(none.result).toEqual({ accepted: false, send: concatBytes([FAILED, reason('This screen needs a VNC password.')]) })
+    expect(none.result).toBe(false)
+    expect(none.heard).toEqual(concatBytes([offered, FAILED, reason('This screen needs a VNC password.')]))
   })
 
   test('after too many wrong ones nobody may try, nor may who has the challenge already', async () => {
     const early = await play(admitViewer(gate(['Later.'])), version('008'), piece)
-    expect(early.result).toEqual({ accepted: false, send: concatBytes([Uint8Array.of(0), reason('Later.')]) })
+    expect(early).toMatchObject({ result: false, heard: concatBytes([version('008'), Uint8Array.of(0), reason('Later.')]) })
     const old = await play(admitViewer(gate(['Later.'])), version('003'), piece)
-    expect(old.result).toEqual({ accepted: false, send: concatBytes([new Uint8Array(4), reason('Later.')]) })
-    const late = gate()
+    expect(old).toMatchObject({ result: false, heard: concatBytes([version('008'), new Uint8Array(4), reason('Later.')]) })
     const answers = [null, 'Later.']
     const said = concatBytes([version('008'), Uint8Array.of(2), RIGHT])
-    const { result } = await play(admitViewer({ ...late, closed: () => answers.shift() ?? null }), said, piece)
-    expect(result).toEqual({ accepted: false, send: concatBytes([FAILED, reason('Later.')]) })
+    const late = await play(admitViewer({ ...gate(), closed: () => answers.shift() ?? null }), said, piece)
+    expect(late.result).toBe(false)
+    expect(late.heard).toEqual(concatBytes([version('008'), Uint8Array.of(1, 2), CHALLENGE, FAILED, reason('Later.')]))
   })
 
   test('what is no viewer is cut off, what leaves early is no fault', async () => {
@@ -80,7 +86,8 @@ describe.each([1, 1000])('a viewer whose bytes come %i at a time', (piece) => {
   test('an engine is joined without a password', async () => {
     const said = concatBytes([version('008'), Uint8Array.of(2, 16, 1), OK, Uint8Array.of(9)])
     const { heard, rest } = await play(joinEngine(), said, piece)
-    expect(heard).toEqual(concatBytes([version('008'), Uint8Array.of(1)]))
+    // The last byte: shared.
+    expect(heard).toEqual(concatBytes([version('008'), Uint8Array.of(1, 1)]))
     expect(rest).toEqual(Uint8Array.of(9))
     for (const wrong of [
       version('003'),
