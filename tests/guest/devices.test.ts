@@ -99,7 +99,7 @@ describe('the embedded engine', () => {
     await until(guest, `[ "$(${carrier})" = 1 ]`)
     await change(guest, { kind: 'link', nic: 'nic0', up: false })
     await until(guest, `[ "$(${carrier})" = 0 ]`)
-  })
+  }, 300_000)
 })
 
 describe.skipIf(!QEMU_PROGRAM)('QEMU', () => {
