@@ -3,7 +3,11 @@ import { formatBytes, MiB } from '../../../../src-shared/base/units.ts'
 import { LIVE_KINDS, type LiveHardware, type LiveKind } from '../../../../src-shared/model/live-hardware.ts'
 import type { Boot, MachineConfig } from '../../../../src-shared/model/machine.ts'
 import { STATE_WORDS } from '../../../../src-shared/model/machine-state.ts'
+import type { Services } from '../services.ts'
 import type { Define } from './index.ts'
+
+/** ms that a guest gets to tell its addresses, before those that it told last are shown. */
+const PATIENCE = 3000
 
 export const defineShow: Define = (program, run) => {
   program
@@ -13,7 +17,7 @@ export const defineShow: Define = (program, run) => {
     .action((name: string) =>
       run(async (cli) => {
         const host = await cli.host()
-        const machine = await cli.machine(host, name)
+        const machine = await withAddressesOfNow(host, await cli.machine(host, name))
         cli.output.result(machine, () => {
           const facts = factsOf(machine)
           const width = Math.max(...facts.map(([key]) => key.length))
@@ -21,6 +25,14 @@ export const defineShow: Define = (program, run) => {
         })
       }),
     )
+}
+
+/** A guest does not tell by itself that it has another address: it is asked. */
+async function withAddressesOfNow(host: Services, machine: MachineView): Promise<MachineView> {
+  const { id, agent } = machine
+  if (!agent) return machine
+  await host.machines.addresses({ id }, { signal: AbortSignal.timeout(PATIENCE) }).catch(() => {})
+  return host.machines.get({ id })
 }
 
 /** Keys that `set` takes are named as there. */
