@@ -12,6 +12,8 @@ export const ENCODING = {
   tight: 7,
   desktopSize: -223,
   cursor: -239,
+  /** The first of ten compression levels: as little work as can be (rfbproto, "Compression Level Pseudo-encoding"). */
+  noCompression: -256,
   qemuPointerMotion: -257,
   qemuExtendedKey: -258,
   extendedDesktopSize: -308,

@@ -202,13 +202,14 @@ export class RfbSession {
     const alone = sizeOnly && notices.length > 0
     const rects = alone ? [] : this.#dirty.take().flatMap((rect) => clip(rect, picture))
     const writer = this.#writer
-    const encoding = this.#tight ? ENCODING.tight : ENCODING.raw
+    const compresses = !this.#encodings.has(ENCODING.noCompression)
     try {
       await this.#stream.write(updateHeader(notices.length + rects.length))
       for (const notice of notices) await this.#stream.write(notice)
       for (const rect of rects) {
-        const data = this.#tight ? await encodeTight(picture, rect, writer) : writer.raw(picture, rect)
-        await this.#stream.write(rectHeader(rect, encoding))
+        const tight = this.#tight ? encodeTight(picture, rect, writer, compresses) : null
+        const data = tight ? await tight : writer.raw(picture, rect)
+        await this.#stream.write(rectHeader(rect, tight ? ENCODING.tight : ENCODING.raw))
         await this.#stream.write(data)
       }
     } finally {

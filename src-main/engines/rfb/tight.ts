@@ -20,12 +20,21 @@ const MIN_COMPRESSED = 12
 const SMALL = 2048
 const MAX_COLOURS = 256
 
-/** The rectangle's data behind its header. Reads the picture before it returns its promise. */
-export function encodeTight(picture: Picture, rect: Rect, writer: PixelWriter): Promise<Uint8Array<ArrayBuffer>> {
+/**
+ * The rectangle's data behind its header. Reads the picture before it returns its promise.
+ * @param compresses false: plain pixels, of which compressing takes most of the time and saves little, are left to the Raw encoding
+ * @returns null where they are
+ */
+export function encodeTight(
+  picture: Picture,
+  rect: Rect,
+  writer: PixelWriter,
+  compresses: boolean,
+): Promise<Uint8Array<ArrayBuffer>> | null {
   const indexed = indexColours(picture, rect)
   // Pixels of one byte are as small as palette's indices.
   if (!indexed || (indexed.palette.length > 2 && writer.bytes === 1))
-    return compressed([RESET_STREAM_0], plainPixels(picture, rect, writer))
+    return compresses ? compressed([RESET_STREAM_0], plainPixels(picture, rect, writer)) : null
   const colours = new Uint8Array(indexed.palette.length * writer.tightBytes)
   let at = 0
   for (const colour of indexed.palette) at = writer.putTight(colours, at, colour)

@@ -20,6 +20,9 @@ import { ScreenDouble } from '../../../support/screen-double.ts'
 import { streamPair } from '../../../support/stream-pair.ts'
 import { manyColours, photo, picture, plain, rgb, twoColours } from './pictures.ts'
 
+/** The pseudo-encoding of compression level 0. */
+const LEAST_COMPRESSION = -256
+
 function display(shown: Picture): {
   screen: ScreenDouble
   display: RfbDisplay
@@ -100,6 +103,17 @@ describe('pictures', () => {
     }[size as 1 | 2 | 4]
     const expected = Array.from(photo.pixels, (pixel) => convert(pixel & 255, (pixel >> 8) & 255, (pixel >> 16) & 255))
     expect(expected.map((_, at) => read(at))).toEqual(expected)
+  })
+
+  test.each([
+    ['many colours', photo, RAW],
+    ['a palette', manyColours, TIGHT],
+    ['one colour', plain, TIGHT],
+  ])('%s for a viewer that wants little work spent on packing', async (_name, shown, encoding) => {
+    const viewer = await display(shown).view({ encodings: [TIGHT, RAW, LEAST_COMPRESSION] })
+    const { rects } = await viewer.update(false)
+    expect(rects.map((rect) => rect.encoding)).toEqual([encoding])
+    expect(viewer.pixels).toEqual(shown.pixels)
   })
 
   test('a screenshot, where nobody looks, is the picture, and leaves nothing behind', async () => {
