@@ -300,6 +300,33 @@ describe.skipIf(!QEMU_PROGRAM || process.platform === 'win32')('QEMU under super
       expect(await heard.event('stopped')).toMatchObject({ reason: 'trap', error: { code: 'crashed' } })
     })
 
+    test('one that a host was starting when it died is ended, and only then', async () => {
+      const thread = engineThreadOf('qemu', { XDG_RUNTIME_DIR: runtime })
+      await thread.engine.create({ spec, blocks: {}, counters: counters.buffer, memory: null })
+      const { pid, start } = await record()
+      const place = join(runtime, 'coppice', (await folders())[0]!)
+      // As it is before the record is written.
+      await rm(join(place, 'machine.json'))
+      expect(await stillThere()).toBe(0)
+      expect(await isSameProcess(pid, start), 'its host lives').toBe(true)
+      await thread.close()
+      const note = JSON.parse(await readFile(join(place, 'starting.json'), 'utf8')) as { host: object }
+      await writeFile(join(place, 'starting.json'), JSON.stringify({ ...note, host: { ...note.host, start: 'another time' } }))
+      expect(await stillThere()).toBe(0)
+      expect(await isSameProcess(pid, start)).toBe(false)
+      expect(await folders()).toEqual([])
+    })
+
+    test('one that was made and never started is no machine that runs', async () => {
+      const thread = engineThreadOf('qemu', { XDG_RUNTIME_DIR: runtime })
+      await thread.engine.create({ spec, blocks: {}, counters: counters.buffer, memory: null })
+      const { pid, start } = await record()
+      await thread.close()
+      await expect(engine.adopt(spec.id, spec.logFolder, counters)).rejects.toMatchObject({ code: 'not-found' })
+      expect(await isSameProcess(pid, start)).toBe(false)
+      expect(await folders()).toEqual([])
+    })
+
     test('what is left of one that died without a host is removed', async () => {
       await abandon('x')
       await kill()

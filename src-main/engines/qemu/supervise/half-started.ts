@@ -6,13 +6,14 @@
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { asAppError } from '../../../../src-shared/errors/app-error.ts'
 import { isSameProcess, ownStart } from '../../../process/process-start.ts'
 import type { Endpoint, QemuRuntime } from '../arguments/runtime.ts'
 import { QmpClient } from '../qmp/qmp-client.ts'
 import { connectOnce, connectWhenReady } from './endpoint.ts'
-import { endpointSchema } from './machine-folder.ts'
+import { endpointSchema, mayLive } from './machine-folder.ts'
 
 const NOTE = 'starting.json'
 const noteSchema = z.strictObject({
@@ -25,6 +26,8 @@ type Note = z.output<typeof noteSchema>
 
 /** ms that a QEMU gets until it listens: its host may have died just when it was made. */
 const START_PATIENCE = 2000
+/** ms between two looks whether it is gone. */
+const LOOK = 10
 
 export async function noteStart(folder: string, { qmp, tpm }: QemuRuntime): Promise<void> {
   const note: Note = { format: 1, host: { pid: process.pid, start: await ownStart() }, qmp, tpm }
@@ -43,6 +46,7 @@ export async function endHalfStarted(folder: string): Promise<boolean> {
   const note = await readNote(folder)
   if (!note || (await isSameProcess(note.host.pid, note.host.start))) return false
   await quit(note.qmp)
+  for (const until = performance.now() + START_PATIENCE; (await mayLive(folder)) && performance.now() < until;) await sleep(LOOK)
   // swtpm ends with its first connection, which would have been QEMU's.
   if (note.tpm) (await connectOnce(note.tpm).catch(() => null))?.destroy()
   return true

@@ -14,6 +14,7 @@ import { MiB } from '../../../../src-shared/base/units.ts'
 import { AppError, asAppError } from '../../../../src-shared/errors/app-error.ts'
 import { machineSpecSchema } from '../../../../src-shared/model/machine-spec.ts'
 import { MACHINE_FOLDER_PREFIX } from '../../../process/machine-folders.ts'
+import { processStart } from '../../../process/process-start.ts'
 import { privateFolder, type RuntimePlaces } from '../../../process/private-folder.ts'
 
 /** The longest name of a socket in it, bytes. */
@@ -80,4 +81,10 @@ export async function removeMachineFolder(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true, maxRetries: 3 }).catch((error: unknown) => {
     throw error instanceof AppError ? error : asAppError(error, 'Removing the folder of a machine that ended')
   })
+}
+
+/** QEMU's own note of its process (-pidfile). A record that is not understood may be one of a newer Coppice. */
+export async function mayLive(folder: string): Promise<boolean> {
+  const pid = Number.parseInt(await readFile(join(folder, 'pid'), 'utf8').catch(() => ''))
+  return pid > 1 && (await processStart(pid)) !== null
 }

@@ -1,11 +1,10 @@
 /** What hosts of before left in the runtime folders: machines that still run, and folders of machines that do not. */
-import { readFile, stat } from 'node:fs/promises'
-import { join } from 'node:path'
-import { isSameProcess, processStart } from '../../../process/process-start.ts'
+import { stat } from 'node:fs/promises'
+import { isSameProcess } from '../../../process/process-start.ts'
 import { machineFolders } from '../../../process/machine-folders.ts'
 import type { RuntimePlaces } from '../../../process/private-folder.ts'
 import { endHalfStarted } from './half-started.ts'
-import { readRecord, removeMachineFolder, type MachineRecord } from './machine-folder.ts'
+import { mayLive, readRecord, removeMachineFolder, type MachineRecord } from './machine-folder.ts'
 
 export interface Found {
   folder: string
@@ -21,16 +20,10 @@ export async function findSurvivors(places: RuntimePlaces = {}, now = Date.now()
   for (const folder of await machineFolders(places)) {
     const record = await readRecord(folder)
     if (record && (await isSameProcess(record.pid, record.start))) found.push({ folder, record })
-    else if (record || (await endHalfStarted(folder)) || ((await age(folder, now)) > YOUNG && !(await mayLive(folder))))
+    else if (record || (((await endHalfStarted(folder)) || (await age(folder, now)) > YOUNG) && !(await mayLive(folder))))
       await removeMachineFolder(folder).catch(() => {})
   }
   return found
-}
-
-/** QEMU's own note of its process (-pidfile). A record that is not understood may be one of a newer Coppice. */
-async function mayLive(folder: string): Promise<boolean> {
-  const pid = Number.parseInt(await readFile(join(folder, 'pid'), 'utf8').catch(() => ''))
-  return pid > 1 && (await processStart(pid)) !== null
 }
 
 async function age(folder: string, now: number): Promise<number> {
