@@ -1,6 +1,6 @@
 /**
  * Reads a text screen by its pixels: each cell is compared with the characters of the video BIOS's own font. Text modes have cells of nine
- * columns; Linux draws the same characters in eight on its frame buffers.
+ * columns; Linux draws most of the same characters in eight on its frame buffers; those that it draws in its own way are not read.
  */
 import { readFile } from 'node:fs/promises'
 
