@@ -1,5 +1,5 @@
 /** Debian's installer for 32-bit PCs on the embedded engine, which takes minutes to its first question. */
-import { expect, test } from 'vitest'
+import { test } from 'vitest'
 import { guestFiles } from '../support/appliance.ts'
 import { HostMachine, wholeHost } from '../support/host-machine.ts'
 import { INSTALLER_CMDLINE, installerFiles } from '../support/installer.ts'
