@@ -4,11 +4,12 @@
  * whole canvas each second while the guest changes all of it 100 times a second. The anchors are an RFB client in Node without a window: on QEMU at the
  * bare VNC socket.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { RAW, RfbClient } from '../../support/rfb-client.ts'
 import type { Figure } from '../figure.ts'
-import { ShownMachine } from '../support/shown-machine.ts'
+import { SETTLE_MS, ShownMachine } from '../support/shown-machine.ts'
 
-const KEYS = 20
+const KEYS = 15
 const MOVING = { ms: 4000, runs: 3 }
 /** The letter K: any but M. */
 const KEY = { page: 'k', scancode: 0x25 }
@@ -56,6 +57,7 @@ const whole = (rects: { width: number; height: number }[], { width, height }: Rf
   rects.reduce((area, rect) => area + rect.width * rect.height, 0) >= 0.9 * width * height
 
 async function keyToClient(viewer: RfbClient): Promise<number> {
+  await sleep(SETTLE_MS)
   await viewer.update(false)
   const from = performance.now()
   await viewer.scancode(KEY.scancode, true)

@@ -21,6 +21,8 @@ import { innermost } from './process-cpu.ts'
 import { SCREEN, screenGuestDisk } from './screen-guest.ts'
 
 const NAME = 'bench'
+/** After a key, until its picture is everywhere. */
+export const SETTLE_MS = 300
 
 export class ShownMachine {
   readonly page: Page
@@ -93,6 +95,8 @@ export class ShownMachine {
 
   /** Presses a key on the page; ms until the whole picture was painted anew. */
   async keyToCanvas(key: string): Promise<number> {
+    // What an earlier key changed is painted by then.
+    await this.page.waitForTimeout(SETTLE_MS)
     await this.page.evaluate(() => (window.paints = { ...window.paints, keyAt: null, after: null }))
     await this.page.keyboard.press(key)
     await this.page.waitForFunction(() => window.paints.after !== null)
