@@ -101,8 +101,14 @@ export class Guest {
   /** Up to its first prompt. */
   static async boot(files: GuestFiles, options: GuestOptions = {}): Promise<Guest> {
     const guest = await Guest.start(files, options)
-    await guest.event((event) => event.kind === 'booted')
-    return guest
+    try {
+      await guest.event((event) => event.kind === 'booted')
+      return guest
+    } catch (error) {
+      // A machine that is a process would run on.
+      await guest.close()
+      throw error
+    }
   }
 
   async start(): Promise<void> {
