@@ -27,6 +27,8 @@ const common = {
     // For boot speed on an emulated processor: no TSC calibration runs, no slow paths for processors' faults (the guest is not where
     // secrets are kept apart), no waiting for entropy, no search for ISA cards, no self-tests of the cryptographic library.
     'tsc=reliable mitigations=off random.trust_cpu=on noisapnp cryptomgr.notests initcall_blacklist=crypto_kdf108_init',
+    // A busy computer can be late with an emulated timer's first ticks, upon which the kernel would panic.
+    'no_timer_check',
   ].join(' '),
 }
 
