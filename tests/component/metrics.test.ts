@@ -76,6 +76,15 @@ describe('the metrics tab', () => {
     await expect.element(chart('Disk').getByText('–').first()).toBeVisible()
   })
 
+  test('what QEMU cannot tell of its guest is not drawn, and the processors are as many as the machine has', async () => {
+    machine = host.put({ ...machine, engine: 'qemu', accelerator: 'tcg', config: { ...machine.config!, cpus: 2 } })
+    host.latest = host.figures(Date.now(), { cpu: 1.6 })
+    await show(state, MetricsTab, { machine })
+    await expect.element(chart('Processor').getByText('160 %')).toBeVisible()
+    await expect.element(page.getByText('Guest halted')).not.toBeInTheDocument()
+    await expect.element(page.getByRole('figure', { name: 'Guest instructions' })).not.toBeInTheDocument()
+  })
+
   test('listens only while it is shown', async () => {
     const view = await show(state, MetricsTab, { machine })
     await expect.poll(() => host.sampled.listenerCount).toBe(1)

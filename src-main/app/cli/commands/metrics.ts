@@ -32,7 +32,7 @@ async function once(cli: Cli, host: Services, machine: MachineView): Promise<voi
   const figures = sample.machines[machine.id]
   if (!figures) throw new AppError('unavailable', `There are no figures of “${machine.name}” yet. Try again in a second.`)
   cli.output.result({ id: machine.id, name: machine.name, at: sample.at, ...figures }, () => {
-    for (const [key, value] of figureLines(figures)) cli.output.line(`${key.padEnd(14)}${value}`)
+    for (const [key, value] of figureLines(figures, machine.engine)) cli.output.line(`${key.padEnd(14)}${value}`)
   })
 }
 
@@ -46,7 +46,10 @@ async function watch(cli: Cli, host: Services, machine: MachineView): Promise<vo
   ).catch(() => null) // interrupted: the ordinary way to end
   const print = (sample: MetricsSample): void => {
     const figures = sample.machines[machine.id]
-    if (figures) cli.output.record({ id: machine.id, name: machine.name, at: sample.at, ...figures }, () => figureLine(sample.at, figures))
+    if (figures)
+      cli.output.record({ id: machine.id, name: machine.name, at: sample.at, ...figures }, () =>
+        figureLine(sample.at, figures, machine.engine),
+      )
   }
   cli.store.add(host.metrics.sample(print))
   await ended
@@ -56,11 +59,11 @@ function percent(share: number): string {
   return `${(share * 100).toFixed(0)} %`
 }
 
-export function figureLines(sample: MachineSample): [string, string][] {
+/** Without what QEMU cannot tell: how much of it is the guest's work. */
+export function figureLines(sample: MachineSample, engine: MachineView['engine']): [string, string][] {
   return [
     ['cpu', `${percent(sample.cpu)} of a core`],
-    ['instructions', formatCount(sample.instructionsPerSecond, '/s')],
-    ['halted', percent(sample.halted)],
+    ...(engine === 'embedded' ? guestLines(sample) : []),
     ['memory', formatBytes(sample.memoryBytes)],
     ['disk read', `${formatBytes(sample.diskReadPerSecond)}/s`],
     ['disk written', `${formatBytes(sample.diskWrittenPerSecond)}/s`],
@@ -69,8 +72,15 @@ export function figureLines(sample: MachineSample): [string, string][] {
   ]
 }
 
+function guestLines(sample: MachineSample): [string, string][] {
+  return [
+    ['instructions', formatCount(sample.instructionsPerSecond, '/s')],
+    ['halted', percent(sample.halted)],
+  ]
+}
+
 /** @param at Unix time, ms */
-export function figureLine(at: number, sample: MachineSample): string {
-  const figures = figureLines(sample).map(([key, value]) => `${key} ${value}`)
+export function figureLine(at: number, sample: MachineSample, engine: MachineView['engine']): string {
+  const figures = figureLines(sample, engine).map(([key, value]) => `${key} ${value}`)
   return [new Date(at).toLocaleTimeString(undefined, { hour12: false }), ...figures].join('  ')
 }
