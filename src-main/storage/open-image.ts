@@ -2,9 +2,9 @@
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { AppError, asAppError } from '../../src-shared/errors/app-error.ts'
-import type { BlockInfo } from '../../src-shared/threads/block-port.ts'
 import type { BlockDevice } from './block-device.ts'
 import { blockDeviceSize } from './formats/raw/device-size.ts'
+import { byteFile } from './file/open-byte-file.ts'
 import { rawDevice } from './formats/raw/raw-device.ts'
 import { lockImage, type ImageLock } from './lock/image-lock.ts'
 
@@ -14,7 +14,7 @@ const NONBLOCK = constants.O_NONBLOCK ?? 0
 export interface ImageChoice {
   path: string
   /** As the machine's config declares it; never probed. */
-  format: BlockInfo['format']
+  format: 'raw'
   readOnly: boolean
 }
 
@@ -41,7 +41,7 @@ export async function openImage(choice: ImageChoice): Promise<BlockDevice> {
         throw new AppError('corrupt', `The disk image “${path}” is empty (0 bytes). Choose another image, or make it again.`, {
           subject: path,
         })
-      return withLock(rawDevice(file, path, size, readOnly), lock)
+      return withLock(rawDevice(byteFile(file, path, size, readOnly)), lock)
     } catch (error) {
       await lock?.release()
       await file.close()

@@ -21,7 +21,12 @@ export function serveBlock(device: BlockDevice, port: MessagePort, onClosed: (er
   const server = new RpcServer()
   server.register(blockPort, {
     info: () => device.info,
-    read: ({ offset, length }) => order.run(false, offset, length, () => device.read(offset, length)),
+    read: ({ offset, length }) =>
+      order.run(false, offset, length, async () => {
+        const bytes = new Uint8Array(length)
+        await device.read(offset, bytes)
+        return bytes
+      }),
     write: ({ offset, bytes }) => order.run(true, offset, bytes.length, () => device.write(offset, bytes)),
     flush: () => order.afterWrites(() => device.flush()),
   })

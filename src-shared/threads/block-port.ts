@@ -3,13 +3,14 @@
  * thread to thread once; the host is not in the path. Offsets and lengths are in bytes.
  */
 import { z } from 'zod'
+import type { DiskFormat } from '../model/disk-format.ts'
 import { call, defineService } from '../rpc/service.ts'
 
 export interface BlockInfo {
   /** Size as the guest sees it, bytes. */
   size: number
   readOnly: boolean
-  format: 'raw'
+  format: DiskFormat
 }
 
 /** Largest single transfer, bytes. Longer ones are split by the caller. */

@@ -2,20 +2,22 @@ import { open, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { blockDeviceSize } from '../../../../src-main/storage/formats/raw/device-size.ts'
+import { byteFile } from '../../../../src-main/storage/file/open-byte-file.ts'
 import { rawDevice } from '../../../../src-main/storage/formats/raw/raw-device.ts'
+import { readBytes } from '../../../support/read-bytes.ts'
 import { tempFolder } from '../../../support/temp-folder.ts'
 
 async function deviceOver(content: Uint8Array, readOnly = false) {
   const path = join(await tempFolder(), 'a.img')
   await writeFile(path, content)
-  return { path, device: rawDevice(await open(path, readOnly ? 'r' : 'r+'), path, content.length, readOnly) }
+  return { path, device: rawDevice(byteFile(await open(path, readOnly ? 'r' : 'r+'), path, content.length, readOnly)) }
 }
 
 describe('raw device', () => {
   test('reads and writes at any offset and length', async () => {
     const { path, device } = await deviceOver(new Uint8Array(4096).fill(1))
     await device.write(1000, new Uint8Array(7).fill(2))
-    expect([...(await device.read(998, 11))]).toEqual([1, 1, 2, 2, 2, 2, 2, 2, 2, 1, 1])
+    expect([...(await readBytes(device, 998, 11))]).toEqual([1, 1, 2, 2, 2, 2, 2, 2, 2, 1, 1])
     await device.flush()
     await device.close()
     expect([...(await readFile(path)).subarray(999, 1008)]).toEqual([1, 2, 2, 2, 2, 2, 2, 2, 1])
@@ -24,11 +26,11 @@ describe('raw device', () => {
   test('a size that is no multiple of a sector is rounded up; the rest reads as zeroes', async () => {
     const { path, device } = await deviceOver(new Uint8Array(700).fill(9))
     expect(device.info).toEqual({ size: 1024, readOnly: false, format: 'raw' })
-    const last = await device.read(512, 512)
+    const last = await readBytes(device, 512, 512)
     expect([...last.subarray(0, 188)].every((byte) => byte === 9)).toBe(true)
     expect([...last.subarray(188)].every((byte) => byte === 0)).toBe(true)
     await device.write(1020, new Uint8Array([1, 2, 3, 4]))
-    expect([...(await device.read(1018, 6))]).toEqual([0, 0, 1, 2, 3, 4])
+    expect([...(await readBytes(device, 1018, 6))]).toEqual([0, 0, 1, 2, 3, 4])
     await device.close()
     expect((await stat(path)).size).toBe(1024)
   })
@@ -43,10 +45,10 @@ describe('raw device', () => {
       [Number.MAX_SAFE_INTEGER, 2],
       [NaN, 1],
     ] as const) {
-      await expect(device.read(offset, length)).rejects.toMatchObject({ code: 'invalid-input' })
+      await expect(readBytes(device, offset, length)).rejects.toMatchObject({ code: 'invalid-input' })
       await expect(device.write(offset, new Uint8Array(length))).rejects.toMatchObject({ code: 'invalid-input' })
     }
-    expect(await device.read(1024, 0)).toHaveLength(0)
+    expect(await readBytes(device, 1024, 0)).toHaveLength(0)
     await device.close()
   })
 
@@ -60,10 +62,20 @@ describe('raw device', () => {
     await device.close()
   })
 
+  test('zeroes and discards read as zeroes; what is stored is told', async () => {
+    const { device } = await deviceOver(new Uint8Array(4096).fill(7))
+    await device.writeZeroes(100, 50)
+    await device.discard(200, 50)
+    expect([...(await readBytes(device, 98, 4))]).toEqual([7, 7, 0, 0])
+    expect([...(await readBytes(device, 248, 4))]).toEqual([0, 0, 7, 7])
+    expect(await device.extent(1000, 500)).toEqual({ length: 500, state: 'data' })
+    await device.close()
+  })
+
   test('closing twice is fine; afterwards nothing works', async () => {
     const { device } = await deviceOver(new Uint8Array(512))
     await Promise.all([device.close(), device.close()])
-    await expect(device.read(0, 1)).rejects.toMatchObject({ code: 'disconnected' })
+    await expect(readBytes(device, 0, 1)).rejects.toMatchObject({ code: 'disconnected' })
     await expect(device.flush()).rejects.toMatchObject({ code: 'disconnected' })
   })
 

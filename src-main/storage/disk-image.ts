@@ -1,0 +1,26 @@
+import type { DiskFormat } from '../../src-shared/model/disk-format.ts'
+import type { BlockDevice } from './block-device.ts'
+
+/** A file that an image names as the older layer below it, as it is written there: not resolved, not trusted. */
+export interface NamedBacking {
+  path: string
+  /** null: the image does not say. */
+  format: DiskFormat | null
+}
+
+/** An image of a disk: the device, and what its format says of itself. */
+export interface DiskImage extends BlockDevice {
+  readonly backing: NamedBacking | null
+  /** For people, in the order to show: `{ label: 'Cluster size', value: '64 KiB' }`. */
+  readonly details: readonly { label: string; value: string }[]
+  /** Bytes: the size of the disk changes, durable when it resolves. What a smaller disk cuts off is gone. Absent where the format (or this image of it) cannot. */
+  resize?(size: number): Promise<void>
+}
+
+export interface OpenImageOptions {
+  /**
+   * Asked once while an image that names a backing opens; the image owns (and closes) what it gets. null opens the layer alone: what it lacks reads as zeroes.
+   * @throws AppError what is wrong with the backing
+   */
+  openBacking(named: NamedBacking): Promise<BlockDevice | null>
+}
