@@ -2,8 +2,9 @@
 import type { MachineView } from '../../src-shared/api/machines.ts'
 import { DisposableStore, type Disposable } from '../../src-shared/base/disposable.ts'
 import type { Host } from '../client/host.ts'
+import type { FollowStatus } from '../client/stream-follower.ts'
 import { remembered } from '../state/remembered.ts'
-import { DisplaySession, type DisplayStatus } from './display-session.ts'
+import { DisplaySession } from './display-session.ts'
 import { sendCombination, type Combination, type SendKey } from './key-combinations.ts'
 import { NO_VIEW, RfbView, type ViewState } from './rfb-view.ts'
 
@@ -20,7 +21,7 @@ export class DisplayControl implements Disposable {
   #resizesGuest = $state(lastResizes.read())
   #viewOnly = $state(false)
 
-  status = $state.raw<DisplayStatus>({ kind: 'idle' })
+  status = $state.raw<FollowStatus>({ kind: 'idle' })
   view = $state.raw<ViewState>(NO_VIEW)
 
   /** @param place the element that the picture fills @param onLive a picture has just appeared */

@@ -1,6 +1,6 @@
 /** What is said where there is no picture, or under one that does not move. Pure. */
 import type { MachineView } from '../../src-shared/api/machines.ts'
-import type { DisplayStatus } from './display-session.ts'
+import type { FollowStatus } from '../client/stream-follower.ts'
 
 export interface DisplayNote {
   /** In place of the picture. */
@@ -21,7 +21,7 @@ const note = (
 ): DisplayNote => ({ title, text, tone, action, label })
 
 /** Null while the picture is live and there is nothing to say. */
-export function displayNote(machine: MachineView, status: DisplayStatus): DisplayNote | null {
+export function displayNote(machine: MachineView, status: FollowStatus): DisplayNote | null {
   if (status.kind === 'lost')
     return note(
       'The connection to Coppice was lost',

@@ -5,10 +5,11 @@
  * taken: the server has nothing asked of it, and sends what changed in one piece afterwards.
  */
 import type { Disposable } from '../../src-shared/base/disposable.ts'
-import { Emitter, type Event } from '../../src-shared/base/event.ts'
-import { asAppError, type AppError } from '../../src-shared/errors/app-error.ts'
+import type { Event } from '../../src-shared/base/event.ts'
+import type { AppError } from '../../src-shared/errors/app-error.ts'
 import type { MachineState } from '../../src-shared/model/machine-state.ts'
 import type { ByteStream } from '../../src-shared/rpc/byte-stream.ts'
+import { StreamFollower, type FollowStatus } from '../client/stream-follower.ts'
 import { RfbChannel } from './rfb-channel.ts'
 
 /** What paints a stream, as the session needs it. */
@@ -18,17 +19,6 @@ export interface Painter extends Disposable {
 }
 
 export type OpenDisplay = (signal: AbortSignal) => Promise<{ stream: ByteStream }>
-
-export type DisplayStatus =
-  /** Nobody looks. */
-  | { kind: 'idle' }
-  | { kind: 'opening' }
-  | { kind: 'live' }
-  /** The machine has no picture now. */
-  | { kind: 'ended' }
-  /** The connection to the host is gone; `reconnect` goes on. */
-  | { kind: 'lost' }
-  | { kind: 'failed'; error: AppError }
 
 /** While the rest of these ends, the last picture stays. */
 const HAS_SCREEN: readonly MachineState[] = ['running', 'paused', 'stopping', 'suspending']
@@ -40,28 +30,25 @@ export function hasScreen(state: MachineState): boolean {
 export class DisplaySession<P extends Painter> implements Disposable {
   #open: OpenDisplay
   #paint: (channel: RfbChannel) => P
-  #status: DisplayStatus = { kind: 'idle' }
-  #onStatus = new Emitter<DisplayStatus>()
-  /** The current following of the stream; aborted by whatever ends it. */
-  #following: AbortController | null = null
+  #follower = new StreamFollower({
+    doing: 'Showing the screen',
+    run: (signal) => this.#run(signal),
+    release: () => this.#release(),
+  })
   #channel: RfbChannel | null = null
   #painter: P | null = null
-  #attached = false
   #held = false
   #screen = false
-  /** What the machine was like when the stream was last opened: reopened only when that changed. */
-  #openedFor = ''
-  #machineKey = ''
 
-  readonly onStatus: Event<DisplayStatus> = this.#onStatus.event
+  readonly onStatus: Event<FollowStatus> = this.#follower.onStatus
 
   constructor(open: OpenDisplay, paint: (channel: RfbChannel) => P) {
     this.#open = open
     this.#paint = paint
   }
 
-  get status(): DisplayStatus {
-    return this.#status
+  get status(): FollowStatus {
+    return this.#follower.status
   }
 
   get painter(): P | null {
@@ -70,10 +57,9 @@ export class DisplaySession<P extends Painter> implements Disposable {
 
   /** Somebody looks. */
   attach(): void {
-    if (this.#attached) return
-    this.#attached = true
-    if (this.#screen) this.#follow()
-    else this.#set({ kind: 'ended' })
+    if (this.status.kind !== 'idle') return
+    if (this.#screen) this.#follower.follow()
+    else this.#follower.set({ kind: 'ended' })
   }
 
   /** Whether the picture is out of sight for the moment. */
@@ -85,60 +71,27 @@ export class DisplaySession<P extends Painter> implements Disposable {
   /** Tells what is known of the machine: a screen that had ended goes on when it runs again. */
   machineChanged(machine: { state: MachineState; startedAt: string | null }): void {
     this.#screen = hasScreen(machine.state)
-    this.#machineKey = `${this.#screen} ${machine.startedAt}`
-    const waits = this.#status.kind === 'ended' || this.#status.kind === 'failed'
-    if (this.#attached && this.#screen && waits && this.#machineKey !== this.#openedFor) this.#follow()
-    if (!this.#screen && this.#status.kind === 'failed') this.#set({ kind: 'ended' })
+    this.#follower.machineIs(`${this.#screen} ${machine.startedAt}`, this.#screen)
+    const { kind } = this.status
+    if (this.#screen && (kind === 'ended' || kind === 'failed')) this.#follower.followIfChanged()
+    if (!this.#screen && kind === 'failed') this.#follower.set({ kind: 'ended' })
   }
 
   /** The wire is back, or somebody asked to try again. */
   reconnect(): void {
-    if (this.#attached && this.#screen && this.#status.kind !== 'opening' && this.#status.kind !== 'live') this.#follow()
+    const { kind } = this.status
+    if (this.#screen && (kind === 'ended' || kind === 'lost' || kind === 'failed')) this.#follower.follow()
   }
 
   dispose(): void {
-    this.#attached = false
-    this.#stop()
-    this.#set({ kind: 'idle' })
-    this.#onStatus.dispose()
+    this.#follower.dispose()
   }
 
-  #stop(): void {
-    this.#following?.abort()
-    this.#following = null
+  #release(): void {
     this.#painter?.dispose()
     this.#painter = null
     this.#channel?.close()
     this.#channel = null
-  }
-
-  #set(status: DisplayStatus): void {
-    if (status.kind === this.#status.kind && status.kind !== 'failed') return
-    this.#status = status
-    this.#onStatus.fire(status)
-  }
-
-  #follow(): void {
-    this.#stop()
-    const controller = new AbortController()
-    this.#following = controller
-    this.#openedFor = this.#machineKey
-    this.#set({ kind: 'opening' })
-    this.#run(controller.signal).then(
-      () => this.#ended(controller.signal, { kind: 'ended' }),
-      (error: unknown) => {
-        const known = asAppError(error, 'Showing the screen')
-        this.#ended(controller.signal, known.code === 'disconnected' ? { kind: 'lost' } : { kind: 'failed', error: known })
-      },
-    )
-  }
-
-  #ended(signal: AbortSignal, status: DisplayStatus): void {
-    if (signal.aborted) return
-    this.#stop()
-    this.#set(status)
-    // It may have been started again while the last bytes were on their way.
-    if (status.kind === 'ended' && this.#screen && this.#machineKey !== this.#openedFor) this.#follow()
   }
 
   async #run(signal: AbortSignal): Promise<void> {
@@ -153,7 +106,7 @@ export class DisplaySession<P extends Painter> implements Disposable {
     const painter = this.#paint(channel)
     this.#painter = painter
     const fault = new Promise<never>((_resolve, reject) => painter.onFault(reject))
-    painter.onConnect(() => this.#set({ kind: 'live' }))
+    painter.onConnect(() => this.#follower.set({ kind: 'live' }))
     await Promise.race([channel.run(), fault])
   }
 }

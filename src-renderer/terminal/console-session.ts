@@ -9,12 +9,12 @@
  * the terminal has parsed the last: with the stream's credit this bounds memory however fast the guest writes.
  */
 import type { Disposable } from '../../src-shared/base/disposable.ts'
-import { Emitter, type Event } from '../../src-shared/base/event.ts'
+import type { Event } from '../../src-shared/base/event.ts'
 import { formatBytes } from '../../src-shared/base/units.ts'
 import type { ConsoleOpening } from '../../src-shared/api/machines.ts'
-import { asAppError, type AppError } from '../../src-shared/errors/app-error.ts'
 import { isActive, type MachineState } from '../../src-shared/model/machine-state.ts'
 import type { ByteStream } from '../../src-shared/rpc/byte-stream.ts'
+import { StreamFollower, type FollowStatus } from '../client/stream-follower.ts'
 
 /** The terminal, as the session needs it. */
 export interface ConsoleSink {
@@ -34,17 +34,6 @@ export interface ConsoleSink {
 /** Opens the port from an offset (null: everything kept). */
 export type OpenConsole = (from: number | null, signal: AbortSignal) => Promise<{ opening: ConsoleOpening; stream: ByteStream }>
 
-export type ConsoleStatus =
-  /** Nobody looks. */
-  | { kind: 'idle' }
-  | { kind: 'opening' }
-  | { kind: 'live' }
-  /** The machine does not run; all that was kept of its output is shown. */
-  | { kind: 'ended' }
-  /** The connection to the host is gone; `reconnect` goes on. */
-  | { kind: 'lost' }
-  | { kind: 'failed'; error: AppError }
-
 /** Bytes typed while the port is being opened that are kept for it. */
 const MAX_TYPED_AHEAD = 4096
 
@@ -54,53 +43,45 @@ const HAS_LIVE_CONSOLE: readonly MachineState[] = ['running', 'paused']
 export class ConsoleSession implements Disposable {
   #open: OpenConsole
   #sink: ConsoleSink
-  #status: ConsoleStatus = { kind: 'idle' }
-  #onStatus = new Emitter<ConsoleStatus>()
-  /** The current following of the stream; aborted by whatever ends it. */
-  #following: AbortController | null = null
+  #follower = new StreamFollower({
+    doing: 'Opening the console',
+    run: (signal) => this.#run(signal),
+    release: () => this.#release(),
+  })
   #stream: ByteStream | null = null
   #typedAhead: Uint8Array[] = []
   #life: string | null = null
   #offset = 0
-  #attached = false
-  /** What the machine was like when the port was last opened: reopened only when that changed. */
-  #openedFor = ''
-  #machineKey = ''
-  #hasLiveConsole = false
   #wasSuspended = false
 
-  readonly onStatus: Event<ConsoleStatus> = this.#onStatus.event
+  readonly onStatus: Event<FollowStatus> = this.#follower.onStatus
 
   constructor(open: OpenConsole, sink: ConsoleSink) {
     this.#open = open
     this.#sink = sink
   }
 
-  get status(): ConsoleStatus {
-    return this.#status
+  get status(): FollowStatus {
+    return this.#follower.status
   }
 
   /** Somebody looks. */
   attach(): void {
-    if (this.#attached) return
-    this.#attached = true
-    this.#follow()
+    if (this.status.kind === 'idle') this.#follower.follow()
   }
 
   /** Nobody looks any more: the stream is closed, the offset kept. */
   detach(): void {
-    this.#attached = false
-    this.#stop()
-    this.#set({ kind: 'idle' })
+    this.#follower.leave()
   }
 
   /** Tells what is known of the machine. A console that had ended goes on when the machine runs again. */
   machineChanged(machine: { state: MachineState; startedAt: string | null }): void {
-    this.#machineKey = `${machine.state} ${machine.startedAt}`
-    this.#hasLiveConsole = HAS_LIVE_CONSOLE.includes(machine.state)
+    const isLive = HAS_LIVE_CONSOLE.includes(machine.state)
+    this.#follower.machineIs(`${machine.state} ${machine.startedAt}`, isLive)
     if (!isActive(machine.state)) this.#wasSuspended = machine.state === 'suspended'
-    const waits = this.#status.kind === 'failed' || (this.#status.kind === 'ended' && this.#hasLiveConsole)
-    if (this.#attached && waits && this.#machineKey !== this.#openedFor) this.#follow()
+    const { kind } = this.status
+    if (kind === 'failed' || (kind === 'ended' && isLive)) this.#follower.followIfChanged()
   }
 
   /** The guest restarted within the same life. */
@@ -112,61 +93,24 @@ export class ConsoleSession implements Disposable {
 
   /** The wire is back, or somebody asked to try again. */
   reconnect(): void {
-    if (this.#attached && (this.#status.kind === 'lost' || this.#status.kind === 'failed')) this.#follow()
+    const { kind } = this.status
+    if (kind === 'lost' || kind === 'failed') this.#follower.follow()
   }
 
   /** Types bytes into the guest. Bytes for a port that is not live go nowhere. */
   type(bytes: Uint8Array): void {
     if (this.#stream) this.#stream.write(bytes).catch(() => {})
-    else if (
-      this.#status.kind === 'opening' &&
-      this.#typedAhead.reduce((sum, typed) => sum + typed.length, bytes.length) <= MAX_TYPED_AHEAD
-    )
+    else if (this.status.kind === 'opening' && this.#typedAhead.reduce((sum, typed) => sum + typed.length, bytes.length) <= MAX_TYPED_AHEAD)
       this.#typedAhead.push(bytes)
   }
 
   dispose(): void {
-    this.detach()
-    this.#onStatus.dispose()
+    this.#follower.dispose()
   }
 
-  #stop(): void {
-    this.#following?.abort()
-    this.#following = null
+  #release(): void {
     this.#stream = null
     this.#typedAhead = []
-  }
-
-  #set(status: ConsoleStatus): void {
-    if (status.kind === this.#status.kind && status.kind !== 'failed') return
-    this.#status = status
-    this.#onStatus.fire(status)
-  }
-
-  #follow(): void {
-    this.#stop()
-    const controller = new AbortController()
-    this.#following = controller
-    this.#openedFor = this.#machineKey
-    this.#set({ kind: 'opening' })
-    this.#run(controller.signal).then(
-      () => {
-        if (!controller.signal.aborted) this.#ended()
-      },
-      (error: unknown) => {
-        if (controller.signal.aborted) return
-        this.#stop()
-        const known = asAppError(error, 'Opening the console')
-        this.#set(known.code === 'disconnected' ? { kind: 'lost' } : { kind: 'failed', error: known })
-      },
-    )
-  }
-
-  #ended(): void {
-    this.#stop()
-    this.#set({ kind: 'ended' })
-    // It may have been started again while the last bytes were on their way.
-    if (this.#hasLiveConsole && this.#machineKey !== this.#openedFor) this.#follow()
   }
 
   async #run(signal: AbortSignal): Promise<void> {
@@ -179,7 +123,7 @@ export class ConsoleSession implements Disposable {
       if (opening.live) {
         this.#stream = stream
         for (const bytes of this.#typedAhead.splice(0)) this.type(bytes)
-        this.#set({ kind: 'live' })
+        this.#follower.set({ kind: 'live' })
       }
       await this.#read(stream, opening.end, signal)
     } finally {

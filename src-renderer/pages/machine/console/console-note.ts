@@ -1,6 +1,6 @@
 /** What is said under the console when it is not simply live. Pure. */
 import type { MachineView } from '../../../../src-shared/api/machines.ts'
-import type { ConsoleStatus } from '../../../terminal/console-session.ts'
+import type { FollowStatus } from '../../../client/stream-follower.ts'
 
 export interface ConsoleNote {
   text: string
@@ -11,7 +11,7 @@ export interface ConsoleNote {
 }
 
 /** The line under the console; null while it is live and there is nothing to say. */
-export function consoleNote(machine: MachineView, status: ConsoleStatus): ConsoleNote | null {
+export function consoleNote(machine: MachineView, status: FollowStatus): ConsoleNote | null {
   if (status.kind === 'lost')
     return {
       text: 'The connection to Coppice was lost. The console goes on where it stopped when it is back.',
