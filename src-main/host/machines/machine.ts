@@ -4,7 +4,6 @@
  * which makes the operation under way fail, and then takes its turn. When a session is over by itself (the guest switched
  * itself off, a thread died), cleaning up takes a turn like any operation.
  */
-import { stat } from 'node:fs/promises'
 import type { MachineView, VncState } from '../../../src-shared/api/machines.ts'
 import type { TaskStarted } from '../../../src-shared/api/tasks.ts'
 import { AppError, asAppError, type FieldError } from '../../../src-shared/errors/app-error.ts'
@@ -13,31 +12,30 @@ import type { MachineConfig } from '../../../src-shared/model/machine.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import { isLegal, type MachineState, type PowerAction } from '../../../src-shared/model/machine-state.ts'
 import type { EngineEvent } from '../../../src-shared/threads/engine-thread.ts'
-import { bundlePaths, refuseLinks } from '../library/bundle.ts'
-import { lockBundle, removeStaleLock, type BundleLock } from '../library/bundle-lock.ts'
+import { bundlePaths } from '../library/bundle.ts'
+import type { BundleLock } from '../library/bundle-lock.ts'
 import type { Bundle } from '../library/identity.ts'
 import type { Library } from '../library/library.ts'
-import { asSuspended } from '../planner/as-built.ts'
-import { chooseEngine, type EngineChoice } from '../planner/choose-engine.ts'
+import type { EngineChoice } from '../planner/choose-engine.ts'
 import type { EngineFactsSource } from '../planner/facts.ts'
 import { liveHardware } from '../planner/live-hardware.ts'
-import { pathsOf } from '../planner/plan-files.ts'
-import { planMachine, type Plan } from '../planner/plan-machine.ts'
-import { fileFacts } from '../planner/probe-files.ts'
 import type { Log } from '../log/log.ts'
 import type { TaskService } from '../tasks/task-service.ts'
+import { adoptMachine, lookForCrash, ranOn } from './adopt-machine.ts'
+import type { Beginning } from './beginning.ts'
+import { bootMachine } from './boot-machine.ts'
 import { writeCrash } from './crash-log.ts'
-import type { FirmwareFiles, FirmwareFinder } from './firmware.ts'
+import type { FirmwareFinder } from './firmware.ts'
 import { followHardware } from './live-change.ts'
 import { askAddresses } from './machine-agent.ts'
+import { checkMachine, engineFor } from './machine-plan.ts'
 import { AT_REST, machineView, stateOf, type MachineStatus } from './machine-view.ts'
 import { POWER_BUTTON_PATIENCE, PowerButton } from './power-button.ts'
 import { Session, type SessionEnd, type SessionParts } from './session.ts'
 import { suspendTask } from './suspend-task.ts'
-import { putBackSuspended, removeSuspended, suspendedProblem, takeSuspended } from './suspended-state.ts'
+import { removeSuspended } from './suspended-state.ts'
 import { Turns } from './turns.ts'
 import { busyError, wrongState } from './wrong-state.ts'
-import { writtenFiles } from './written-files.ts'
 
 export interface MachineParts extends SessionParts {
   library: Library
@@ -45,9 +43,6 @@ export interface MachineParts extends SessionParts {
   firmware: FirmwareFinder
   engines: EngineFactsSource
 }
-
-/** For machines that bring their own, and for checks. */
-const NO_FIRMWARE: FirmwareFiles = { bios: '', vgaBios: '' }
 
 export class Machine {
   #bundle: Bundle
@@ -66,12 +61,21 @@ export class Machine {
   #resumedUnseen = false
   /** The last thing the engine said of this life's guest. */
   #verdict: Pick<MachineStatus, 'health' | 'healthDetail'> | null = null
+  #beginning: Beginning
 
   /** @param tell called after each change of the view */
   constructor(bundle: Bundle, parts: MachineParts, tell: () => void) {
     this.#bundle = bundle
     this.#parts = parts
     this.#tell = tell
+    this.#beginning = {
+      machine: this,
+      parts,
+      open: (lock, engine) => this.#open(lock, engine),
+      leave: () => void (this.#session = null),
+      chose: (choice) => void (this.#choice = choice),
+      follow: () => void this.#follow(),
+    }
   }
 
   get id(): string {
@@ -245,38 +249,15 @@ export class Machine {
   }
 
   /** What keeps this configuration from starting on this computer, its firmware aside; `engine`: what of it is that no engine can run it. */
-  async check(config: MachineConfig): Promise<{ problems: FieldError[]; engine: FieldError[] }> {
-    const { problems, choice } = await this.#plan(config, NO_FIRMWARE)
-    return { problems: problems ?? [], engine: choice.problems ?? [] }
-  }
-
-  /** Looks for the embedded engine's firmware only where that engine will run the machine. */
-  async #planStart(config: MachineConfig): Promise<Plan> {
-    const { engine } = chooseEngine(config, this.#parts.engines.current, this.#suspendedOn)
-    return this.#plan(config, engine === 'embedded' ? await this.#parts.firmware.find() : NO_FIRMWARE)
-  }
-
-  async #plan(config: MachineConfig, firmware: FirmwareFiles): Promise<Plan> {
-    const { folder } = this.#bundle
-    const files = await fileFacts(folder, pathsOf(config))
-    const { logs: logFolder, firmware: firmwareFolder } = bundlePaths(folder)
-    return planMachine(config, { ...this.#parts.engines.current, firmware, files, logFolder, firmwareFolder }, this.#runsOn)
-  }
-
-  /** The engine that has it, in mid-life. */
-  get #runsOn(): MachineSpec['engine'] | null {
-    return this.#session?.spec?.engine ?? this.#suspendedOn
-  }
-
-  get #suspendedOn(): 'embedded' | 'qemu' | null {
-    return this.#bundle.suspended?.record?.header.engine ?? null
+  check(config: MachineConfig): Promise<{ problems: FieldError[]; engine: FieldError[] }> {
+    return checkMachine(this, config, this.#parts.engines)
   }
 
   /** What runs it, or would if it were started now. Null for a bundle that cannot be read. */
   #engineChoice(): EngineChoice | null {
     const { config } = this.#bundle
     if (this.#session && this.#choice) return this.#choice
-    return config && chooseEngine(config, this.#parts.engines.current, this.#suspendedOn)
+    return config && engineFor(this.#bundle, config, this.#parts.engines.current)
   }
 
   get #lockPath(): string {
@@ -303,44 +284,10 @@ export class Machine {
 
   /** Boots, or goes on from the suspended state. */
   async #boot(): Promise<void> {
-    const bundle = this.#bundle
-    const from = bundle.suspended
+    const { suspended } = this.#bundle
     this.#verdict = null
-    this.#resumedUnseen = from !== null && (from.record?.bootedAt ?? null) === null
-    this.setStatus({ ...AT_REST, state: from ? 'resuming' : 'starting' })
-    let session: Session | null = null
-    let taken = false
-    try {
-      if (from?.problem) throw from.problem
-      if (bundle.config!.engine !== 'embedded') await this.#parts.engines.whenFound()
-      await refuseLinks(writtenFiles(bundle.folder))
-      const lock = await lockBundle(this.#lockPath, `“${bundle.name}”`)
-      session = await this.#open(lock, this.#engineNow(bundle.config!))
-      if (await this.#goOn(session)) return
-      const plan = await session.race(this.#planStart(bundle.config!))
-      this.#choice = plan.choice
-      if (!plan.spec) throw AppError.invalid(plan.problems)
-      for (const warning of plan.warnings) this.#parts.log.warn('machines', warning.message, { machine: bundle.name, field: warning.path })
-      if (from) await this.#checkSuspended(bundle)
-      const was = from?.record?.spec
-      await session.build(was ? asSuspended(plan.spec, was) : plan.spec, plan.images, from ? bundlePaths(bundle.folder).memory : null)
-      if (from) await takeSuspended(bundle.folder)
-      taken = from !== null
-      await session.race(session.engine.start({ machine: this.id }))
-      taken = false
-      // Old memory, of this resume or of one that a crash interrupted: disks have moved on.
-      await removeSuspended(bundle.folder).catch((error: unknown) => this.#parts.log.warn('machines', 'Old memory stays.', { error }))
-      await this.#parts.library.refresh(bundle.folder)
-      const now = new Date().toISOString()
-      this.setStatus({ state: 'running', startedAt: now, bootedAt: from?.record?.bootedAt ?? this.#status.bootedAt })
-    } catch (error) {
-      const end = session?.end ?? null
-      if (taken) await putBackSuspended(bundle.folder).catch(() => {})
-      await session?.close(this.#lockPath)
-      await this.#parts.library.refresh(bundle.folder)
-      this.#session = null
-      throw this.#startFailed(error, end, from !== null)
-    }
+    this.#resumedUnseen = suspended !== null && (suspended.record?.bootedAt ?? null) === null
+    await bootMachine(this.#beginning)
   }
 
   async #open(lock: BundleLock, engine: MachineSpec['engine']): Promise<Session> {
@@ -363,40 +310,12 @@ export class Machine {
     return session?.spec && (state === 'running' || state === 'paused') ? liveHardware(session.spec, state, session.leaving) : null
   }
 
-  #engineNow(config: MachineConfig): MachineSpec['engine'] {
-    return chooseEngine(config, this.#parts.engines.current, this.#suspendedOn).engine
-  }
-
-  /**
-   * Takes over what runs already of this machine: an earlier host, or what supervised it, ended without it.
-   * @returns false where nothing runs of it
-   */
-  async #goOn(session: Session): Promise<boolean> {
-    if (session.kind !== 'qemu') return false
-    try {
-      const { state, startedAt } = await session.adopt(bundlePaths(this.#bundle.folder).logs)
-      const { folder, config, suspended } = this.#bundle
-      this.#choice = config && chooseEngine(config, this.#parts.engines.current, 'qemu')
-      // A suspend that got as far as its record, and no further: what runs is the same, and moves on from here.
-      if (suspended) await removeSuspended(folder)
-      await this.#parts.library.refresh(folder)
-      if (suspended && state === 'paused') await session.race(session.engine.resume({ machine: this.id }))
-      const { bootedAt, agent } = this.#status
-      this.setStatus({ ...AT_REST, state: suspended ? 'running' : state, startedAt, bootedAt, agent })
-      void this.#follow()
-      return true
-    } catch (error) {
-      if (session.end || asAppError(error).code !== 'not-found') throw error
-      return false
-    }
-  }
-
   /** An earlier host ended without it: it goes on here, where nothing of it is under way. */
   async adopt(): Promise<void> {
     const done = await this.#turns.take()
     try {
       if (this.#session || !this.#bundle.config || !isLegal('start', this.state)) return
-      await this.#adopt(null)
+      await adoptMachine(this.#beginning, null)
     } finally {
       done()
     }
@@ -406,60 +325,10 @@ export class Machine {
   async lookForCrash(): Promise<void> {
     const done = await this.#turns.take()
     try {
-      if (this.#session || !this.#bundle.config || !(await removeStaleLock(this.#lockPath))) return
-      // What it had in memory is safe.
-      if (this.#bundle.suspended) return
-      const error = endedWithHost(this.#bundle.name)
-      await writeCrash(this.#bundle.folder, error)
-      this.setStatus({ ...AT_REST, state: 'crashed', lastError: error })
+      if (!this.#session) await lookForCrash(this.#beginning)
     } finally {
       done()
     }
-  }
-
-  /**
-   * @param cause why it must be looked for; null at the start of a host
-   * @returns whether it runs
-   */
-  async #adopt(cause: AppError | null): Promise<boolean> {
-    let session: Session | null = null
-    try {
-      session = await this.#open(await lockBundle(this.#lockPath, `“${this.#bundle.name}”`), 'qemu')
-      if (await this.#goOn(session)) {
-        this.setStatus({ lastError: cause })
-        return true
-      }
-    } catch (error) {
-      const failure = asAppError(error, `Taking over “${this.#bundle.name}”, which still runs,`)
-      this.#parts.log.warn('machines', `“${this.#bundle.name}” could not be taken over.`, { error: failure })
-      this.#status.lastError = failure
-    }
-    await session?.close(this.#lockPath)
-    this.#session = null
-    this.#tell()
-    return false
-  }
-
-  /** Shows why it did not start; suspended machines still are. Gives the error to fail with. */
-  #startFailed(error: unknown, end: SessionEnd | null, suspended: boolean): AppError {
-    const { name } = this.#bundle
-    if (end && !end.error) {
-      this.setStatus({ ...AT_REST })
-      return new AppError('cancelled', `“${name}” was powered off before it ran.`)
-    }
-    const death = end?.error ?? null
-    const failure = asAppError(death ?? error, `Starting “${name}”`)
-    this.#parts.log.warn('machines', failure.message, { machine: name, error: failure })
-    this.setStatus({ ...AT_REST, state: death && !suspended ? 'crashed' : null, lastError: failure })
-    return failure
-  }
-
-  async #checkSuspended(bundle: Bundle): Promise<void> {
-    const { config, suspended } = bundle
-    const memory = await stat(bundlePaths(bundle.folder).memory).catch(() => null)
-    const files = await fileFacts(bundle.folder, pathsOf(config!))
-    const problem = suspendedProblem(suspended!.record!, config!, files, memory?.size ?? null)
-    if (problem) throw problem
   }
 
   /** The session ended by itself. An operation under way cleans up itself; who comes after finds nothing left to do. */
@@ -472,7 +341,7 @@ export class Machine {
       if (session.mayRunOn && end.error) {
         this.#session = null
         this.#parts.log.error('machines', end.error.message, { machine: this.#bundle.name, error: end.error })
-        if (await this.#adopt(ranOn(this.#bundle.name, end.error))) return
+        if (await adoptMachine(this.#beginning, ranOn(this.#bundle.name, end.error))) return
       }
       await this.#closed(end)
     } finally {
@@ -552,13 +421,4 @@ export class Machine {
       default: // 'stopped' ends the session
     }
   }
-}
-
-function endedWithHost(name: string): AppError {
-  const text = `Coppice ended unexpectedly while “${name}” ran, and the machine with it. Its disks are as the guest last wrote them. Start it again.`
-  return new AppError('crashed', text)
-}
-
-function ranOn(name: string, error: AppError): AppError {
-  return new AppError('crashed', `What supervises “${name}” failed and was started again. The machine ran on.`, error.details, error)
 }
