@@ -1,5 +1,6 @@
 /** The appliance service, as its thread serves it. */
 import { Emitter } from '../../src-shared/base/event.ts'
+import { Turns } from '../../src-shared/base/turns.ts'
 import type { RpcServer } from '../../src-shared/rpc/server.ts'
 import { applianceThread, type ApplianceProgress } from '../../src-shared/threads/appliance-thread.ts'
 import { coppiceLinux } from './coppice-linux.ts'
@@ -7,7 +8,7 @@ import { obtainFirmware } from './firmware.ts'
 
 export function serveAppliance(server: RpcServer): void {
   const progress = new Emitter<ApplianceProgress>()
-  const turns = new Turns()
+  const turns = new KeyedTurns()
   const reporter = (job: string): ((step: string, done: number, total: number) => void) => {
     let last = ''
     return (step, done, total) => {
@@ -28,21 +29,19 @@ export function serveAppliance(server: RpcServer): void {
 }
 
 /** Runs works of the same key one after another. */
-class Turns {
-  #last = new Map<string, Promise<unknown>>()
+class KeyedTurns {
+  #byKey = new Map<string, Turns>()
 
   async run<T>(key: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    const before = this.#last.get(key)
-    const mine = (async (): Promise<T> => {
-      await before?.catch(() => {})
-      signal.throwIfAborted()
-      return work()
-    })()
-    this.#last.set(key, mine)
+    const turns = this.#byKey.get(key) ?? new Turns()
+    this.#byKey.set(key, turns)
     try {
-      return await mine
+      return await turns.run(() => {
+        signal.throwIfAborted()
+        return work()
+      })
     } finally {
-      if (this.#last.get(key) === mine) this.#last.delete(key)
+      if (!turns.busy) this.#byKey.delete(key)
     }
   }
 }

@@ -5,6 +5,7 @@
  */
 import { concatBytes } from '../base/bytes.ts'
 import { Emitter, type Event } from '../base/event.ts'
+import { Turns } from '../base/turns.ts'
 import { AppError, type WireError } from '../errors/app-error.ts'
 
 /** Bytes that may wait at a reader. */
@@ -50,7 +51,8 @@ export class WireByteStream implements ByteStream {
   #error: AppError | null = null
   #wakeReader: (() => void) | null = null
   #wakeWriter: (() => void) | null = null
-  #writing: Promise<void> = Promise.resolve()
+  /** Of writers, so that bytes of two writes never mix. */
+  #turns = new Turns()
   #onClose = new Emitter<AppError | null>()
 
   readonly onClose = this.#onClose.event
@@ -91,10 +93,7 @@ export class WireByteStream implements ByteStream {
 
   write(bytes: Uint8Array): Promise<void> {
     if (this.#ending) return Promise.reject(this.#error ?? new AppError('disconnected', 'The stream is closed.'))
-    // Writers queue up, so that bytes of two writes never mix.
-    const result = this.#writing.then(() => this.#send(bytes))
-    this.#writing = result.catch(() => {})
-    return result
+    return this.#turns.run(() => this.#send(bytes))
   }
 
   async #send(bytes: Uint8Array): Promise<void> {
@@ -116,7 +115,7 @@ export class WireByteStream implements ByteStream {
   end(): void {
     if (this.#ending || this.#closed) return
     this.#ending = true
-    void this.#writing.then(() => {
+    void this.#turns.run(() => {
       if (this.#closed) return
       this.#ended = true
       this.#transport.end()

@@ -9,6 +9,7 @@ import type { Disposable } from '../../../src-shared/base/disposable.ts'
 import { DisposableStore } from '../../../src-shared/base/disposable.ts'
 import { concatBytes, utf8 } from '../../../src-shared/base/bytes.ts'
 import { Emitter } from '../../../src-shared/base/event.ts'
+import { Turns } from '../../../src-shared/base/turns.ts'
 import { MiB } from '../../../src-shared/base/units.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { AgentChannel } from '../engine.ts'
@@ -39,7 +40,7 @@ export class AgentClient implements Disposable {
   #channel: AgentChannel
   #lines = new ReplyLines()
   #waiting: Waiting | null = null
-  #turn: Promise<unknown> = Promise.resolve()
+  #turns = new Turns()
   #synced = false
   #present = false
   #onPresence = new Emitter<boolean>()
@@ -70,7 +71,7 @@ export class AgentClient implements Disposable {
    *   `unsupported` with the agent's own words where it cannot, `corrupt` where it answers with anything else
    */
   call<C extends AgentCommand>(command: C, args: Record<string, unknown> = {}, time = CALL_TIME): Promise<AgentReply<C>> {
-    return this.#take(async () => {
+    return this.#turns.run(async () => {
       await this.#sync(SYNC_TIME)
       return checkReply(command, await this.#ask(encodeRequest(command, args), command, time))
     })
@@ -81,7 +82,7 @@ export class AgentClient implements Disposable {
    * @param time ms that the refusal may take; resolves after that, or when the guest's end closes
    */
   tell(command: AgentCommand, args: Record<string, unknown>, time: number): Promise<void> {
-    return this.#take(async () => {
+    return this.#turns.run(async () => {
       await this.#sync(SYNC_TIME)
       await this.#ask(encodeRequest(command, args), command, time).catch((error: AppError) => {
         if (error.code !== 'timeout' && error.code !== 'disconnected') throw error
@@ -93,12 +94,6 @@ export class AgentClient implements Disposable {
     this.#waiting?.fail(gone())
     this.#store.dispose()
     this.#onPresence.dispose()
-  }
-
-  #take<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(work)
-    this.#turn = result.catch(() => {})
-    return result
   }
 
   async #sync(time: number): Promise<void> {
@@ -183,7 +178,7 @@ export class AgentClient implements Disposable {
   }
 
   #greet(): void {
-    this.#take(() => this.#sync(FIRST_SYNC_TIME)).catch(() => {})
+    this.#turns.run(() => this.#sync(FIRST_SYNC_TIME)).catch(() => {})
   }
 
   #setPresent(present: boolean): void {

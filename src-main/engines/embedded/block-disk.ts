@@ -3,6 +3,7 @@
  * once (PIO writes complete before the data went anywhere), so requests run strictly in the order in which they came, one after the other;
  * a read thus sees every earlier write. The bytes of a write are copied before the call returns. Offsets and lengths are in bytes.
  */
+import { Turns } from '../../../src-shared/base/turns.ts'
 import { asAppError, type AppError } from '../../../src-shared/errors/app-error.ts'
 import { MAX_TRANSFER } from '../../../src-shared/threads/block-port.ts'
 import type { Counters } from '../../../src-shared/threads/counters.ts'
@@ -32,8 +33,7 @@ export class BlockDisk implements V86Disk, FlushableDisk {
   #size: number
   #options: BlockDiskOptions
   #firstSector: Uint8Array
-  #last: Promise<unknown> = Promise.resolve()
-  #waiting = 0
+  #turns = new Turns()
   #writeFailed = false
 
   private constructor(blocks: BlockClient, size: number, readOnly: boolean, firstSector: Uint8Array, options: BlockDiskOptions) {
@@ -59,20 +59,24 @@ export class BlockDisk implements V86Disk, FlushableDisk {
   }
 
   get(offset: number, length: number, done: (bytes: Uint8Array) => void): void {
-    void this.#enqueue(() => this.#read(offset, length)).then(done, (error) => {
-      this.#report(error, 'Reading')
-      done(READ_FAILED)
-    })
+    void this.#turns
+      .run(() => this.#read(offset, length))
+      .then(done, (error) => {
+        this.#report(error, 'Reading')
+        done(READ_FAILED)
+      })
   }
 
   set(offset: number, bytes: Uint8Array, done: () => void): void {
     const copy = bytes.slice()
-    void this.#enqueue(() => this.#write(offset, copy)).then(done, (error) => {
-      this.#report(error, 'Writing')
-      // A guest that was told "written" before must learn of it at its next flush.
-      this.#writeFailed = true
-      this.onWriteError?.()
-    })
+    void this.#turns
+      .run(() => this.#write(offset, copy))
+      .then(done, (error) => {
+        this.#report(error, 'Writing')
+        // A guest that was told "written" before must learn of it at its next flush.
+        this.#writeFailed = true
+        this.onWriteError?.()
+      })
   }
 
   flush(done: (ok: boolean) => void): void {
@@ -87,7 +91,7 @@ export class BlockDisk implements V86Disk, FlushableDisk {
 
   /** Resolves when everything asked for so far has ended and is on disk. */
   async flushed(): Promise<void> {
-    await this.#enqueue(async () => {
+    await this.#turns.run(async () => {
       if (this.readOnly) return
       await this.#blocks.flush({})
       if (this.#writeFailed) {
@@ -98,8 +102,8 @@ export class BlockDisk implements V86Disk, FlushableDisk {
   }
 
   /** Resolves when no request is under way. */
-  async idle(): Promise<void> {
-    while (this.#waiting > 0) await this.#last
+  idle(): Promise<void> {
+    return this.#turns.idle()
   }
 
   get_and_cache(_offset: number, length: number, done: (bytes: Uint8Array) => void): void {
@@ -116,13 +120,6 @@ export class BlockDisk implements V86Disk, FlushableDisk {
   }
 
   set_state(): void {}
-
-  #enqueue<T>(run: () => Promise<T>): Promise<T> {
-    this.#waiting++
-    const result = this.#last.then(run).finally(() => this.#waiting--)
-    this.#last = result.catch(() => {})
-    return result
-  }
 
   async #read(offset: number, length: number): Promise<Uint8Array> {
     const stored = this.#inside(offset, length)

@@ -3,6 +3,7 @@
  * a resume, what was open is opened again when it is used next.
  */
 import { z } from 'zod'
+import { Turns } from '../../../src-shared/base/turns.ts'
 import { Refusal } from './errno.ts'
 import type { Attributes, FileTree, FolderReader, FolderEntry, OpenFile, OpenWish, Path } from './file-tree.ts'
 import { nameProblem } from './names.ts'
@@ -48,8 +49,8 @@ export class Fid {
   #file: Promise<OpenFile> | null = null
   #reading: Reading | null = null
   #closed = false
-  /** Ends when the readings before it have: they share a place in the folder. */
-  #turn: Promise<void> = Promise.resolve()
+  /** Of readings: they share a place in the folder. */
+  #turns = new Turns()
 
   constructor(tree: FileTree, table: Fids, path: Path, how: HowOpen | null = null) {
     this.#tree = tree
@@ -111,9 +112,7 @@ export class Fid {
    * @param take is given the number of the entry after it
    */
   readEntries(from: number, take: (entry: FolderEntry, next: number) => boolean): Promise<void> {
-    const mine = this.#turn.then(() => this.#readEntries(from, take))
-    this.#turn = mine.catch(() => {})
-    return mine
+    return this.#turns.run(() => this.#readEntries(from, take))
   }
 
   async #readEntries(from: number, take: (entry: FolderEntry, next: number) => boolean): Promise<void> {

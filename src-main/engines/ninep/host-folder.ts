@@ -20,6 +20,7 @@ import {
   utimes,
   type FileHandle,
 } from 'node:fs/promises'
+import { Turns } from '../../../src-shared/base/turns.ts'
 import { Refusal } from './errno.ts'
 import {
   MODE,
@@ -216,8 +217,8 @@ class HostFolderReader implements FolderReader {
   #place: Place
   #attributesOf: (stats: BigIntStats) => Attributes
   #ready: FolderEntry[] = []
-  /** Ends when the calls before it have: a place must not be closed while it is used, as its number would soon mean another. */
-  #turn: Promise<unknown> = Promise.resolve()
+  /** Of calls: a place must not be closed while it is used, as its number would soon mean another. */
+  #turns = new Turns()
 
   constructor(folder: Dir, place: Place, attributesOf: (stats: BigIntStats) => Attributes) {
     this.#folder = folder
@@ -226,20 +227,14 @@ class HostFolderReader implements FolderReader {
   }
 
   next(): Promise<FolderEntry | null> {
-    return this.#inTurn(() => this.#next())
+    return this.#turns.run(() => this.#next())
   }
 
   close(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       this.#place[Symbol.dispose]()
       await this.#folder.close()
     })
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.#turn.then(work)
-    this.#turn = mine.catch(() => {})
-    return mine
   }
 
   async #next(): Promise<FolderEntry | null> {

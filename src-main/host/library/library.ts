@@ -8,6 +8,7 @@ import { basename, dirname, join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { Disposable } from '../../../src-shared/base/disposable.ts'
 import { Emitter, type Event } from '../../../src-shared/base/event.ts'
+import { Turns } from '../../../src-shared/base/turns.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import { parseMachineConfig, type MachineConfig } from '../../../src-shared/model/machine.ts'
 import { MAX_NAME_LENGTH, nameProblem } from '../../../src-shared/model/names.ts'
@@ -38,7 +39,8 @@ export class Library implements Disposable {
   #claims = new Set<string>()
   /** Counts our own writes of each bundle, so that a reading that began before one is not taken for news. */
   #writes = new Map<string, number>()
-  #turn: Promise<void> = Promise.resolve()
+  /** Scans and changes of which bundles there are never overlap. */
+  #turns = new Turns()
   #readings = new Set<Promise<void>>()
   #changed = new Emitter<LibraryChange>()
 
@@ -72,7 +74,7 @@ export class Library implements Disposable {
   /** Stops watching; resolves when nothing is read or written any more. */
   async close(): Promise<void> {
     this.dispose()
-    await Promise.all([this.#turn, ...this.#readings])
+    await Promise.all([this.#turns.idle(), ...this.#readings])
   }
 
   dispose(): void {
@@ -82,17 +84,9 @@ export class Library implements Disposable {
 
   /** Compares the folder with what is known: reads what is new, drops what is gone. */
   rescan(): Promise<void> {
-    return this.#inTurn(() => this.#scan()).catch((error: unknown) => this.#log.error('library', 'The library cannot be read.', { error }))
-  }
-
-  /** Scans and changes of which bundles there are never overlap. */
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(work)
-    this.#turn = result.then(
-      () => {},
-      () => {},
-    )
-    return result
+    return this.#turns
+      .run(() => this.#scan())
+      .catch((error: unknown) => this.#log.error('library', 'The library cannot be read.', { error }))
   }
 
   /** Reads one bundle again. */
@@ -201,7 +195,7 @@ export class Library implements Disposable {
 
   /** Moves a bundle inside the library, or into it; the machine keeps its identity. */
   move(from: string, to: string): Promise<void> {
-    return this.#inTurn(() => this.#move(from, to))
+    return this.#turns.run(() => this.#move(from, to))
   }
 
   async #move(from: string, to: string): Promise<void> {
@@ -265,7 +259,7 @@ export class Library implements Disposable {
 
   /** Shows a bundle that stands elsewhere, from now on. Absolute path. */
   open(folder: string): Promise<Bundle> {
-    return this.#inTurn(() => this.#open(folder))
+    return this.#turns.run(() => this.#open(folder))
   }
 
   async #open(folder: string): Promise<Bundle> {
@@ -285,7 +279,7 @@ export class Library implements Disposable {
 
   /** Forgets a bundle that stands elsewhere, or whose folder was just moved away. Touches no file of it. */
   forget(folder: string): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       if (this.#opened.includes(folder)) await this.#remember(this.#opened.filter((path) => path !== folder))
       this.#drop(folder)
       this.#publish()

@@ -6,6 +6,7 @@
  */
 import type { MachineView, VncState } from '../../../src-shared/api/machines.ts'
 import type { TaskStarted } from '../../../src-shared/api/tasks.ts'
+import { Turns } from '../../../src-shared/base/turns.ts'
 import { AppError, asAppError, type FieldError } from '../../../src-shared/errors/app-error.ts'
 import type { LiveHardware } from '../../../src-shared/model/live-hardware.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
@@ -34,7 +35,6 @@ import { POWER_BUTTON_PATIENCE, PowerButton } from './power-button.ts'
 import { Session, type SessionEnd, type SessionParts } from './session.ts'
 import { suspendTask } from './suspend-task.ts'
 import { removeSuspended } from './suspended-state.ts'
-import { Turns } from './turns.ts'
 import { busyError, wrongState } from './wrong-state.ts'
 
 export interface MachineParts extends SessionParts {

@@ -3,6 +3,7 @@ import { rename } from 'node:fs/promises'
 import { settingsSchema, type settings, type Settings } from '../../../src-shared/api/settings.ts'
 import type { Disposable } from '../../../src-shared/base/disposable.ts'
 import { Emitter, type Event } from '../../../src-shared/base/event.ts'
+import { Turns } from '../../../src-shared/base/turns.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { Handlers } from '../../../src-shared/rpc/service.ts'
 import { readJson } from '../files/read-json.ts'
@@ -16,7 +17,7 @@ export class SettingsService implements Disposable {
   #file: string
   #current: Settings
   #changed = new Emitter<Settings>()
-  #writing: Promise<unknown> = Promise.resolve()
+  #turns = new Turns()
 
   readonly onChanged: Event<Settings> = this.#changed.event
   /** What was wrong with the file when it was read, and what became of it; null where nothing was. */
@@ -80,7 +81,7 @@ export class SettingsService implements Disposable {
 
   /** One after the other, each on top of the one before. On disk when it resolves; on an error nothing has changed. */
   #set(patch: Partial<Settings>): Promise<Settings> {
-    const work = this.#writing.then(async () => {
+    return this.#turns.run(async () => {
       const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined))
       const next = settingsSchema.parse({ ...this.#current, ...given })
       await writeFileAtomic(this.#file, serialise(next))
@@ -88,8 +89,6 @@ export class SettingsService implements Disposable {
       this.#changed.fire(next)
       return next
     })
-    this.#writing = work.catch(() => {})
-    return work
   }
 }
 

@@ -6,6 +6,7 @@
  * Source: QEMU QMP Reference Manual (block devices, device hot-plug, network, balloon, CPU hot-plug).
  */
 import { AppError, asAppError } from '../../../../src-shared/errors/app-error.ts'
+import { Turns } from '../../../../src-shared/base/turns.ts'
 import { MiB } from '../../../../src-shared/base/units.ts'
 import { changedSpec, placesOf, type LiveChange } from '../../../../src-shared/model/live-change.ts'
 import { MAX_DRIVES, MAX_NICS } from '../../../../src-shared/model/machine.ts'
@@ -38,7 +39,7 @@ export class LiveDevices {
   /** Of devices that were asked for: told when the guest answers. */
   #waiting = new Map<string, (released: boolean) => void>()
   #leaving = new Set<string>()
-  #last: Promise<unknown> = Promise.resolve()
+  #turns = new Turns()
 
   constructor(instance: Instance, listener: LiveListener) {
     this.#instance = instance
@@ -54,7 +55,7 @@ export class LiveDevices {
 
   /** @throws AppError as the engine's contract says */
   change(change: LiveChange, signal: AbortSignal): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       if (signal.aborted) throw AppError.cancelled()
       const exact = this.#withPlace(change)
       await this.#perform(exact, signal)
@@ -64,7 +65,7 @@ export class LiveDevices {
 
   /** What the guest did while nobody listened. */
   catchUp(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       const { qmp } = this.#instance
       const there = new Set((await qmp.execute('qom-list', { path: '/machine/peripheral' })).map(({ name }) => name))
       for (const { id, kind } of this.#spec.drives) if (kind === 'disk' && !there.has(id)) await this.#gone(id)
@@ -284,13 +285,7 @@ export class LiveDevices {
   }
 
   #onItsOwn(work: () => Promise<void>): void {
-    void this.#inTurn(work).catch((error: unknown) => console.error(`Following a guest’s hardware: ${asAppError(error).message}`))
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(work)
-    this.#last = result.catch(() => {})
-    return result
+    void this.#turns.run(work).catch((error: unknown) => console.error(`Following a guest’s hardware: ${asAppError(error).message}`))
   }
 
   #has(id: string): boolean {
