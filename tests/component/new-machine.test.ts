@@ -71,9 +71,9 @@ describe('the New machine dialog', () => {
     await expect.element(dialog()).not.toBeInTheDocument()
   })
 
-  test('leaves it off when asked to', async () => {
+  test('leaves it off when asked to; Enter on the last box creates, as in any field', async () => {
     await dialog().getByRole('checkbox', { name: 'Start after creating' }).click()
-    await create().click()
+    await userEvent.keyboard('{Enter}')
     await expect.element(page.getByRole('heading', { level: 1, name: 'Coppice Linux 2' })).toBeVisible()
     expect([...window.host.machines.values()].find(({ name }) => name === 'Coppice Linux 2')!.state).toBe('off')
   })
@@ -186,13 +186,13 @@ describe('the New machine dialog', () => {
       problems: wish.memoryMiB > 2047 ? [tooLarge, missing] : [],
       engines: { embedded: { reasons: [], changes: [] }, qemu: { reasons: [missing], changes: [] } },
     })
-    await dialog().getByRole('combobox', { name: 'Engine' }).click()
-    await expect.element(page.getByRole('option', { name: `QEMU ${missing.message}` })).toHaveAttribute('aria-disabled', 'true')
-    await userEvent.keyboard('{Escape}')
     const memory = dialog().getByRole('textbox', { name: 'Memory', exact: true })
     await memory.fill('4096')
     await expect.element(memory).toHaveAccessibleDescription(tooLarge.message)
     await expect.element(dialog().getByRole('combobox', { name: 'Engine' })).toHaveAccessibleDescription(missing.message)
+    await dialog().getByRole('combobox', { name: 'Engine' }).click()
+    await expect.element(page.getByRole('option', { name: `QEMU ${missing.message}` })).toHaveAttribute('aria-disabled', 'true')
+    await userEvent.keyboard('{Escape}')
     await memory.fill('512')
     await expect.element(memory).not.toHaveAccessibleDescription(tooLarge.message)
   })
