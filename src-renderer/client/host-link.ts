@@ -10,10 +10,10 @@ import { RpcClient } from '../../src-shared/rpc/client.ts'
 import type { Client, Service } from '../../src-shared/rpc/service.ts'
 import type { Wire } from '../../src-shared/rpc/wire.ts'
 
-/** `refused`: the host is there and will not have us (its token changed): trying again is of no use. */
+/** `refused`: the host is there and will not have us (its token changed): trying again is of no use until the browser has its new one. */
 export type LinkStatus = 'connecting' | 'open' | 'lost' | 'refused'
 
-/** Resolves with an open wire. An AppError `denied` says that trying again is of no use. */
+/** Resolves with an open wire. An AppError `denied` says that trying again is of no use by itself. */
 export type Dial = () => Promise<Wire>
 
 /** Pauses between attempts, ms. */

@@ -85,7 +85,7 @@ describe('the keyboard', () => {
 describe('a lost connection', () => {
   test('is said calmly, the page stays, and what changed meanwhile is there when it is back', async () => {
     const web = fakeMachine('web')
-    window = await openWindow({ machines: [web] }, '#/doctor')
+    window = await openWindow({ machines: [fakeMachine('web')] }, '#/doctor')
     await expect.element(heading('Doctor')).toBeVisible()
     window.host.reachable = false
     window.host.cut()
@@ -97,6 +97,21 @@ describe('a lost connection', () => {
     await expect.element(page.getByText('Connection to Coppice lost. Trying again…')).not.toBeInTheDocument()
     await expect.element(page.getByRole('treeitem').filter({ hasText: 'web' })).toHaveTextContent('Crashed')
     await expect.element(page.getByRole('treeitem').filter({ hasText: 'made by another window' })).toBeVisible()
+  })
+
+  test('a host that came back with another token is said, and tried again when asked', async () => {
+    window = await openWindow({ machines: [fakeMachine('web')] }, '#/doctor')
+    await expect.element(heading('Doctor')).toBeVisible()
+    window.host.refuses = true
+    window.host.cut()
+    await expect.element(page.getByText(/this page’s access ended/)).toBeVisible()
+    const tryAgain = page.getByRole('button', { name: 'Try again' })
+    await tryAgain.click()
+    await expect.element(page.getByText(/still refuses this page/)).toBeVisible()
+    window.host.refuses = false
+    await tryAgain.click()
+    await expect.element(tryAgain).not.toBeInTheDocument()
+    await expect.element(page.getByRole('treeitem').filter({ hasText: 'web' })).toBeVisible()
   })
 })
 

@@ -60,6 +60,8 @@ export class FakeHost {
   latest: MetricsSample | null = null
   /** Whether one can connect. */
   reachable = true
+  /** Whether it answers that the page's access has ended. */
+  refuses = false
 
   readonly machineChanged = new Emitter<MachineChange>()
   readonly taskChanged = new Emitter<Task>()
@@ -85,6 +87,7 @@ export class FakeHost {
 
   /** A new connection, as `Dial` wants it. */
   connect = (): Promise<Wire> => {
+    if (this.refuses) return Promise.reject(new AppError('denied', 'The page’s access ended.'))
     if (!this.reachable) return Promise.reject(new Error('unreachable'))
     const [here, there] = memoryWirePair()
     this.#server.attach(there, { kind: 'window' })

@@ -89,12 +89,16 @@ describe('the link to the host', () => {
     expect(link.status).toBe('open')
   })
 
-  test('gives up when it is refused', async () => {
+  test('gives up when it is refused, until asked to try again', async () => {
     refuse = new AppError('denied', 'No.')
     link.connect()
     await vi.advanceTimersByTimeAsync(60_000)
     expect(link.status).toBe('refused')
     expect(dialled).toBe(1)
+    refuse = null
+    link.connect()
+    await settle()
+    expect(link.status).toBe('open')
   })
 
   test('lets go of everything when it is disposed', async () => {
