@@ -6,6 +6,7 @@
  * Source: QEMU QMP Reference Manual (block devices, device hot-plug, network, balloon, CPU hot-plug).
  */
 import { AppError, asAppError } from '../../../../src-shared/errors/app-error.ts'
+import { toDisposable } from '../../../../src-shared/base/disposable.ts'
 import { Turns } from '../../../../src-shared/base/turns.ts'
 import { MiB } from '../../../../src-shared/base/units.ts'
 import { changedSpec, placesOf, type LiveChange } from '../../../../src-shared/model/live-change.ts'
@@ -19,6 +20,7 @@ import { nicEndpoint, type Instance } from '../supervise/launch.ts'
 import { writeRecord } from '../supervise/machine-folder.ts'
 import type { QmpEvent } from '../qmp/messages.ts'
 import { cannotUse, undoing } from './failures.ts'
+import { guestDoes } from './guest-wait.ts'
 import { Media } from './media.ts'
 
 /** ms that a guest gets to let go of a device. */
@@ -142,20 +144,20 @@ export class LiveDevices {
   /** Resolves when the guest has let go of it and nothing of it is left. */
   async #remove(id: string, what: string, signal: AbortSignal): Promise<void> {
     const { qmp } = this.#instance
-    const { promise, resolve, reject } = Promise.withResolvers<boolean>()
-    const cancel = (): void => reject(AppError.cancelled())
-    const timer = setTimeout(() => reject(notReleased(id, what)), RELEASE_PATIENCE)
-    const closed = qmp.onClose(() => reject(ended()))
-    // Where asking fails, nobody waits for the answer.
-    promise.catch(() => {})
-    this.#waiting.set(id, resolve)
-    signal.addEventListener('abort', cancel, { once: true })
     try {
-      await qmp.execute('device_del', { id }).catch((error: unknown) => {
-        // Asked for before, and not answered yet.
-        if (!(error instanceof AppError) || !/in the process of unplug/.test(error.message)) throw error
+      const released = await guestDoes<boolean>({
+        ...{ qmp, patience: RELEASE_PATIENCE, late: () => notReleased(id, what), signal },
+        listen: (answer) => {
+          this.#waiting.set(id, answer)
+          return toDisposable(() => this.#waiting.delete(id))
+        },
+        ask: () =>
+          qmp.execute('device_del', { id }).catch((error: unknown) => {
+            // Asked for before, and not answered yet.
+            if (!(error instanceof AppError) || !/in the process of unplug/.test(error.message)) throw error
+          }),
       })
-      if (!(await promise)) throw new AppError('denied', `The guest refused to let go of “${id}”. It is in use there.`, { subject: id })
+      if (!released) throw new AppError('denied', `The guest refused to let go of “${id}”. It is in use there.`, { subject: id })
       this.#leaving.delete(id)
       await this.#dropBackend(id)
     } catch (error) {
@@ -165,11 +167,6 @@ export class LiveDevices {
         this.#tell()
       }
       throw error
-    } finally {
-      clearTimeout(timer)
-      closed.dispose()
-      signal.removeEventListener('abort', cancel)
-      this.#waiting.delete(id)
     }
   }
 
@@ -189,26 +186,16 @@ export class LiveDevices {
     const { qmp } = this.#instance
     const target = memoryMiB * MiB
     const { actual } = await qmp.execute('query-balloon')
-    await qmp.execute('balloon', { value: target })
-    if (actual <= target) return
+    if (actual <= target) return qmp.execute('balloon', { value: target })
     // A guest without a driver never moves, and would be told to have less than it goes on using.
-    const { promise: moved, resolve, reject } = Promise.withResolvers<void>()
-    const closed = qmp.onClose(() => reject(ended()))
-    const events = qmp.onEvent(({ name }) => name === 'BALLOON_CHANGE' && resolve())
-    const timer = setTimeout(() => reject(noBalloon()), BALLOON_PATIENCE)
-    const cancel = (): void => reject(AppError.cancelled())
-    signal.addEventListener('abort', cancel, { once: true })
-    try {
-      await moved
-    } catch (error) {
+    await guestDoes<void>({
+      ...{ qmp, patience: BALLOON_PATIENCE, late: noBalloon, signal },
+      listen: (moved) => qmp.onEvent(({ name }) => name === 'BALLOON_CHANGE' && moved()),
+      ask: () => qmp.execute('balloon', { value: target }),
+    }).catch(async (error: unknown) => {
       await qmp.execute('balloon', { value: actual }).catch(() => {})
       throw error
-    } finally {
-      clearTimeout(timer)
-      closed.dispose()
-      events.dispose()
-      signal.removeEventListener('abort', cancel)
-    }
+    })
   }
 
   async #addCpus(cpus: number): Promise<void> {
@@ -339,10 +326,6 @@ function notReleased(id: string, what: string): AppError {
     `The guest has not released the ${what} “${id}” within ${RELEASE_PATIENCE / 1000} s. ${how}, then remove it again; a guest that has not booted, or that knows no hot-plugging, lets go when it is off.`,
     { subject: id },
   )
-}
-
-function ended(): AppError {
-  return new AppError('disconnected', 'The machine ended before its guest did what it was asked for.')
 }
 
 function noBalloon(): AppError {
