@@ -15,6 +15,7 @@ import { QemuAgentPort } from './qemu-agent-port.ts'
 import { QemuDisplay } from './qemu-display.ts'
 import { QemuMeter } from './qemu-meter.ts'
 import { QemuSerial, rotateLog } from './qemu-serial.ts'
+import { deviceOf } from './qmp/device-of.ts'
 import type { QmpEvent } from './qmp/messages.ts'
 import { saveMemory } from './saved-memory.ts'
 import { judgeEnd, type ShutdownCause } from './supervise/death.ts'
@@ -225,7 +226,7 @@ const text = (value: unknown): string => (typeof value === 'string' ? value : ''
 
 /** BLOCK_IO_ERROR (qapi/block-core.json). */
 function ioError({ data }: QmpEvent): AppError {
-  const drive = (text(data['qom-path']) || text(data['device'])).split('/').findLast((part) => part !== '' && part !== 'virtio-backend')
+  const drive = deviceOf(data['qom-path']) || deviceOf(data['device'])
   const what = data['operation'] === 'read' ? 'reading from' : 'writing to'
   if (data['nospace'] === true)
     return new AppError(

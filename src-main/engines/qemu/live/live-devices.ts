@@ -18,6 +18,7 @@ import { diskDevice, diskGroup, diskNodes, throttleLimits } from '../arguments/d
 import { pointerDevice } from '../arguments/screen.ts'
 import { nicEndpoint, type Instance } from '../supervise/launch.ts'
 import { writeRecord } from '../supervise/machine-folder.ts'
+import { deviceOf } from '../qmp/device-of.ts'
 import type { QmpEvent } from '../qmp/messages.ts'
 import { cannotUse, undoing } from './failures.ts'
 import { guestDoes } from './guest-wait.ts'
@@ -227,7 +228,7 @@ export class LiveDevices {
 
   #onQmp({ name, data }: QmpEvent): void {
     // A virtio device's inner half is told apart, without an id.
-    const device = lastPart(data['device'])
+    const device = deviceOf(data['device'])
     switch (name) {
       case 'DEVICE_DELETED':
         if (this.#waiting.has(device)) this.#waiting.get(device)!(true)
@@ -237,8 +238,8 @@ export class LiveDevices {
         this.#waiting.get(device)?.(false)
         break
       case 'DEVICE_TRAY_MOVED':
-        if (data['tray-open'] === true && !this.#media.isBusy(lastPart(data['id'])))
-          this.#onItsOwn(() => this.#ejected(lastPart(data['id'])))
+        if (data['tray-open'] === true && !this.#media.isBusy(deviceOf(data['id'])))
+          this.#onItsOwn(() => this.#ejected(deviceOf(data['id'])))
         break
       default:
     }
@@ -312,11 +313,6 @@ export class LiveDevices {
     if (place === undefined ? free.length > 0 : free.includes(place)) return place ?? free[0]!
     throw new AppError('unsupported', `The machine has no room for “${id}”: it takes ${places} of its kind.`, { subject: id })
   }
-}
-
-/** "cd0" of "/machine/peripheral/cd0", which some events say for it. */
-function lastPart(value: unknown): string {
-  return typeof value === 'string' ? value.slice(value.lastIndexOf('/') + 1) : ''
 }
 
 function notReleased(id: string, what: string): AppError {

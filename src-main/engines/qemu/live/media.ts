@@ -6,6 +6,7 @@ import { asAppError } from '../../../../src-shared/errors/app-error.ts'
 import type { MachineSpec } from '../../../../src-shared/model/machine-spec.ts'
 import { mediumNode } from '../arguments/drives.ts'
 import type { QmpReturns } from '../qmp/commands.ts'
+import { deviceOf } from '../qmp/device-of.ts'
 import type { QmpClient } from '../qmp/qmp-client.ts'
 import { cannotUse } from './failures.ts'
 
@@ -32,7 +33,7 @@ export class Media {
   /** Drives whose tray is open with something in it. */
   async opened(): Promise<string[]> {
     const drives = await this.#qmp.execute('query-block')
-    return drives.flatMap(({ qdev, tray_open: open, inserted }) => (open && inserted && qdev !== undefined ? [nameOf(qdev)] : []))
+    return drives.flatMap(({ qdev, tray_open: open, inserted }) => (open && inserted && qdev !== undefined ? [deviceOf(qdev)] : []))
   }
 
   /** Puts an image in, in place of what is there, which stays where that image cannot be used. */
@@ -93,7 +94,7 @@ export class Media {
   async #ask(drive: string): Promise<void> {
     const { promise: opened, resolve } = Promise.withResolvers<void>()
     const events = this.#qmp.onEvent(({ name, data }) => {
-      if (name === 'DEVICE_TRAY_MOVED' && data['tray-open'] === true && nameOf(data['id']) === drive) resolve()
+      if (name === 'DEVICE_TRAY_MOVED' && data['tray-open'] === true && deviceOf(data['id']) === drive) resolve()
     })
     const timer = setTimeout(resolve, TRAY_PATIENCE)
     try {
@@ -110,7 +111,7 @@ export class Media {
   }
 
   async #look(drive: string): Promise<QmpReturns<'query-block'>[number]> {
-    const found = (await this.#qmp.execute('query-block')).find(({ qdev }) => nameOf(qdev) === drive)
+    const found = (await this.#qmp.execute('query-block')).find(({ qdev }) => deviceOf(qdev) === drive)
     return found ?? { locked: false }
   }
 
@@ -125,9 +126,4 @@ export class Media {
 /** The underscore: no drive has it in its id. */
 function newNode(): string {
   return `medium_${crypto.randomUUID().slice(0, 8)}`
-}
-
-/** "cd0" of "/machine/peripheral/cd0". */
-function nameOf(qdev: unknown): string {
-  return typeof qdev === 'string' ? qdev.slice(qdev.lastIndexOf('/') + 1) : ''
 }
