@@ -1,9 +1,8 @@
 /** Takes out of Debian's kernel package the kernel and the modules that Coppice Linux carries, with all that they depend on. */
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
-import { concatBytes } from '../../src-shared/base/bytes.ts'
 import { AppError } from '../../src-shared/errors/app-error.ts'
-import { XzDecoder } from '../archive/xz.ts'
 import { collect, readDeb } from './deb.ts'
+import { unxz } from './kernel-image.ts'
 import { LIKELY_DEPENDENCIES, missingDependencies, moduleName, WANTED_MODULES, type ModuleFile } from './modules.ts'
 
 export interface KernelParts {
@@ -66,13 +65,8 @@ function unneeded(modules: ReadonlyMap<string, ModuleFile>): string[] {
 function unpackModule(path: string, data: Uint8Array): ModuleFile {
   const match = /^(.*\.ko)\.(xz|zst|gz)$/.exec(path)
   if (!match) return { path, data }
-  return { path: match[1]!, data: match[2] === 'xz' ? unxz(data) : match[2] === 'zst' ? zstdDecompressSync(data) : gunzipSync(data) }
-}
-
-function unxz(data: Uint8Array): Uint8Array {
-  const parts: Uint8Array[] = []
-  const decoder = new XzDecoder((bytes) => parts.push(Uint8Array.from(bytes)))
-  decoder.push(data)
-  decoder.end()
-  return concatBytes(parts)
+  return {
+    path: match[1]!,
+    data: match[2] === 'xz' ? unxz(data, MAX_FILE) : match[2] === 'zst' ? zstdDecompressSync(data) : gunzipSync(data),
+  }
 }

@@ -11,7 +11,9 @@ import { describeFile, isIntact, placeFolder, withWorkFolder, writeDurably } fro
 
 const fileName = z.string().regex(/^[^/\\\0]{1,255}$/)
 const setSchema = z.strictObject({
-  format: z.literal(1),
+  format: z.literal(2),
+  /** The names that were asked for: a set of other ones is no use. */
+  asked: z.array(z.string()),
   packages: z
     .array(
       z.strictObject({
@@ -49,24 +51,29 @@ export interface PackageRequest {
 /** The set from the cache where it is whole, else downloaded. */
 export async function obtainPackages(request: PackageRequest): Promise<LocalPackage[]> {
   const folder = join(request.cacheFolder, 'packages', request.set)
-  const kept = await readSet(folder)
+  const kept = await readSet(folder, askedNames(request))
   const set = kept ?? (await fetchSet(request, folder))
   return set.packages.map(({ name, version, file }) => ({ name, version, path: join(folder, file.name) }))
 }
 
-async function readSet(folder: string): Promise<PackageSet | null> {
+function askedNames({ meta, names }: PackageRequest): string[] {
+  return [...(meta ? [meta.name] : []), ...names]
+}
+
+async function readSet(folder: string, asked: readonly string[]): Promise<PackageSet | null> {
   let set: PackageSet
   try {
     set = setSchema.parse(JSON.parse(await readFile(join(folder, 'packages.json'), 'utf8')))
   } catch {
     return null // not there or not readable: both mean to fetch
   }
+  if (set.asked.join('\n') !== asked.join('\n')) return null
   for (const { file } of set.packages) if (!(await isIntact(folder, file))) return null
   return set
 }
 
 async function fetchSet(request: PackageRequest, folder: string): Promise<PackageSet> {
-  const { cacheFolder, arch, names, meta, onProgress, signal } = request
+  const { cacheFolder, arch, meta, onProgress, signal } = request
   return withWorkFolder(cacheFolder, async (work) => {
     const state = join(work, 'apt')
     const target = join(work, 'packages')
@@ -75,7 +82,8 @@ async function fetchSet(request: PackageRequest, folder: string): Promise<Packag
     const apt = new Apt(state, arch, signal)
     onProgress('Fetching Debian’s package lists', 0)
     const { complaint } = await apt.update()
-    const wanted = [...(meta ? [meta.name] : []), ...names]
+    const asked = askedNames(request)
+    const wanted = [...asked]
     try {
       if (meta) wanted[0] = await resolveMeta(apt, meta)
       const records = await apt.show(wanted)
@@ -89,7 +97,7 @@ async function fetchSet(request: PackageRequest, folder: string): Promise<Packag
         if (file === undefined) throw new AppError('unavailable', `Debian’s package ${name} was not downloaded. Try again.`)
         packages.push({ name, version, file: await describeFile(target, file) })
       }
-      const set: PackageSet = { format: 1, packages }
+      const set: PackageSet = { format: 2, asked, packages }
       await writeDurably(target, 'packages.json', JSON.stringify(set, null, 2))
       await placeFolder(target, folder)
       return set

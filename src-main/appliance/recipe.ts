@@ -7,7 +7,7 @@ import type { DebianArch } from './apt.ts'
 import { LIKELY_DEPENDENCIES, WANTED_MODULES } from './modules.ts'
 
 /** Raise when the way of assembling changes, so that cached appliances are built anew. */
-const RECIPE_VERSION = 1
+const RECIPE_VERSION = 2
 
 export type Arch = Appliance['arch']
 
@@ -15,6 +15,8 @@ export interface Recipe {
   debianArch: DebianArch
   /** Depends on the kernel's real package, whose name has the version in it. */
   kernelMeta: { name: string; prefix: string }
+  /** Whether the kernel is stored unpacked: QEMU starts such a one faster; the embedded engine takes packed ones only. */
+  unpacked: boolean
   packages: readonly string[]
   cmdline: string
 }
@@ -33,8 +35,8 @@ const common = {
 }
 
 export const RECIPES: Record<Arch, Recipe> = {
-  i386: { ...common, debianArch: 'i386', kernelMeta: { name: 'linux-image-686', prefix: 'linux-image-' } },
-  x86_64: { ...common, debianArch: 'amd64', kernelMeta: { name: 'linux-image-cloud-amd64', prefix: 'linux-image-' } },
+  i386: { ...common, debianArch: 'i386', kernelMeta: { name: 'linux-image-686', prefix: 'linux-image-' }, unpacked: false },
+  x86_64: { ...common, debianArch: 'amd64', kernelMeta: { name: 'linux-image-amd64', prefix: 'linux-image-' }, unpacked: true },
 }
 
 /** Our files for the guest: path inside it to contents. */

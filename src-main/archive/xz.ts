@@ -1,5 +1,5 @@
 /**
- * Streaming decoder of .xz files (The .xz File Format, version 1.1.0): streams of blocks, each LZMA2 data with a check, then an index
+ * Streaming decoder of .xz files (The .xz File Format, version 1.1.0): streams of blocks, each LZMA2 data (behind the x86 filter, as in kernels) with a check, then an index
  * that repeats the blocks' sizes and a footer. Memory is bounded by the dictionary (MAX_DICTIONARY in lzma2.ts) and the index's
  * limit below. Every check is verified: CRC32, CRC64, SHA-256.
  */
@@ -9,12 +9,14 @@ import { AppError } from '../../src-shared/errors/app-error.ts'
 import { ChunkParser, take, type Parser } from './chunk-parser.ts'
 import { Crc64 } from './crc64.ts'
 import { Lzma2Decoder } from './lzma2.ts'
+import { X86Filter } from './x86-filter.ts'
 
 /** Blocks in one stream. dpkg and `xz -T` write one for each 3 dictionaries (24 MiB), so this is terabytes. */
 export const MAX_BLOCKS = 100_000
 
 const STREAM_MAGIC = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]
 const FOOTER_MAGIC = [0x59, 0x5a]
+const FILTER_X86 = 0x04
 const FILTER_LZMA2 = 0x21
 /** Bytes of the check field by check id (section 2.1.1.2). */
 const CHECK_SIZES = [0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64]
@@ -97,21 +99,27 @@ function* parseBlock(headerSize: number, checkId: number, onOutput: (bytes: Uint
   const flags = fields.byte()
   const packedSize = flags & 0x40 ? fields.number() : null
   const unpackedSize = flags & 0x80 ? fields.number() : null
-  if ((flags & 0x3f) !== 0 || fields.number() !== FILTER_LZMA2)
-    throw new AppError('unsupported', 'The .xz data uses filters other than LZMA2, which Coppice does not read.')
+  const filters = (flags & 0x3f) + 1
+  const unsupported = new AppError('unsupported', 'The .xz data uses filters other than x86 and LZMA2, which Coppice does not read.')
+  // The x86 filter's properties are a start offset, which nobody sets.
+  if (filters > 2 || (filters === 2 && (fields.number() !== FILTER_X86 || fields.number() !== 0))) throw unsupported
+  if (fields.number() !== FILTER_LZMA2) throw unsupported
   if (fields.number() !== 1) throw corrupt('a block header has wrong filter properties')
   const dictionary = dictionarySize(fields.byte())
   fields.zeroes()
 
   const check = createCheck(checkId)
   let unpacked = 0
-  const decoder = new Lzma2Decoder(dictionary, (bytes) => {
+  const store = (bytes: Uint8Array): void => {
     unpacked += bytes.length
     if (unpackedSize !== null && unpacked > unpackedSize) throw corrupt('a block is longer than its header says')
     check.update(bytes)
     onOutput(bytes)
-  })
+  }
+  const filter = filters === 2 ? new X86Filter(store) : null
+  const decoder = new Lzma2Decoder(dictionary, filter ? (bytes) => filter.push(bytes) : store)
   const packed = yield* decoder.parse()
+  filter?.end()
   if ((packedSize !== null && packed !== packedSize) || (unpackedSize !== null && unpacked !== unpackedSize))
     throw corrupt('a block is not as long as its header says')
   const padding = yield* take(-packed & 3, 'block padding')

@@ -1,5 +1,5 @@
 /** How a guest comes to a shared folder, and what it could do with one. */
-import type { MachineConfig, SharedFolder } from './machine.ts'
+import type { SharedFolder } from './machine.ts'
 
 /** Bytes of the largest message: what the Linux kernel's virtio transport takes. */
 const MESSAGE_BYTES = 512_000
@@ -10,12 +10,6 @@ const MESSAGE_BYTES = 512_000
  */
 export function mountCommand(tag: string): string {
   return `mkdir -p /mnt/${tag} && mount -t 9p -o trans=virtio,version=9p2000.L,msize=${MESSAGE_BYTES} ${tag} /mnt/${tag}`
-}
-
-/** Why a guest will not find its shared folders, as a sentence; null where nothing is known of that. */
-export function cannotMount({ guest, arch }: Pick<MachineConfig, 'guest' | 'arch'>): string | null {
-  if (guest !== 'coppice-linux' || arch !== 'x86_64') return null
-  return 'Coppice Linux for 64-bit PCs starts fast by a kernel that cannot mount shared folders. Use the one for 32-bit PCs (i386).'
 }
 
 /**

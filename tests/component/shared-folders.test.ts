@@ -99,14 +99,6 @@ describe('shared folders', () => {
     await expect.element(risk).toBeVisible()
   })
 
-  test('a system that cannot mount them is named, with what to use instead', async () => {
-    machine = host.put(fakeMachine('web-1', {}, { arch: 'x86_64' }))
-    state = await connected(host)
-    await showPart(state, HardwareTab, { machine })
-    await device(/Shared folders/).click()
-    await expect.element(page.getByText('Use the one for 32-bit PCs (i386)', { exact: false })).toBeVisible()
-  })
-
   test('a folder is shared no more', async () => {
     await begin([
       { tag: 'one', path: '/srv/one', readOnly: true },

@@ -131,13 +131,12 @@ describe.skipIf(!QEMU_PROGRAM)('QEMU', () => {
     nics: nics.map(({ place: _, ...nic }) => nic),
   })
 
-  // Debian's kernel for clouds, of which the 64-bit Coppice Linux is made, knows no CD drives.
   test('a CD is inserted, changed under a mounted file system, and ejected by the host and by the guest', async () => {
-    const files = await guestFiles('i386')
+    const files = await guestFiles('x86_64')
     const first = await file('first.iso', cd('the first', 40))
     const second = await file('second.iso', cd('the other', 60))
     const guest = keep(
-      await Guest.boot(files, { spec: onQemu('i386', { drives: [specDrive('cd0', 'cdrom', { inserted: false, path: null })] }) }),
+      await Guest.boot(files, { spec: onQemu('x86_64', { drives: [specDrive('cd0', 'cdrom', { inserted: false, path: null })] }) }),
     )
     const { make, now, follow } = changer(guest)
     await until(guest, '[ -b /dev/sr0 ]')

@@ -19,7 +19,7 @@ const MANY = Array.from({ length: 1000 }, (_, at) => `file-${String(at).padStart
 
 const EMBEDDED: Partial<MachineSpec> = {}
 const QEMU: Partial<MachineSpec> = {
-  ...{ engine: 'qemu', memoryMiB: 256, firmware: null },
+  ...{ engine: 'qemu', arch: 'x86_64', memoryMiB: 256, firmware: null },
   qemu: { ...qemuSpec().qemu!, binary: QEMU_PROGRAM ?? '', version: QEMU_VERSION ?? '', sandbox: process.platform === 'linux' },
 }
 
@@ -47,7 +47,7 @@ describe.each([
     }
 
     beforeAll(async () => {
-      files = await guestFiles()
+      files = await guestFiles(embedded ? 'i386' : 'x86_64')
       top = await mkdtemp(join(tmpdir(), 'coppice-guest-'))
       docs = join(top, 'docs')
       work = join(top, 'work')

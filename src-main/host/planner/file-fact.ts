@@ -14,8 +14,8 @@ export interface FileFact {
   writable: boolean
   /** Bytes that an ISO 9660 file system in it says it has; null where there is none. */
   volumeBytes: number | null
-  /** Whether it is a Linux kernel image for PCs (bzImage). */
-  linuxKernel: boolean
+  /** Whether it is a Linux kernel for PCs: packed (`bzimage`), or an unpacked one that can be entered directly (`pvh`). */
+  linuxKernel: 'bzimage' | 'pvh' | null
   /** Whether that kernel needs a 64-bit processor. */
   kernel64: boolean
   /** What it is when it is unpacked, where it is packed by gzip and says so; else null. */
@@ -50,21 +50,4 @@ export function gzipUnpackedBytes(head: Uint8Array, tail: Uint8Array, bytes: num
   if (head[0] !== 0x1f || head[1] !== 0x8b || tail.length < GZIP_SIZE) return null
   const size = new DataView(tail.buffer, tail.byteOffset, tail.byteLength).getUint32(0, true)
   return size >= bytes && size <= bytes * MAX_RATIO ? size : null
-}
-
-/** The Linux/x86 boot protocol: magic "HdrS" at 0x202. */
-export function isLinuxKernel(head: Uint8Array): boolean {
-  return String.fromCharCode(...head.subarray(0x202, 0x206)) === 'HdrS'
-}
-
-/** Bytes of a kernel's head in which its header says everything that is asked here. */
-export const KERNEL_HEAD = 0x238
-/** The boot protocol's version in which `xloadflags` came. */
-const WITH_LOAD_FLAGS = 0x020c
-
-/** The Linux/x86 boot protocol: bit 0 (XLF_KERNEL_64) of `xloadflags` at 0x236, which kernels for 64-bit PCs have set. */
-export function isKernel64(head: Uint8Array): boolean {
-  if (head.length < KERNEL_HEAD || !isLinuxKernel(head)) return false
-  const view = new DataView(head.buffer, head.byteOffset, head.byteLength)
-  return view.getUint16(0x206, true) >= WITH_LOAD_FLAGS && (view.getUint16(0x236, true) & 1) === 1
 }

@@ -27,7 +27,7 @@ export function pathsOf({
   return [...booted, ...drives.map((drive) => drive.path), ...folders].filter((path) => path !== null)
 }
 
-export function planBoot(config: MachineConfig, files: Files, report: Report): MachineSpec['boot'] {
+export function planBoot(config: MachineConfig, engine: MachineSpec['engine'], files: Files, report: Report): MachineSpec['boot'] {
   const { boot } = config
   if (boot.kind === 'firmware') {
     if (!boot.order.some((kind) => config.drives.some((drive) => drive.kind === kind && drive.path !== null)))
@@ -35,8 +35,8 @@ export function planBoot(config: MachineConfig, files: Files, report: Report): M
     return { kind: 'firmware', order: [...boot.order] }
   }
   const kernel = usableFile(files, boot.kernel, 'boot.kernel', 'The kernel', report)
-  if (kernel && !kernel.linuxKernel && (config.arch === 'i386' || config.arch === 'x86_64'))
-    report.problem('boot.kernel', `The kernel “${kernel.path}” is not a Linux kernel for PCs (a bzImage). Choose another file.`)
+  const pc = config.arch === 'i386' || config.arch === 'x86_64'
+  if (kernel && pc) checkPcKernel(kernel, config, engine, report)
   if (kernel?.kernel64 && config.arch === 'i386')
     report.problem(
       'boot.kernel',
@@ -45,6 +45,22 @@ export function planBoot(config: MachineConfig, files: Files, report: Report): M
   const initrd = boot.initrd === null ? null : usableFile(files, boot.initrd, 'boot.initrd', 'The initial RAM disk', report)
   if (kernel) checkRoom(config, { ...boot, kernel, initrd }, report)
   return { kind: 'kernel', kernel: kernel?.path ?? '', initrd: initrd?.path ?? null, cmdline: boot.cmdline } satisfies Boot
+}
+
+function checkPcKernel({ path, linuxKernel }: FileFact, { firmware }: MachineConfig, engine: MachineSpec['engine'], report: Report): void {
+  if (linuxKernel === null)
+    report.problem('boot.kernel', `The kernel “${path}” is not a Linux kernel for PCs (a bzImage). Choose another file.`)
+  if (linuxKernel !== 'pvh') return
+  if (engine === 'embedded')
+    report.problem(
+      'boot.kernel',
+      `The kernel “${path}” is an unpacked one, which QEMU starts. Choose a bzImage for the embedded engine, or let QEMU run the machine.`,
+    )
+  if (firmware !== 'bios')
+    report.problem(
+      'firmware',
+      `The kernel “${path}” is an unpacked one, which UEFI does not start. Choose BIOS, or a bzImage as the kernel.`,
+    )
 }
 
 interface KernelFiles {

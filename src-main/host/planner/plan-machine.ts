@@ -6,7 +6,6 @@ import { posix, win32 } from 'node:path'
 import type { FieldError } from '../../../src-shared/errors/app-error.ts'
 import { CPUS, type Drive, type MachineConfig, type Nic } from '../../../src-shared/model/machine.ts'
 import type { MachineSpec, QemuSpec } from '../../../src-shared/model/machine-spec.ts'
-import { cannotMount } from '../../../src-shared/model/shared-folder.ts'
 import { chooseEngine, type EngineChoice } from './choose-engine.ts'
 import type { PlanFacts } from './facts.ts'
 import { planBoot, planDrive, planSharedFolder } from './plan-files.ts'
@@ -31,11 +30,9 @@ export function planMachine(config: MachineConfig, facts: PlanFacts, suspendedOn
   const choice = chooseEngine(config, facts, suspendedOn)
   const report = new Report()
   for (const { path, message } of choice.problems ?? []) report.problem(path, message)
-  const boot = planBoot(config, facts.files, report)
+  const boot = planBoot(config, choice.engine, facts.files, report)
   const drives = config.drives.map((drive, at) => planDrive(drive, `drives.${at}.path`, facts.files, report))
   const sharedFolders = config.sharedFolders.map((folder, at) => planSharedFolder(folder, at, facts, report))
-  const unseen = cannotMount(config)
-  if (unseen !== null && sharedFolders.length > 0) report.warning('sharedFolders', unseen)
   checkDriveLimits(config, choice, report)
   const { problems, warnings } = report
   if (problems.length > 0) return { spec: null, choice, problems, warnings }

@@ -3,16 +3,8 @@ import { constants } from 'node:fs'
 import { access, open, type FileHandle } from 'node:fs/promises'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
 import { resolveInBundle } from '../library/bundle.ts'
-import {
-  CD_SECTOR,
-  GZIP_SIZE,
-  gzipUnpackedBytes,
-  isKernel64,
-  KERNEL_HEAD,
-  isLinuxKernel,
-  isoVolumeBytes,
-  type FileFact,
-} from './file-fact.ts'
+import { CD_SECTOR, GZIP_SIZE, gzipUnpackedBytes, isoVolumeBytes, type FileFact } from './file-fact.ts'
+import { elfProgram, hasPvhEntry, isBzImage, isWideBzImage, KERNEL_HEAD, MAX_NOTES } from './linux-kernel.ts'
 
 const NOTHING: Omit<FileFact, 'kind' | 'path'> = {
   bytes: 0,
@@ -20,7 +12,7 @@ const NOTHING: Omit<FileFact, 'kind' | 'path'> = {
   inode: 0,
   writable: false,
   volumeBytes: null,
-  linuxKernel: false,
+  linuxKernel: null,
   kernel64: false,
   unpackedBytes: null,
 }
@@ -48,8 +40,7 @@ export async function fileFact(bundle: string, path: string): Promise<FileFact> 
       inode: stats.ino,
       writable,
       volumeBytes: isoVolumeBytes(await readAt(file, 16 * CD_SECTOR, CD_SECTOR)),
-      linuxKernel: isLinuxKernel(head),
-      kernel64: isKernel64(head),
+      ...(await kernelFact(file, head)),
       unpackedBytes: gzipUnpackedBytes(head, await readAt(file, Math.max(0, stats.size - GZIP_SIZE), GZIP_SIZE), stats.size),
     }
   } catch (error) {
@@ -62,6 +53,15 @@ export async function fileFact(bundle: string, path: string): Promise<FileFact> 
 export async function fileFacts(bundle: string, paths: readonly string[]): Promise<Map<string, FileFact>> {
   const unique = [...new Set(paths)]
   return new Map(await Promise.all(unique.map(async (path) => [path, await fileFact(bundle, path)] as const)))
+}
+
+async function kernelFact(file: FileHandle, head: Uint8Array): Promise<Pick<FileFact, 'linuxKernel' | 'kernel64'>> {
+  if (isBzImage(head)) return { linuxKernel: 'bzimage', kernel64: isWideBzImage(head) }
+  const program = elfProgram(head)
+  if (!program || program.notes.size > MAX_NOTES || !Number.isSafeInteger(program.notes.offset))
+    return { linuxKernel: null, kernel64: false }
+  const pvh = hasPvhEntry(await readAt(file, program.notes.offset, program.notes.size))
+  return { linuxKernel: pvh ? 'pvh' : null, kernel64: pvh && program.wide }
 }
 
 function kindOfFailure(error: unknown): FileFact['kind'] {

@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { concatBytes, utf8 } from '../../../src-shared/base/bytes.ts'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
+import { X86Filter } from '../../../src-main/archive/x86-filter.ts'
 import { XzDecoder } from '../../../src-main/archive/xz.ts'
 import { hasTool, runTool, sampleBytes } from './reference-tools.ts'
 
@@ -100,8 +102,32 @@ describe.skipIf(!xz)('xz, beside the xz tool (skipped where there is none)', { t
   })
 
   it('refuses filters and dictionaries beyond its limits', () => {
-    expect(failure(() => decode(runTool('xz', ['-c', '--x86', '--lzma2'], utf8('code')))).code).toBe('unsupported')
+    expect(failure(() => decode(runTool('xz', ['-c', '--arm', '--lzma2'], utf8('code')))).code).toBe('unsupported')
+    expect(failure(() => decode(runTool('xz', ['-c', '--x86', '--arm', '--lzma2'], utf8('code')))).code).toBe('unsupported')
+    expect(failure(() => decode(runTool('xz', ['-c', '--x86=start=4096', '--lzma2'], utf8('code')))).code).toBe('unsupported')
     expect(failure(() => decode(runTool('xz', ['-c', '--lzma2=preset=0,dict=128MiB'], utf8('big')))).code).toBe('unsupported')
+  })
+
+  it('undoes the x86 filter, also where opcodes stand close together and over the edges of pieces', () => {
+    const byte = fc.oneof({ weight: 5, arbitrary: fc.constantFrom(0xe8, 0xe9, 0x00, 0xff) }, { weight: 2, arbitrary: fc.nat(255) })
+    fc.assert(
+      fc.property(fc.array(byte, { maxLength: 3000, size: 'max' }), fc.integer({ min: 1, max: 100 }), (code, chunk) => {
+        const plain = Uint8Array.from(code)
+        const parts: Uint8Array[] = []
+        const packed = runTool('xz', ['-c', '--x86', '--lzma2=preset=0'], plain)
+        expect(decode(packed, chunk)).toEqual(plain)
+        // And fed by hand: LZMA2 hands over what it has in larger pieces than these.
+        const raw = runTool('xz', ['-c', '--format=raw', '--x86', '--lzma2=preset=0'], plain)
+        const filtered = runTool('xz', ['-dc', '--format=raw', '--lzma2=preset=0'], raw)
+        const filter = new X86Filter((bytes) => parts.push(Uint8Array.from(bytes)))
+        for (let at = 0; at < filtered.length; at += chunk) filter.push(filtered.subarray(at, at + chunk))
+        filter.end()
+        expect(concatBytes(parts)).toEqual(plain)
+      }),
+      { numRuns: 25 },
+    )
+    const node = new Uint8Array(readFileSync(process.execPath).subarray(4_000_000, 5_000_000))
+    expect(decode(runTool('xz', ['-c', '--x86', '--lzma2=preset=0'], node))).toEqual(node)
   })
 
   it('notices damage anywhere in packed data', () => {

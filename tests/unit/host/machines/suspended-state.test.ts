@@ -28,7 +28,7 @@ const disk = (change: Partial<FileFact> = {}): FileFact => ({
     inode: 3,
     writable: true,
     volumeBytes: null,
-    linuxKernel: false,
+    linuxKernel: null,
     kernel64: false,
     unpackedBytes: null,
   },

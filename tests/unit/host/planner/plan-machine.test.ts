@@ -24,7 +24,7 @@ function config(change: object = {}): MachineConfig {
 function fact(path: string, change: Partial<FileFact> = {}): FileFact {
   return {
     ...{ kind: 'file', path: `/lib/web-1.coppice/${path}`, bytes: 8 * MiB, modified: 0, inode: 1, writable: true },
-    ...{ volumeBytes: null, linuxKernel: path.includes('kernel'), kernel64: false, unpackedBytes: null },
+    ...{ volumeBytes: null, linuxKernel: path.includes('kernel') ? ('bzimage' as const) : null, kernel64: false, unpackedBytes: null },
     ...change,
   }
 }
@@ -131,11 +131,13 @@ describe('the planner', () => {
   })
 
   test('a file that is no kernel, and a kernel too large for the memory', () => {
-    expect(problems(config(), [fact('boot/kernel', { linuxKernel: false }), fact('boot/initrd')])['boot.kernel']).toContain(
+    expect(problems(config(), [fact('boot/kernel', { linuxKernel: null }), fact('boot/initrd')])['boot.kernel']).toContain(
       'not a Linux kernel',
     )
     const wide = [fact('boot/kernel', { kernel64: true }), fact('boot/initrd')]
     expect(problems(config(), wide)['boot.kernel']).toContain('is for 64-bit PCs, and this machine is a 32-bit one')
+    const unpacked = [fact('boot/kernel', { linuxKernel: 'pvh' }), fact('boot/initrd')]
+    expect(problems(config(), unpacked)['boot.kernel']).toContain('is an unpacked one, which QEMU starts. Choose a bzImage')
     const tight = problems(config({ memoryMiB: 64 }), [fact('boot/kernel'), fact('boot/initrd', { bytes: 60 * MiB })])
     expect(tight['memoryMiB']).toBe(
       '64 MiB is too little for this kernel and initial RAM disk (together 68 MiB). Give the machine at least 84 MiB.',

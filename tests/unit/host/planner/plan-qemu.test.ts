@@ -32,7 +32,7 @@ function fact(path: string, change: Partial<FileFact> = {}): FileFact {
       inode: 1,
       writable: true,
       volumeBytes: null,
-      linuxKernel: false,
+      linuxKernel: null,
       kernel64: false,
       unpackedBytes: null,
     },
@@ -114,6 +114,15 @@ describe('a plan for QEMU', () => {
     expect(qemuOf({ devices: 'legacy', firmware: 'uefi' }, facts(FULL)).machineType).toBe('q35')
     const embedded = planMachine(config({ engine: 'embedded', arch: 'i386', devices: 'legacy', nics: nics.slice(0, 1) }), facts())
     expect(embedded.spec?.nics[0]?.model).toBe('ne2k')
+  })
+
+  test('an unpacked kernel is started without firmware of its own choice', () => {
+    const boot = { kind: 'kernel', kernel: '/k/vmlinux', initrd: null, cmdline: '' }
+    const given = facts(FULL, { '/k/vmlinux': fact('/k/vmlinux', { linuxKernel: 'pvh', kernel64: true }) })
+    expect(qemuOf({ boot }, given).firmware.kind).toBe('bios')
+    expect(planMachine(config({ boot, firmware: 'uefi' }), given).problems).toEqual([
+      { path: 'firmware', message: expect.stringContaining('which UEFI does not start. Choose BIOS') as string },
+    ])
   })
 
   test('UEFI keeps its variables in the bundle, apart from those of Secure Boot', () => {

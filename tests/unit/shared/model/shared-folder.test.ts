@@ -1,14 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { cannotMount, mountCommand, shareRisk } from '../../../../src-shared/model/shared-folder.ts'
+import { mountCommand, shareRisk } from '../../../../src-shared/model/shared-folder.ts'
 
 test('the command that mounts a folder', () => {
   expect(mountCommand('docs')).toBe('mkdir -p /mnt/docs && mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000 docs /mnt/docs')
-})
-
-test('a guest whose kernel knows no shared folders is named', () => {
-  expect(cannotMount({ guest: 'coppice-linux', arch: 'x86_64' })).toContain('32-bit')
-  expect(cannotMount({ guest: 'coppice-linux', arch: 'i386' })).toBeNull()
-  expect(cannotMount({ guest: null, arch: 'x86_64' })).toBeNull()
 })
 
 describe('a folder that the guest may write', () => {
