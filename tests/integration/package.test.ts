@@ -136,7 +136,7 @@ describe('the packed host', () => {
     const manifest = {
       ...{ format: 1, arch, kernelVersion: '6.1', cmdline: 'console=ttyS0', packages: [], builtAt: '2026-11-21T00:00:00.000Z' },
       recipe: recipeKey(arch, await readOverlay(path.join(ROOT, 'resources'))),
-      kernel: await writeDurably(appliance, 'vmlinuz', 'kernel'),
+      kernel: await writeDurably(appliance, 'kernel', 'kernel'),
       initrd: await writeDurably(appliance, 'initrd.img', 'initrd'),
     }
     await writeDurably(appliance, 'manifest.json', JSON.stringify(manifest))
