@@ -78,6 +78,13 @@ module.exports = {
       to: { path: '(^|/)v86(/|$)', pathNot: '^src-' },
     },
     {
+      name: 'koffi-has-one-home',
+      comment: 'calls of the system beside what Node gives are few and in one place',
+      severity: 'error',
+      from: { path: '^src-', pathNot: '^src-main/storage/file/holes/' },
+      to: { path: '(^|/)koffi(/|$)', pathNot: '^src-' },
+    },
+    {
       name: 'sources-know-no-tests',
       comment: 'tests import sources, not the other way',
       severity: 'error',

@@ -42,6 +42,8 @@ const TREE: Record<string, string> = {
   'src-main/host/reaches-app.ts': "export * from '../app/cli/main.ts'",
   'src-main/engines/embedded/emulator.ts': "export * from 'v86'",
   'src-main/engines/with-v86.ts': "export * from 'v86'",
+  'src-main/storage/file/holes/calls.ts': "export * from 'koffi'",
+  'src-main/storage/with-koffi.ts': "export * from 'koffi'",
   'src-main/host/knows-test.ts': "export * from '../../tests/double.ts'",
   'src-main/host/circle-a.ts': "export { b } from './circle-b.ts'\nexport const a = 1",
   'src-main/host/circle-b.ts': "export { a } from './circle-a.ts'\nexport const b = 1",
@@ -51,7 +53,9 @@ const TREE: Record<string, string> = {
   'node_modules/electron/package.json': '{"name":"electron","version":"1.0.0"}',
   'node_modules/v86/index.js': 'module.exports = {}',
   'node_modules/v86/package.json': '{"name":"v86","version":"1.0.0"}',
-  'package.json': '{"name":"tree","type":"module","dependencies":{"electron":"1.0.0","v86":"1.0.0"}}',
+  'node_modules/koffi/index.js': 'module.exports = {}',
+  'node_modules/koffi/package.json': '{"name":"koffi","version":"1.0.0"}',
+  'package.json': '{"name":"tree","type":"module","dependencies":{"electron":"1.0.0","v86":"1.0.0","koffi":"1.0.0"}}',
   'tsconfig.json': '{"compilerOptions":{"allowImportingTsExtensions":true,"moduleResolution":"bundler","module":"ESNext","noEmit":true}}',
 }
 
@@ -75,6 +79,7 @@ const BROKEN: Record<string, string[]> = {
   'src-main/app/serve/reaches-shell.ts': ['electron-stays-in-its-home'],
   'src-main/host/reaches-app.ts': ['app-is-on-top', 'host-knows-contracts'],
   'src-main/engines/with-v86.ts': ['v86-has-one-home'],
+  'src-main/storage/with-koffi.ts': ['koffi-has-one-home'],
   'src-main/host/knows-test.ts': ['sources-know-no-tests'],
   'src-main/host/circle-a.ts': ['no-cycles'],
   'src-main/host/lost.ts': ['everything-resolves'],

@@ -1,13 +1,14 @@
 /**
  * Copies an image so that the copy takes no more room than the original. Theory of operation: where the file system can share extents (btrfs,
  * XFS, APFS, ReFS) the copy is a reflink, made in no time. It is forced (COPYFILE_FICLONE_FORCE): the unforced flag falls back to a plain copy,
- * which writes out every hole. Elsewhere blocks of zeroes are not written and so become holes. (Node has no SEEK_HOLE: holes of the original
- * are read, as zeroes, from no disk.)
+ * which writes out every hole. Elsewhere only what the original stores is read, and of that, blocks of zeroes are not written and so become holes.
  */
 import { constants } from 'node:fs'
 import { chmod, copyFile, lstat, open, rename, unlink, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import type { Holes, Run } from '../file/holes/holes.ts'
+import { openHoles } from '../file/holes/open-holes.ts'
 import { lockImage } from '../lock/image-lock.ts'
 
 /** Bytes: what is read at once. */
@@ -21,7 +22,7 @@ const ZEROES = new Uint8Array(BLOCK)
 
 export interface CopyOptions {
   signal: AbortSignal
-  /** Bytes; at most ten times a second, and once at the end. */
+  /** Bytes that the original stores (holes cost nothing): at most ten times a second, and once at the end. */
   onProgress(done: number, total: number): void
 }
 
@@ -43,12 +44,12 @@ export async function copyImage(from: string, to: string, options: CopyOptions):
       try {
         const bytes = Number((await source.stat()).size)
         options.signal.throwIfAborted()
-        if (!(await reflink(from, temporary))) await sparseCopy(source, temporary, bytes, options)
+        const copied = (await reflink(from, temporary)) ? bytes : await sparseCopy({ file: source, path: from }, temporary, bytes, options)
         await finish(temporary, Number(stats.mode))
         options.signal.throwIfAborted()
         await rename(temporary, to)
         await syncFolder(dirname(to))
-        options.onProgress(bytes, bytes)
+        options.onProgress(copied, copied)
         return { bytes }
       } finally {
         await lock.release()
@@ -73,27 +74,81 @@ async function reflink(from: string, to: string): Promise<boolean> {
   }
 }
 
-async function sparseCopy(source: FileHandle, to: string, total: number, { signal, onProgress }: CopyOptions): Promise<void> {
-  const target = await open(to, 'wx', 0o600)
+/** @returns bytes of data */
+async function sparseCopy(source: Opened, to: string, size: number, options: CopyOptions): Promise<number> {
+  const target: Opened = { file: await open(to, 'wx', 0o600), path: to }
   try {
-    await target.truncate(total)
-    const chunk = new Uint8Array(CHUNK)
-    let toldAt = -Infinity
-    for (let at = 0; at < total;) {
-      signal.throwIfAborted()
-      const { bytesRead } = await source.read(chunk, 0, CHUNK, at)
-      if (bytesRead === 0) throw new AppError('io', 'The image became shorter while it was copied. Try again when nothing changes it.')
-      for (const [start, end] of dataRuns(chunk.subarray(0, bytesRead))) await writeAll(target, chunk.subarray(start, end), at + start)
-      at += bytesRead
-      if (performance.now() - toldAt >= PROGRESS_INTERVAL) {
-        toldAt = performance.now()
-        onProgress(Math.min(at, total), total)
-      }
+    const original = await openHoles({ ...source, readOnly: true })
+    try {
+      await makeRoom(target, size)
+      const stored = await storedBytes(original, size, options.signal)
+      const progress = reporter(stored, options)
+      for (let run = await next(original, 0, size); run; run = await next(original, run.end, size))
+        await copyRun(source.file, target.file, run, progress)
+      if ((await source.file.stat()).size < size) throw shorter()
+      return stored
+    } finally {
+      await original.close()
     }
-    await target.truncate(total) // also where the original grew meanwhile
   } finally {
-    await target.close()
+    await target.file.close()
   }
+}
+
+interface Opened {
+  file: FileHandle
+  path: string
+}
+
+/** The whole target is a hole. */
+async function makeRoom(target: Opened, size: number): Promise<void> {
+  const holes = await openHoles({ ...target, readOnly: false })
+  try {
+    await holes.allow()
+    await target.file.truncate(size)
+  } finally {
+    await holes.close()
+  }
+}
+
+const next = (holes: Holes, at: number, end: number): Promise<Run | null> => (at < end ? holes.nextData(at, end) : Promise.resolve(null))
+
+async function storedBytes(holes: Holes, size: number, signal: AbortSignal): Promise<number> {
+  let bytes = 0
+  for (let run = await next(holes, 0, size); run; run = await next(holes, run.end, size)) {
+    signal.throwIfAborted()
+    bytes += run.end - run.start
+  }
+  return bytes
+}
+
+/** @returns to be called with every number of bytes that was copied; throws when that is to end */
+function reporter(total: number, { signal, onProgress }: CopyOptions): (bytes: number) => void {
+  let done = 0
+  let toldAt = -Infinity
+  return (bytes) => {
+    done += bytes
+    if (performance.now() - toldAt >= PROGRESS_INTERVAL) {
+      toldAt = performance.now()
+      onProgress(Math.min(done, total), total)
+    }
+    signal.throwIfAborted()
+  }
+}
+
+async function copyRun(source: FileHandle, target: FileHandle, run: Run, progress: (bytes: number) => void): Promise<void> {
+  const chunk = new Uint8Array(Math.min(CHUNK, run.end - run.start))
+  for (let at = run.start; at < run.end;) {
+    const { bytesRead } = await source.read(chunk, 0, Math.min(chunk.length, run.end - at), at)
+    if (bytesRead === 0) throw shorter()
+    for (const [start, end] of dataRuns(chunk.subarray(0, bytesRead))) await writeAll(target, chunk.subarray(start, end), at + start)
+    at += bytesRead
+    progress(bytesRead)
+  }
+}
+
+function shorter(): AppError {
+  return new AppError('io', 'The image became shorter while it was copied. Try again when nothing changes it.')
 }
 
 /** The parts of `bytes` that are not zero, in whole blocks: [start, end) each, neighbours joined. */

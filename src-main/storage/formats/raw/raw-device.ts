@@ -32,7 +32,7 @@ export function rawDevice(file: ByteFile): BlockDevice {
     },
     async discard(offset, length) {
       guard.writing(offset, length)
-      await file.zero(offset, length)
+      await file.discard?.(offset, length)
     },
     async flush() {
       guard.open()

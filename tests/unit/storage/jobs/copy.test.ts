@@ -2,13 +2,19 @@ import type * as real from 'node:fs/promises'
 import { chmod, open, readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
+import { NO_HOLES } from '../../../../src-main/storage/file/holes/holes.ts'
 import { copyImage, dataRuns } from '../../../../src-main/storage/jobs/copy.ts'
 import { openImage } from '../../../../src-main/storage/open-image.ts'
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import { tempFolder } from '../../../support/temp-folder.ts'
 
-/** Bytes that the file system still has room for. */
-const disk = vi.hoisted(() => ({ free: Infinity }))
+/** Bytes that the file system still has room for; bytes that were read from files; whether it knows of holes. */
+const disk = vi.hoisted(() => ({ free: Infinity, read: 0, holes: true }))
+
+vi.mock(import('../../../../src-main/storage/file/holes/open-holes.ts'), async (load) => {
+  const { openHoles, ...rest } = await load()
+  return { ...rest, openHoles: (file) => (disk.holes ? openHoles(file) : Promise.resolve(NO_HOLES)) }
+})
 
 vi.mock('node:fs/promises', async (load) => {
   const original = await load<typeof real>()
@@ -24,12 +30,18 @@ vi.mock('node:fs/promises', async (load) => {
         if (disk.free < 0) throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' })
         return write(bytes, at, length, position)
       }) as unknown as typeof file.write
+      const read = file.read.bind(file) as (...args: unknown[]) => Promise<{ bytesRead: number }>
+      file.read = (async (...args: unknown[]) => {
+        const result = await read(...args)
+        disk.read += result.bytesRead
+        return result
+      }) as unknown as typeof file.read
       return file
     },
   }
 })
 beforeEach(() => {
-  disk.free = Infinity
+  Object.assign(disk, { free: Infinity, read: 0, holes: true })
 })
 
 const MiB = 1024 * 1024
@@ -51,12 +63,61 @@ describe('copyImage', () => {
     const from = await sparseImage()
     const to = join(from, '..', 'to.img')
     const told: number[] = []
-    expect(await copyImage(from, to, { ...quiet, onProgress: (done) => told.push(done) })).toEqual({ bytes: 64 * MiB + 123 })
+    let all = 0
+    const onProgress = (done: number, total: number) => {
+      told.push(done)
+      all = total
+    }
+    expect(await copyImage(from, to, { ...quiet, onProgress })).toEqual({ bytes: 64 * MiB + 123 })
     expect(Buffer.compare(await readFile(from), await readFile(to))).toBe(0)
     expect((await stat(to)).blocks * 512).toBeLessThan(4 * MiB)
-    expect(told.at(-1)).toBe(64 * MiB + 123)
+    expect(told.at(-1)).toBe(all)
     expect([...told].sort((a, b) => a - b)).toEqual(told)
     expect((await readdir(join(from, '..'))).sort()).toEqual(['from.img', 'to.img'])
+  })
+
+  test.runIf(process.platform === 'linux')('of a large sparse file only the data is read, and only that is counted', async () => {
+    const GiB = 1024 * MiB
+    const folder = await tempFolder()
+    const [from, to] = [join(folder, 'from.img'), join(folder, 'to.img')]
+    const islands = [0, 3 * GiB + 12_345, 10 * GiB - 100_000]
+    const original = await open(from, 'w')
+    await original.truncate(10 * GiB)
+    for (const [number, at] of islands.entries()) await original.write(new Uint8Array(100_000).fill(number + 1), 0, 100_000, at)
+    await original.close()
+    let all = 0
+    await copyImage(from, to, { ...quiet, onProgress: (_done, total) => (all = total) })
+    expect(disk.read).toBeLessThan(MiB)
+    expect(all).toBe(disk.read)
+    const { size, blocks } = await stat(to)
+    expect(size).toBe(10 * GiB)
+    expect(blocks * 512).toBeLessThan(MiB)
+    const copy = await open(to)
+    for (const [number, at] of islands.entries()) {
+      const { buffer } = await copy.read(new Uint8Array(100_000), 0, 100_000, at)
+      expect(buffer.every((byte) => byte === number + 1)).toBe(true)
+    }
+    await copy.close()
+  })
+
+  test('where nothing tells of holes, all is read, and the copy has them all the same', async () => {
+    disk.holes = false
+    const from = await sparseImage()
+    const to = join(from, '..', 'to.img')
+    await copyImage(from, to, quiet)
+    expect(disk.read).toBe(64 * MiB + 123)
+    expect(Buffer.compare(await readFile(from), await readFile(to))).toBe(0)
+    expect((await stat(to)).blocks * 512).toBeLessThan(4 * MiB)
+  })
+
+  test('a file that is one hole', async () => {
+    const from = join(await tempFolder(), 'from.img')
+    await writeFile(from, '')
+    await truncate(from, 8 * MiB)
+    const told: number[][] = []
+    await copyImage(from, `${from}.copy`, { ...quiet, onProgress: (...numbers) => told.push(numbers) })
+    expect(Buffer.compare(await readFile(`${from}.copy`), Buffer.alloc(8 * MiB))).toBe(0)
+    if (process.platform === 'linux') expect(told).toEqual([[0, 0]])
   })
 
   test('an empty and a tiny file', async () => {
