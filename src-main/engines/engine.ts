@@ -74,6 +74,8 @@ export interface EngineMachine extends Disposable {
    * @param block of what is inserted, where one was lent
    */
   change(change: LiveChange, block: BlockClient | null, signal: AbortSignal): Promise<void>
+  /** Its memory cannot be saved while the guest has a shared folder mounted; absent: it can. */
+  readonly unmountsShares?: boolean
   /** Paused only. Durable when it resolves. */
   saveMemory(path: string): Promise<MemoryHeader>
   readonly serial: readonly SerialPort[]

@@ -47,7 +47,7 @@ export function serveEngine(server: RpcServer, engine: Engine): ServedEngine {
     const consoles = store.add(new ConsoleHub(machine.serial, logFolder))
     store.add(machine)
     consoles.onBooted((ms) => tell(id, { kind: 'booted', ms }))
-    const agent = store.add(new MachineAgent(machine.agent, resumed))
+    const agent = store.add(new MachineAgent(machine.agent, resumed, machine.unmountsShares))
     agent.onPresence((present) => tell(id, { kind: 'agent', present }))
     let ran = resumed
     const { promise: ended, resolve } = Promise.withResolvers<void>()
@@ -110,6 +110,10 @@ export function serveEngine(server: RpcServer, engine: Engine): ServedEngine {
     change: ({ machine, change, block }, { signal }) => {
       const { machine: served, store } = find(machine)
       return served.change(change, block && blockClient(block as MessagePort, store), signal)
+    },
+    prepareSave: async ({ machine }) => {
+      const served = find(machine)
+      if (served.machine.unmountsShares) await served.agent.unmountShares()
     },
     saveMemory: ({ machine, path }) => find(machine).machine.saveMemory(path),
     serial: ({ machine, port, from }, stream) => consolesOf(find(machine)).attach(port, from, stream),

@@ -109,6 +109,12 @@ export const engineThread = defineService('engine', {
    * An aborted call waits no longer, and undoes nothing. `unsupported`: this engine cannot.
    */
   change: call(m.extend({ change: liveChangeSchema, block: z.custom<object>().nullable() })).returns<void>(),
+  /**
+   * Running machine, before it is paused for `saveMemory`: puts away in the guest what this engine cannot save (QEMU: shared folders that are
+   * mounted), by its agent, where one answers. It comes back by itself when the machine goes on, in this life or the next. Fails with
+   * `busy` and who uses it where the guest cannot let go; everything is as before then.
+   */
+  prepareSave: call(m).returns<void>(),
   /** Paused machine: flushes its disks and writes its memory state to `path` (temp + fsync + rename). */
   saveMemory: call(m.extend({ path: z.string() })).returns<MemoryHeader>(),
   /**

@@ -10,6 +10,7 @@ import type { GuestCommand } from '../../../src-shared/model/guest-command.ts'
 import type { GuestInterface } from '../../../src-shared/threads/engine-thread.ts'
 import type { AgentChannel } from '../engine.ts'
 import { AgentClient, noAgent } from './agent-client.ts'
+import { mountShares, unmountShares } from './guest-shares.ts'
 import { runCommand } from './run-command.ts'
 
 /** ms that an agent gets to say that it lives, before the power button is pressed instead. */
@@ -37,13 +38,21 @@ export class MachineAgent implements Disposable {
   #frozen: NodeJS.Timeout | null = null
   /** They may be frozen for nobody: by a host that is gone, or because thawing them failed. */
   #mayBeFrozen: boolean
+  /** Its shared folders may be unmounted for a suspend, by us or by a host before. */
+  #sharesMayBeAway: boolean
+  /** They stay so until the machine has stood still and goes on. */
+  #suspending = false
   #puttingRight: Promise<void> | null = null
   #listening: Disposable
   readonly onPresence: Event<boolean>
 
-  /** @param goesOn the machine ran before: what an earlier host was about with it is not known */
-  constructor(channel: AgentChannel | null, goesOn = false) {
+  /**
+   * @param goesOn the machine ran before: what an earlier host was about with it is not known
+   * @param unmountsShares that may have been unmounting its shared folders
+   */
+  constructor(channel: AgentChannel | null, goesOn = false, unmountsShares = false) {
     this.#mayBeFrozen = goesOn
+    this.#sharesMayBeAway = goesOn && unmountsShares
     this.#client = channel && new AgentClient(channel)
     this.onPresence = this.#client?.onPresence ?? new Emitter<boolean>().event
     this.#listening = this.onPresence((present) => {
@@ -60,6 +69,7 @@ export class MachineAgent implements Disposable {
     this.forget()
     this.#client?.outOfStep()
     this.#clockIsLate = true
+    this.#suspending = false
     await this.#putRight()
   }
 
@@ -72,6 +82,7 @@ export class MachineAgent implements Disposable {
     if (this.#frozen) return
     try {
       if (this.#mayBeFrozen) await this.#thawStray()
+      if (this.#sharesMayBeAway && !this.#suspending) await this.#mountShares()
       // It may stand still again before its clock is set.
       while (this.#clockIsLate) {
         this.#clockIsLate = false
@@ -92,6 +103,33 @@ export class MachineAgent implements Disposable {
       if (!(error instanceof AppError) || error.code !== 'unsupported') throw error
     }
     this.#mayBeFrozen = false
+  }
+
+  async #mountShares(): Promise<void> {
+    const problems = await mountShares(this.#agent())
+    this.#sharesMayBeAway = problems.length > 0
+    // Tried again when the machine, or its agent, comes again.
+    for (const problem of problems) console.error(problem)
+  }
+
+  /**
+   * Before the machine stands still for a suspend, where its engine cannot save the memory of a guest that has shared folders mounted. They are
+   * mounted again when it goes on, here or under another host. Resolves also where no agent can: then the engine sees what is mounted.
+   * @throws AppError why one cannot be unmounted (`busy` where it is in use); all are, or are being, mounted again then
+   */
+  async unmountShares(): Promise<void> {
+    if (!this.#client) return
+    await this.#puttingRight
+    const before = this.#sharesMayBeAway
+    this.#sharesMayBeAway = true
+    this.#suspending = true
+    try {
+      if (!(await unmountShares(this.#client))) this.#sharesMayBeAway = before
+    } catch (error) {
+      this.#suspending = false
+      void this.#putRight()
+      throw error
+    }
   }
 
   /** @param now ms since 1970, asked when the agent's turn has come */
@@ -136,6 +174,8 @@ export class MachineAgent implements Disposable {
     if (this.#frozen) clearTimeout(this.#frozen)
     this.#frozen = null
     this.#mayBeFrozen = false
+    this.#sharesMayBeAway = false
+    this.#suspending = false
     this.#clockIsLate = false
   }
 
@@ -182,9 +222,10 @@ export class MachineAgent implements Disposable {
     }
   }
 
-  /** The stream carries exec frames; see runCommand. */
+  /** The stream carries exec frames; see runCommand. A guest that goes on is put right first: a program finds its shared folders. */
   exec(command: GuestCommand, stream: ByteStream): void {
-    void runCommand(this.#agent(), command, stream)
+    const agent = this.#agent()
+    void (this.#puttingRight ?? Promise.resolve()).then(() => runCommand(agent, command, stream))
   }
 
   dispose(): void {

@@ -117,6 +117,10 @@ export class QemuMachine implements EngineMachine {
     return this.#live.change(change, signal)
   }
 
+  get unmountsShares(): boolean {
+    return this.#instance.record.spec.sharedFolders.length > 0
+  }
+
   /** Of a machine that ran without a host: what its guest did meanwhile. */
   catchUp(): Promise<MachineSpec> {
     return this.#live.catchUp().then(() => this.#instance.record.spec)

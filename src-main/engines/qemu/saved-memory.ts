@@ -309,7 +309,7 @@ function sharedFolderMounted(error: unknown): AppError | null {
   if (tag === undefined) return null
   return new AppError(
     'wrong-state',
-    `The guest has the shared folder “${tag}” mounted, and QEMU cannot suspend it so. Unmount it in the guest (umount /mnt/${tag}), or shut the machine down.`,
+    `The guest has the shared folder “${tag}” mounted, and QEMU cannot suspend it so. The agent of a guest that runs (not of one that is paused) unmounts it, where it may run programs; without one, unmount it in the guest (umount /mnt/${tag}), or shut the machine down.`,
     { subject: tag },
     error,
   )

@@ -29,11 +29,17 @@ export function suspendTask(tasks: TaskService, machine: SuspendedMachine, sessi
   const started = tasks.start(
     { kind: 'suspend-machine', title: `Suspending “${bundle.name}”`, machine: bundle.id },
     async ({ signal, step, progress }) => {
+      let paused = false
       try {
         // Not before this task's id is known to the caller and in the view.
         await Promise.resolve()
         step('Pausing the guest')
-        if (before === 'running') await session.race(session.engine.pause({ machine: bundle.id }))
+        if (before === 'running') {
+          await session.race(session.engine.prepareSave({ machine: bundle.id }))
+          paused = true
+          await session.race(session.engine.pause({ machine: bundle.id }))
+          if (signal.aborted) throw AppError.cancelled()
+        }
         progress(1, STEPS, 'steps')
         step('Writing its memory')
         await prepareSuspended(bundle.folder, bundle.config!, session.spec!, machine.status.bootedAt, (path) =>
@@ -47,7 +53,7 @@ export function suspendTask(tasks: TaskService, machine: SuspendedMachine, sessi
         progress(STEPS, STEPS, 'steps')
         return { id: bundle.id }
       } catch (error) {
-        throw await goOn(machine, session, before, error)
+        throw await goOn(machine, session, before, paused, error)
       } finally {
         machine.setStatus({ task: null })
         outcome.ended()
@@ -58,14 +64,20 @@ export function suspendTask(tasks: TaskService, machine: SuspendedMachine, sessi
   return started
 }
 
-/** The machine goes on as it was. Gives the error to fail with. */
-async function goOn(machine: SuspendedMachine, session: Session, before: 'running' | 'paused', error: unknown): Promise<AppError> {
+/** The machine goes on as it was, where it was `paused` for this. Gives the error to fail with. */
+async function goOn(
+  machine: SuspendedMachine,
+  session: Session,
+  before: 'running' | 'paused',
+  paused: boolean,
+  error: unknown,
+): Promise<AppError> {
   const { bundle } = machine
   await abandonSuspended(bundle.folder)
   if (session.end) return session.end.error ?? asAppError(error)
   const cause = asAppError(error)
   try {
-    if (before === 'running') await session.race(session.engine.resume({ machine: bundle.id }))
+    if (paused) await session.race(session.engine.resume({ machine: bundle.id }))
   } catch (second) {
     session.finish({ error: asAppError(second, `Going on with “${bundle.name}”`) })
     return cause

@@ -136,6 +136,20 @@ describe('suspending that fails', () => {
     await remembers(host, id)
   })
 
+  test('by a shared folder that the guest uses leaves the machine running, and says who does', async () => {
+    const host = await testHost()
+    const id = await running(host, 'agent=good inuse')
+    const message =
+      '“web-1” could not be suspended and goes on running. The shared folder “docs” is in use in the guest by cat (process 12). Close what is open in it, then suspend.'
+    await expect(host.done(host.machines.suspend({ id }))).rejects.toMatchObject({ code: 'busy', message })
+    const view = await host.machines.get({ id })
+    expect(view).toMatchObject({ state: 'running', lastError: { code: 'busy', message }, task: null })
+    expect((await readdir(view.bundle)).filter((name) => name.startsWith('suspend'))).toEqual([])
+    await remembers(host, id)
+    expect(await host.machines.pause({ id })).toMatchObject({ state: 'paused' })
+    expect(await host.done(host.machines.suspend({ id }))).toMatchObject({ state: 'done' })
+  })
+
   test('by the death of the engine leaves a crashed machine', async () => {
     const host = await testHost()
     const id = await running(host, 'slow=30000')

@@ -5,7 +5,7 @@
  * Words: `boot` (prints a prompt and listens to the power button), `listen` (the latter alone), `set X`, `get`, `poweroff`, `reboot`, `trap`, `die` (the thread exits), `oom` (the thread runs out of memory), `spin` (the thread does not
  * answer any more), `write N` (writes block 0 of the first drive).
  * Command line: `deaf` (ignores the power button), `late` (does not boot before it is told to), `memory=N` (size of the memory state in MiB), `nospace` (saving fails as on a full disk),
- * `dark` (no screen), `agent=X` (an agent that behaves so, see agent-double.ts), `slow=N` (ms that saving takes), `quiet` (no prompt), `badstart` (start fails), `dieatstart`.
+ * `dark` (no screen), `agent=X` (an agent that behaves so, see agent-double.ts), `inuse` (its agent cannot unmount a shared folder, which this engine needs), `slow=N` (ms that saving takes), `quiet` (no prompt), `badstart` (start fails), `dieatstart`.
  */
 import { open, readFile, rename } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -37,6 +37,7 @@ class DoubleMachine implements EngineMachine {
   /** Three by two pixels, red; null with the word `dark`. */
   readonly display: RfbDisplay | null
   readonly agent: AgentDouble | null
+  readonly unmountsShares: boolean
   readonly onEvent = this.#events.event
 
   constructor(spec: MachineSpec, attach: Attachments, memory: string) {
@@ -47,6 +48,9 @@ class DoubleMachine implements EngineMachine {
     const picture = { width: 3, height: 2, pixels: new Uint32Array(6).fill(0xff0000ff) }
     const agent = this.#value('agent')
     this.agent = agent === undefined ? null : new AgentDouble(agent as Behaviour)
+    this.unmountsShares = this.#word('inuse')
+    const kept = Buffer.from('kept docs umount: target is busy.\nholder 12 cat\n').toString('base64')
+    if (this.unmountsShares) this.agent?.answers.set('guest-exec-status', { return: { exited: true, exitcode: 0, 'out-data': kept } })
     this.display = this.#word('dark') ? null : new RfbDisplay(new ScreenDouble(picture), spec.name)
     this.serial = Array.from({ length: spec.serialPorts }, () => ({
       onOutput: this.#output.event,

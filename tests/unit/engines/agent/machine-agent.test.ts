@@ -1,7 +1,9 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { MachineAgent } from '../../../../src-main/engines/agent/machine-agent.ts'
+import { collect } from '../../../guest/support/exec.ts'
 import { AgentDouble } from '../../../support/agent-double.ts'
 import { withLeakCheck } from '../../../support/leak-check.ts'
+import { streamPair } from '../../../support/stream-pair.ts'
 
 let opened: { dispose(): void }[] = []
 withLeakCheck()
@@ -15,10 +17,11 @@ afterEach(() => {
 async function machine(
   goesOn = false,
   change: (agent: AgentDouble) => void = () => {},
+  unmountsShares = false,
 ): Promise<{ agent: AgentDouble; machine: MachineAgent }> {
   const agent = new AgentDouble()
   change(agent)
-  const made = new MachineAgent(agent, goesOn)
+  const made = new MachineAgent(agent, goesOn, unmountsShares)
   opened.push(made, agent)
   await expect.poll(() => made.present).toBe(true)
   return { agent, machine: made }
@@ -69,6 +72,85 @@ describe('the clock', () => {
     await expect.poll(() => made.present).toBe(true)
     await made.interfaces()
     expect(asked(agent)).toEqual(['set-time', 'network-get-interfaces'])
+  })
+})
+
+describe('shared folders', () => {
+  /** What the script is run for, and the clock is set after. */
+  const ran = ({ requests }: AgentDouble): string[] =>
+    requests.flatMap(({ execute, arguments: args }) =>
+      execute === 'guest-exec' ? [(args!['arg'] as string[])[3]!] : execute === 'guest-set-time' ? ['clock'] : [],
+    )
+  const prints = (agent: AgentDouble, text: string): unknown =>
+    agent.answers.set('guest-exec-status', {
+      return: { exited: true, exitcode: 0, 'out-data': Buffer.from(text).toString('base64') },
+    })
+
+  test('are unmounted for a suspend, stay so whatever the agent does, and are mounted again when the machine goes on', async () => {
+    const { agent, machine: made } = await machine(false, (double) => prints(double, 'away\n'), true)
+    await made.unmountShares()
+    agent.setOpen(false)
+    agent.setOpen(true)
+    await expect.poll(() => made.present).toBe(true)
+    await made.interfaces()
+    expect(ran(agent)).toEqual(['away'])
+    await made.wentOn()
+    expect(ran(agent)).toEqual(['away', 'back', 'clock'])
+    await made.wentOn()
+    expect(ran(agent)).toEqual(['away', 'back', 'clock', 'clock'])
+  })
+
+  test('that are in use refuse it, and are mounted again at once', async () => {
+    const { agent, machine: made } = await machine(false, (double) => prints(double, 'kept docs device busy\nholder 7 sh\n'), true)
+    await expect(made.unmountShares()).rejects.toMatchObject({ code: 'busy', message: expect.stringContaining('sh (process 7)') as string })
+    await expect.poll(() => ran(agent)).toEqual(['away', 'back'])
+  })
+
+  test('are left to the engine where no agent answers, or it may run no programs', async () => {
+    const none = new MachineAgent(null, false, true)
+    opened.push(none)
+    await none.unmountShares()
+    const { agent, machine: made } = await machine(false, (double) => double.answers.set('guest-exec', { error: 'disabled' }), true)
+    await made.unmountShares()
+    agent.setOpen(false)
+    await made.unmountShares()
+    agent.setOpen(true)
+    await made.wentOn()
+    expect(ran(agent)).toEqual(['away', 'clock'])
+  })
+
+  test('are mounted again by the next host, and tried again where that fails', async () => {
+    const said = vi.spyOn(console, 'error').mockReturnValue()
+    const { agent, machine: made } = await machine(true, (double) => prints(double, 'failed docs no such device\n'), true)
+    await expect.poll(() => ran(agent)).toEqual(['back'])
+    await expect.poll(() => said.mock.calls).toEqual([['The guest could not mount the shared folder “docs” again: no such device']])
+    prints(agent, '')
+    await made.wentOn()
+    await made.wentOn()
+    expect(ran(agent)).toEqual(['back', 'back', 'clock', 'clock'])
+    said.mockRestore()
+    // One without any is not asked.
+    const { agent: other, machine: without } = await machine(true)
+    await without.wentOn()
+    expect(ran(other)).toEqual(['clock'])
+  })
+
+  test('of a guest that restarted are its own business', async () => {
+    const { agent, machine: made } = await machine(false, (double) => prints(double, 'away\n'), true)
+    await made.unmountShares()
+    made.restarted()
+    await made.wentOn()
+    expect(ran(agent)).toEqual(['away', 'clock'])
+  })
+
+  test('are there for a program that is run as soon as the machine goes on', async () => {
+    const { agent, machine: made } = await machine(false, (double) => prints(double, 'away\n'), true)
+    await made.unmountShares()
+    void made.wentOn()
+    const [near, far] = streamPair()
+    made.exec({ path: 'ls', args: [], env: [], input: false, limitMs: null }, far)
+    await collect(near)
+    expect(ran(agent)).toEqual(['away', 'back', 'clock', undefined])
   })
 })
 
