@@ -39,8 +39,7 @@ export function memoryFile(content: Uint8Array = new Uint8Array(0), path = 'memo
       size = to
     },
     async zero(offset, length) {
-      grow(offset + length)
-      room.fill(0, offset, offset + length)
+      room.fill(0, Math.min(offset, size), Math.min(offset + length, size))
     },
     async nextData(offset) {
       return offset < size ? { start: offset, end: size } : null

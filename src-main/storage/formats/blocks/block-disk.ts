@@ -153,7 +153,7 @@ export class BlockDisk implements DiskImage {
     this.#dirty = true
     let run: Run | null = null
     const finish = async (): Promise<void> => {
-      if (run) await file.zero(run.place, run.length)
+      if (run) await file.discard?.(run.place, run.length)
       run = null
     }
     // What is not there, or not all of it, stays as it is: it reads as before.

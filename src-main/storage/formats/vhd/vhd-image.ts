@@ -1,0 +1,209 @@
+/**
+ * VHD, of Virtual PC, Hyper-V and Azure: fixed and dynamic disks, read and written (Microsoft, "Virtual Hard Disk Image Format Specification", version
+ * 1.0). Theory of operation: a fixed disk is the raw disk followed by a footer. A dynamic one is a copy of the footer, a header, a table of blocks, the
+ * blocks in any order (each after its sector bitmap), and the footer. A new block takes the footer's place, and the footer moves
+ * behind it; should that fail half way, the copy at the beginning stands in, and the next who opens the file for writing puts it right.
+ */
+import { formatBytes } from '../../../../src-shared/base/units.ts'
+import { AppError } from '../../../../src-shared/errors/app-error.ts'
+import type { DiskImage, OpenImageOptions } from '../../disk-image.ts'
+import type { ByteFile } from '../../file/byte-file.ts'
+import { BlockDisk, UNALLOCATED, type BlockGrowth } from '../blocks/block-disk.ts'
+import { EntryTable } from '../blocks/entry-table.ts'
+import { checkedSize, damaged, unsupported } from '../blocks/faults.ts'
+import { fileWindow } from '../blocks/file-window.ts'
+import { rawDevice } from '../raw/raw-device.ts'
+import { sectorBitmaps } from './sector-bitmaps.ts'
+import {
+  buildDynamicHeader,
+  buildFooter,
+  DYNAMIC_HEADER_SIZE,
+  FOOTER_SIZE,
+  LARGEST_DISK,
+  parseDynamicHeader,
+  parseFooter,
+  type DynamicHeader,
+  type VhdFooter,
+} from './vhd-footer.ts'
+
+const SECTOR = 512
+const ENTRY_UNALLOCATED = 0xffffffff
+/** Entries of a page of the block table. */
+const PAGE_ENTRIES = 16_384
+/** Bytes: the block size of every program of Microsoft's. */
+const NEW_BLOCK_SIZE = 2 * 1024 * 1024
+/** Virtual PC before 2004 left out the footer's last byte. */
+const OLD_FOOTER_SIZE = 511
+
+/**
+ * @param file owned by the image from now on; left open when this throws
+ * @throws AppError `corrupt`, `unsupported` (a differencing disk)
+ */
+export async function openVhd(file: ByteFile, _options: OpenImageOptions): Promise<DiskImage> {
+  const { bytes, footer, atEnd } = await readFooter(file)
+  if (footer.kind === 'fixed') return fixedDisk(file, footer, atEnd)
+  const head = new Uint8Array(DYNAMIC_HEADER_SIZE)
+  await file.read(footer.headerAt, head)
+  const header = parseDynamicHeader(head, footer, file.path)
+  if (footer.kind === 'differencing')
+    throw unsupported(
+      file.path,
+      `it is a differencing disk and needs its parent “${header.parentName}”. Merge it into its parent in Hyper-V (Edit Disk), or convert it, and use the result.`,
+    )
+  return dynamicDisk(file, header, footer, bytes, atEnd !== null)
+}
+
+/** The footer at the end, or where that is damaged its copy at the beginning. */
+async function readFooter(file: ByteFile): Promise<{ bytes: Uint8Array<ArrayBuffer>; footer: VhdFooter; atEnd: number | null }> {
+  for (const length of [FOOTER_SIZE, OLD_FOOTER_SIZE]) {
+    const at = file.size - length
+    if (at < 0) continue
+    const bytes = new Uint8Array(FOOTER_SIZE)
+    await file.read(at, bytes)
+    const footer = parseFooter(bytes, file.path)
+    if (footer) return { bytes, footer, atEnd: at }
+  }
+  const bytes = new Uint8Array(FOOTER_SIZE)
+  await file.read(0, bytes)
+  const footer = parseFooter(bytes, file.path)
+  if (!footer || footer.kind === 'fixed') throw damaged(file.path, 'neither its end nor its beginning has a VHD footer that is whole')
+  return { bytes, footer, atEnd: null }
+}
+
+function fixedDisk(file: ByteFile, footer: VhdFooter, footerAt: number | null): DiskImage {
+  if (footerAt === null || footer.size > footerAt) throw damaged(file.path, 'its file is shorter than its disk')
+  return {
+    ...rawDevice(fileWindow(file, 0, footer.size)),
+    info: { size: footer.size, readOnly: file.readOnly, format: 'vhd' },
+    backing: null,
+    details: [
+      { label: 'Kind', value: 'Fixed' },
+      { label: 'Made by', value: footer.creator.trim() },
+    ],
+  }
+}
+
+async function dynamicDisk(
+  file: ByteFile,
+  header: DynamicHeader,
+  footer: VhdFooter,
+  footerBytes: Uint8Array<ArrayBuffer>,
+  footerAtEnd: boolean,
+): Promise<DiskImage> {
+  const { tableAt, blocks, blockSize, bitmapSize } = header
+  if (tableAt + blocks * 4 > file.size) throw damaged(file.path, 'its block table reaches past the end of the file')
+  const table = new EntryTable(file, {
+    count: blocks,
+    pageEntries: PAGE_ENTRIES,
+    entryBytes: 4,
+    copies: (page) => [tableAt + page * PAGE_ENTRIES * 4],
+    absent: ENTRY_UNALLOCATED,
+    decode: (page, at) => page.getUint32(at),
+    encode: (page, at, entry) => page.setUint32(at, entry),
+  })
+  const place = (entry: number, index: number): number => {
+    if (entry === ENTRY_UNALLOCATED) return UNALLOCATED
+    const at = entry * SECTOR
+    if (at < FOOTER_SIZE || (file.readOnly && at + bitmapSize + blockSize > file.size))
+      throw damaged(file.path, `block ${index} is said to be at ${at}, where none can be`)
+    return at + bitmapSize
+  }
+  return new BlockDisk({
+    file,
+    info: { size: footer.size, readOnly: file.readOnly, format: 'vhd' },
+    blockSize,
+    table,
+    place,
+    partial: sectorBitmaps(file, blocks, blockSize, bitmapSize),
+    growth: file.readOnly ? null : await vhdGrowth(file, header, footer, table, footerBytes, footerAtEnd),
+    details: [
+      { label: 'Kind', value: 'Dynamic' },
+      { label: 'Block size', value: formatBytes(blockSize) },
+      { label: 'Made by', value: footer.creator.trim() },
+    ],
+  })
+}
+
+/**
+ * Looks through the whole table for the end of the blocks; puts the footer right where it is not there.
+ * @throws AppError `corrupt`: blocks lie over each other, so that a write to one would change another
+ */
+async function vhdGrowth(
+  file: ByteFile,
+  header: DynamicHeader,
+  footer: VhdFooter,
+  table: EntryTable,
+  footerBytes: Uint8Array<ArrayBuffer>,
+  footerAtEnd: boolean,
+): Promise<BlockGrowth> {
+  const { blocks, blockSize, bitmapSize, tableAt } = header
+  const room = bitmapSize + blockSize
+  const entries = new Uint32Array(blocks)
+  let used = 0
+  for (let index = 0; index < blocks; index++) {
+    const entry = table.peek(index) ?? (await table.get(index))
+    if (entry === ENTRY_UNALLOCATED) continue
+    if (entry * SECTOR + room > file.size) throw damaged(file.path, `block ${index} reaches past the end of the file`)
+    entries[used++] = entry
+  }
+  const sorted = entries.subarray(0, used).sort()
+  let end = Math.max(tableAt + blocks * 4, footer.headerAt + DYNAMIC_HEADER_SIZE, FOOTER_SIZE)
+  end = Math.ceil(end / SECTOR) * SECTOR
+  for (const entry of sorted) {
+    if (entry * SECTOR < end) throw damaged(file.path, 'some of its blocks lie over each other')
+    end = entry * SECTOR + room
+  }
+  let footerAt = footerAtEnd ? file.size - FOOTER_SIZE : -1
+  const growth: BlockGrowth = {
+    zeroEntry: null,
+    pristineFrom: 0,
+    allocate(): number {
+      if (end / SECTOR >= ENTRY_UNALLOCATED) throw new AppError('no-space', `The disk image “${file.path}” has no room for another block.`)
+      const entry = end / SECTOR
+      end += room
+      return entry
+    },
+    begin: (at) => file.write(at - bitmapSize, new Uint8Array(bitmapSize).fill(0xff)),
+    async prepare() {
+      const to = end
+      if (footerAt === to) return
+      await file.write(to, footerBytes)
+      footerAt = to
+    },
+  }
+  if (footerAt !== end) {
+    // What a crash left after the last block is nobody's.
+    if (file.size > end + FOOTER_SIZE) await file.truncate(end + FOOTER_SIZE)
+    await growth.prepare()
+    await file.sync()
+  }
+  growth.pristineFrom = file.size
+  return growth
+}
+
+/**
+ * Writes an image without data into an empty file, durably. The file stays open and the caller's.
+ * @param choice.size bytes, a multiple of 512; @param choice.kind `dynamic` unless it says so
+ * @throws AppError `invalid-input` (the size), or what the file says
+ */
+export async function createVhd(file: ByteFile, choice: { size: number; kind?: 'fixed' | 'dynamic' }): Promise<void> {
+  const size = checkedSize(choice.size, LARGEST_DISK, 'VHD')
+  const kind = choice.kind ?? 'dynamic'
+  const footer = buildFooter(kind, size)
+  if (kind === 'fixed') {
+    await file.truncate(size)
+    await file.write(size, footer)
+    await file.sync()
+    return
+  }
+  const blocks = Math.ceil(size / NEW_BLOCK_SIZE)
+  const tableAt = FOOTER_SIZE + DYNAMIC_HEADER_SIZE
+  const table = new Uint8Array(Math.ceil((blocks * 4) / SECTOR) * SECTOR).fill(0xff)
+  await file.write(FOOTER_SIZE, buildDynamicHeader(tableAt, blocks, NEW_BLOCK_SIZE))
+  await file.write(tableAt, table)
+  await file.write(tableAt + table.length, footer)
+  await file.sync()
+  // The copy last: without it, a half written file is no VHD.
+  await file.write(0, footer)
+  await file.sync()
+}
