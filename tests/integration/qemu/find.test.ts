@@ -1,6 +1,6 @@
 /** The search on this computer: programs, firmware and accelerators as they are here, and programs that are none. */
-import { execFile } from 'node:child_process'
-import { chmod, writeFile } from 'node:fs/promises'
+import { execFile, spawn } from 'node:child_process'
+import { chmod, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
@@ -10,6 +10,7 @@ import { probe } from '../../../src-main/engines/qemu/find/probe/probe.ts'
 import { readProgram } from '../../../src-main/engines/qemu/find/read-program.ts'
 import { MAX_MESSAGES, runProgram, type RunProgram } from '../../../src-main/engines/qemu/find/run-program.ts'
 import { HostThread } from '../../../src-main/host/threads/thread.ts'
+import { processStart } from '../../../src-main/process/process-start.ts'
 import { qemuFactsSchema, type QemuFacts, type QemuProgram } from '../../../src-shared/model/engine-facts.ts'
 import type { Arch } from '../../../src-shared/model/machine.ts'
 import { qemuThread } from '../../../src-shared/threads/qemu-thread.ts'
@@ -125,7 +126,24 @@ describe.skipIf(process.platform === 'win32')('programs that are none', () => {
     expect(await readProgram('/nowhere/qemu', 'x86_64', runProgram)).toMatch(/^It could not be started\./)
   })
 
-  test('no shell, and nothing of our environment', async () => {
+  test.each(['SIGTERM', 'SIGKILL'] as const)('one that hangs ends with the process that ran it, be that ended by %s', async (signal) => {
+    const program = await script('echo $$ > pid.new; mv pid.new pid; exec sleep 600')
+    const runner = spawn(process.execPath, [join(import.meta.dirname, 'run-child.ts'), program], { stdio: 'ignore' })
+    const pid = (): Promise<number> => readFile(join(dirname(program), 'pid'), 'utf8').then(Number, () => 0)
+    await expect.poll(pid, { timeout: 20_000 }).toBeGreaterThan(0)
+    expect(await processStart(await pid())).not.toBeNull()
+    runner.kill(signal)
+    await expect.poll(async () => processStart(await pid()), { timeout: 20_000 }).toBeNull()
+  })
+
+  test('one that ends by itself leaves nobody who waits for it', async () => {
+    const program = await script('exit 3')
+    expect(await runProgram({ program, args: [], limit: 20_000 })).toMatchObject({ end: 'exit', code: 3 })
+    const left = async (): Promise<string> => (await exec('ps', ['-A', '-o', 'args'])).stdout
+    await expect.poll(left).not.toContain(program)
+  })
+
+  test('no shell reads its arguments, and nothing of our environment is in its own', async () => {
     process.env['COPPICE_SECRET'] = 'secret'
     const { output } = await runProgram({ program: await script('printf "%s|" "$@"; env'), args: ['$(id)', 'a b'], limit: 20_000 })
     delete process.env['COPPICE_SECRET']
