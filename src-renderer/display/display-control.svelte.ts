@@ -87,8 +87,12 @@ export class DisplayControl implements Disposable {
     this.#session.reconnect()
   }
 
-  focus(): void {
-    if (!this.#viewOnly) this.#session.painter?.focus()
+  /** Gives the screen the keys. @returns false where it takes none */
+  focus(): boolean {
+    const { painter } = this.#session
+    if (!painter || this.#viewOnly) return false
+    painter.focus()
+    return true
   }
 
   /** Gives keyboard and pointer back to the window. */

@@ -17,8 +17,20 @@ export function keysMenu(control: DisplayControl): MenuItem[] {
   ]
 }
 
-/** @param share opens the dialog that offers the screen to VNC viewers */
-export function viewMenu(control: DisplayControl, live: boolean, share: () => void): MenuItem[] {
+/** Why a guest that was told the window's size may stay as it is. */
+export const WHY_KEPT = 'It follows once a desktop with a driver for its graphics card runs.'
+
+interface ViewActions {
+  /** Offers the screen to VNC viewers. */
+  share: () => void
+  /** Makes the guest follow the window's size, or lets it be. */
+  follow: () => void
+}
+
+export function viewMenu(control: DisplayControl, live: boolean, { share, follow }: ViewActions): MenuItem[] {
+  const { resizable, keepsSize } = control.view
+  const follows = control.resizesGuest && resizable
+  const detail = live && !resizable ? 'This machine’s graphics card cannot be told a size.' : follows && keepsSize ? WHY_KEPT : null
   return [
     {
       label: 'View only',
@@ -26,10 +38,11 @@ export function viewMenu(control: DisplayControl, live: boolean, share: () => vo
       onselect: () => (control.viewOnly = !control.viewOnly),
     },
     {
-      label: live && !control.view.resizable ? 'The guest’s resolution cannot be set from here' : 'Guest takes the window’s size',
-      checked: control.resizesGuest && control.view.resizable,
-      disabled: !live || !control.view.resizable,
-      onselect: () => (control.resizesGuest = !control.resizesGuest),
+      label: 'Guest takes the window’s size',
+      ...(detail === null ? {} : { detail }),
+      checked: follows,
+      disabled: !live || !resizable,
+      onselect: follow,
     },
     'separator',
     { label: 'Share by VNC…', onselect: share },

@@ -3,6 +3,8 @@
  * in the page, still show; the view covers the rest. Keys that the system or browser would keep (Alt+Tab, Escape, Ctrl+W) are asked for too
  * (Keyboard Lock), where there is such a thing: Chromium, on secure origins.
  */
+export const FULL_SCREEN_KEYS = 'Ctrl+Alt+Enter'
+
 interface KeyboardLock {
   lock(): Promise<void>
   unlock(): void

@@ -31,13 +31,15 @@ export interface ViewState {
   relative: boolean
   /** The server lets the window choose the guest's resolution. */
   resizable: boolean
+  /** The guest was told the window's size, and has not taken it. */
+  keepsSize: boolean
   /** Keys go to the guest. */
   focused: boolean
   /** The pointer is the guest's alone. */
   captured: boolean
 }
 
-export const NO_VIEW: ViewState = { size: null, relative: false, resizable: false, focused: false, captured: false }
+export const NO_VIEW: ViewState = { size: null, relative: false, resizable: false, keepsSize: false, focused: false, captured: false }
 
 /** noVNC with its silent facts made audible. */
 class LoudRfb extends RFB {
@@ -56,7 +58,9 @@ class LoudRfb extends RFB {
 
   protected override _handleExtendedDesktopSize(): boolean {
     const done = super._handleExtendedDesktopSize()
-    if (done) this.heard?.({ resizable: this._supportsSetDesktopSize })
+    // To our own request, anything but "no error" (QEMU: the guest was told) means that the size is as it was.
+    const { x: asked, y: status } = this._FBU
+    if (done) this.heard?.({ resizable: this._supportsSetDesktopSize, keepsSize: asked === 1 && status !== 0 })
     return done
   }
 

@@ -5,7 +5,7 @@ import type { WindowState } from '../../src-renderer/state/window-state.svelte.t
 import type { MachineView } from '../../src-shared/api/machines.ts'
 import type { FakeDisplay } from './support/fake-display.ts'
 import { FakeHost } from './support/fake-host.ts'
-import { fakeMachine } from './support/fake-objects.ts'
+import { fakeLive, fakeMachine } from './support/fake-objects.ts'
 import { openWindow } from './support/open-window.ts'
 import { connected, show as showPart } from './support/show.ts'
 
@@ -96,8 +96,20 @@ describe('the picture', () => {
     await live()
     await page.getByRole('button', { name: 'How the screen is used' }).click()
     await expect
-      .element(page.getByRole('menuitem', { name: 'The guest’s resolution cannot be set from here' }))
+      .element(page.getByRole('menuitem', { name: /^Guest takes the window’s size.*cannot be told a size/ }))
       .toHaveAttribute('data-disabled')
+    await userEvent.keyboard('{Escape}')
+  })
+
+  test('a guest that was told the window’s size and does not follow is said to', async () => {
+    display.follows = false
+    await show()
+    await live()
+    await choose('How the screen is used', 'Guest takes the window’s size')
+    await expect.element(page.getByText(/^The guest keeps its own size/)).toBeVisible()
+    await expect.element(page.getByText('640 × 400')).toBeVisible()
+    await page.getByRole('button', { name: 'How the screen is used' }).click()
+    await expect.element(page.getByRole('menuitem', { name: /^Guest takes the window’s size.*It follows once a desktop/ })).toBeVisible()
     await userEvent.keyboard('{Escape}')
   })
 
@@ -188,7 +200,7 @@ describe('the keys', () => {
     await page.getByRole('button', { name: 'Type text…' }).click()
     const dialog = page.getByRole('dialog')
     await dialog.getByRole('textbox', { name: 'Text' }).fill('z木')
-    await expect.element(dialog.getByText('This keyboard cannot type 木. They are left out.')).toBeVisible()
+    await expect.element(dialog.getByText('Left out, as this keyboard has no key for it: 木')).toBeVisible()
     await dialog.getByRole('textbox', { name: 'Text' }).fill('z@\n')
     await dialog.getByLabelText('Keyboard layout of the guest').click()
     await page.getByRole('option', { name: 'German', exact: true }).click()
@@ -203,6 +215,7 @@ describe('the keys', () => {
     await show()
     await live()
     await choose('How the screen is used', 'View only')
+    await expect.element(page.getByRole('button', { name: 'How the screen is used' })).toHaveFocus()
     await expect.element(page.getByText('View only: keys and pointer stay here')).toBeVisible()
     display.pointer = []
     await userEvent.click(picture)
@@ -328,6 +341,25 @@ describe('in the window', () => {
     await expect.element(page.getByRole('tab', { name: 'Display', selected: true })).toBeVisible()
     opened.win.route.machine(machine.id)
     await expect.element(page.getByRole('tab', { name: 'Console', selected: true })).toBeVisible()
+    await opened.close()
+  })
+
+  test('a CD is changed over the screen: the focus is on the button after a dialog, on the screen after an ejection', async () => {
+    const cd = { id: 'cd0', kind: 'cdrom', path: '/isos/debian.iso', format: 'raw', readOnly: true, limits: null } as const
+    const withCd = fakeMachine('web-1', { state: 'running', live: fakeLive() }, { drives: [cd] })
+    const opened = await openWindow({ machines: [withCd] }, `#/machine/${withCd.id}/display`)
+    await expect.element(picture).toHaveFocus()
+    const button = page.getByRole('toolbar', { name: 'Display' }).getByRole('button', { name: 'CD drive' })
+    await button.click()
+    await page.getByRole('menuitem', { name: 'Change CD…' }).click()
+    const picker = page.getByRole('dialog', { name: 'Insert a CD into “web-1”' })
+    await expect.element(picker).toBeVisible()
+    await userEvent.keyboard('{Escape}')
+    await expect.element(picker).not.toBeInTheDocument()
+    await expect.element(button).toHaveFocus()
+    await button.click()
+    await page.getByRole('menuitem', { name: 'Eject debian.iso' }).click()
+    await expect.element(picture).toHaveFocus()
     await opened.close()
   })
 

@@ -36,6 +36,8 @@ export class FakeDisplay {
   /** What the guest's pointer takes: true: movements. */
   relative = false
   resizable = true
+  /** Whether the guest takes a size that it is told. */
+  follows = true
   colour: readonly [number, number, number] = [20, 60, 120]
   viewers = new Set<Viewer>()
   opened = 0
@@ -154,6 +156,10 @@ export class FakeDisplay {
         this.pointer.push([message.getUint8(1), message.getUint16(2), message.getUint16(4)])
         break
       case 251:
+        if (!this.follows) {
+          void viewer.stream.write(this.#size(1, 4))
+          break
+        }
         this.width = message.getUint16(2)
         this.height = message.getUint16(4)
         this.sizes.push([this.width, this.height])
@@ -165,12 +171,12 @@ export class FakeDisplay {
     }
   }
 
-  #size(reason: number): Uint8Array {
+  #size(reason: number, status = 0): Uint8Array {
     const screen = new DataView(new ArrayBuffer(20))
     screen.setUint8(0, 1)
     screen.setUint16(12, this.width)
     screen.setUint16(14, this.height)
-    return concatBytes([rectangle(reason, 0, this.width, this.height, EXTENDED_DESKTOP_SIZE), new Uint8Array(screen.buffer)])
+    return concatBytes([rectangle(reason, status, this.width, this.height, EXTENDED_DESKTOP_SIZE), new Uint8Array(screen.buffer)])
   }
 
   /** One rectangle of RRE (RFC 6143, section 7.7.3): a background and no sub-rectangles. */
