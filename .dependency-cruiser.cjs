@@ -7,9 +7,9 @@ const only = (name, comment, from, allowed) => ({
   to: { path: '^src-', pathNot: allowed },
 })
 
-const PARTS = ['process', 'archive', 'engines', 'storage', 'network', 'appliance']
+const PARTS = ['process', 'files', 'archive', 'engines', 'storage', 'network', 'appliance']
 /** What a part may import beside src-shared and itself. */
-const BASES = { appliance: 'appliance|archive', storage: 'storage|process', engines: 'engines|process' }
+const BASES = { appliance: 'appliance|archive', storage: 'storage|process|files', engines: 'engines|process|files' }
 
 module.exports = {
   forbidden: [
@@ -39,9 +39,9 @@ module.exports = {
     ),
     only(
       'host-knows-contracts',
-      'the host imports src-shared, where threads are and who runs',
+      'the host imports src-shared, where threads are, who runs and how files are written',
       '^src-main/host/',
-      '^src-(shared|main/(host|process))/|^src-main/threads/thread-url\\.ts$',
+      '^src-(shared|main/(host|process|files))/|^src-main/threads/thread-url\\.ts$',
     ),
     only(
       'threads-are-entries',

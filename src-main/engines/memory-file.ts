@@ -9,8 +9,7 @@
  * A file is written beside its final name, made durable, then renamed: a crash leaves the old file or the new one. What a file says of itself
  * is checked before an engine sees a byte of it, because engines trust their states.
  */
-import { open, rename, rm, type FileHandle } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import type { FileHandle } from 'node:fs/promises'
 import { z } from 'zod'
 import { MiB } from '../../src-shared/base/units.ts'
 import { AppError } from '../../src-shared/errors/app-error.ts'
@@ -82,28 +81,6 @@ export function corruptMemory(path: string, why: string, cause?: unknown): AppEr
   )
 }
 
-/**
- * Writes a file durably under its name: `write` fills it, then it is forced to the disk and takes the name.
- * @throws what `write` or the system throws; no file is left then, and an older one at `path` stays
- */
-export async function replaceFile(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
-  const partial = `${path}.partial`
-  try {
-    const file = await open(partial, 'w', 0o600)
-    try {
-      await write(file)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(partial, path)
-    await syncFolder(dirname(path))
-  } catch (error) {
-    await rm(partial, { force: true })
-    throw error
-  }
-}
-
 /** @param position of the first byte; null: after what was written last */
 export async function writeAll(file: FileHandle, bytes: Uint8Array, position: number | null = null): Promise<void> {
   for (let at = 0; at < bytes.length;)
@@ -143,15 +120,4 @@ function decodeHeader<S extends z.ZodType>(bytes: Uint8Array, path: string, sche
       subject: path,
     })
   throw corruptMemory(path, 'its header is not valid')
-}
-
-/** So that the new name survives a crash (POSIX; Windows has no such call and needs none). */
-async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === 'win32') return
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
 }

@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { MiB } from '../../../src-shared/base/units.ts'
 import { asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { MemoryHeader } from '../../../src-shared/threads/engine-thread.ts'
+import { replaceFile } from '../../files/write-file-atomic.ts'
 import {
   checkOwner,
   corruptMemory,
@@ -15,7 +16,6 @@ import {
   readExactly,
   readHeader,
   refuseMemory,
-  replaceFile,
   writeAll,
 } from '../memory-file.ts'
 

@@ -16,16 +16,8 @@ import { GiB, KiB, MiB } from '../../../src-shared/base/units.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import type { MemoryHeader } from '../../../src-shared/threads/engine-thread.ts'
-import {
-  checkOwner,
-  corruptMemory,
-  encodeHeader,
-  memoryHeaderFields,
-  readHeader,
-  refuseMemory,
-  replaceFile,
-  writeAll,
-} from '../memory-file.ts'
+import { replaceFile } from '../../files/write-file-atomic.ts'
+import { checkOwner, corruptMemory, encodeHeader, memoryHeaderFields, readHeader, refuseMemory, writeAll } from '../memory-file.ts'
 import type { Endpoint } from './arguments/runtime.ts'
 import type { QmpClient } from './qmp/qmp-client.ts'
 import { didNotStart } from './supervise/death.ts'

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { asAppError } from '../../../src-shared/errors/app-error.ts'
 import { readJson } from '../files/read-json.ts'
-import { writeFileAtomic } from '../files/write-file-atomic.ts'
+import { writeFileAtomic } from '../../files/write-file-atomic.ts'
 import type { Log } from '../log/log.ts'
 
 export const LIBRARY_FILE = 'library.json'

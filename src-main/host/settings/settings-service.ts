@@ -7,7 +7,7 @@ import { Turns } from '../../../src-shared/base/turns.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { Handlers } from '../../../src-shared/rpc/service.ts'
 import { readJson } from '../files/read-json.ts'
-import { writeFileAtomic } from '../files/write-file-atomic.ts'
+import { writeFileAtomic } from '../../files/write-file-atomic.ts'
 import type { Log } from '../log/log.ts'
 
 /** Bytes of a settings file; ours has a few hundred. */

@@ -6,7 +6,7 @@ import { chmod, lstat } from 'node:fs/promises'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import { vncPasswordSchema } from '../../../src-shared/model/vnc.ts'
 import { readLimited } from '../files/read-json.ts'
-import { writeFileAtomic } from '../files/write-file-atomic.ts'
+import { writeFileAtomic } from '../../files/write-file-atomic.ts'
 import { bundlePaths, refuseLinks } from '../library/bundle.ts'
 
 const OWNER_ONLY = 0o600

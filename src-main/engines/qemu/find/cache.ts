@@ -2,13 +2,14 @@
  * What programs answered and accelerators did, kept in the cache folder so that nothing is run twice. An entry holds for one file (path, size,
  * time of change) on one computer (kernel, processor). The folder may be lost at any time; what cannot be read counts as not there.
  */
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { qemuProgramSchema } from '../../../../src-shared/model/engine-facts.ts'
 import { ACCELERATORS, type Accelerator } from '../../../../src-shared/model/machine-spec.ts'
 import type { Arch } from '../../../../src-shared/model/machine.ts'
 import { MiB } from '../../../../src-shared/base/units.ts'
+import { writeFileAtomic } from '../../../files/write-file-atomic.ts'
 import type { Computer, FileFacts } from './computer.ts'
 
 const MAX_BYTES = 8 * MiB
@@ -68,17 +69,14 @@ export async function readCache(cacheFolder: string, { id, files }: Pick<Compute
   }
 }
 
-/** Failing is allowed: the next search then does everything again. */
+/** Never rejects. */
 export async function writeCache(cacheFolder: string, computer: string, entries: readonly CacheEntry[]): Promise<void> {
-  const file = fileIn(cacheFolder)
-  const temporary = `${file}.${crypto.randomUUID().slice(0, 8)}`
   const cache: z.input<typeof cacheSchema> = { version: VERSION, computer, entries: entries.slice(0, MAX_ENTRIES) }
   try {
     await mkdir(cacheFolder, { recursive: true })
-    await writeFile(temporary, JSON.stringify(cache))
-    await rename(temporary, file)
+    await writeFileAtomic(fileIn(cacheFolder), JSON.stringify(cache))
   } catch {
-    await rm(temporary, { force: true }).catch(() => {})
+    // The next search does everything again.
   }
 }
 

@@ -3,16 +3,17 @@
  * again. The folder lives as long as its QEMU does.
  *
  *   starting.json  who starts it (half-started.ts); appears before anything of it runs
- *   machine.json   the record; appears when the process runs, whole (temp + rename)
+ *   machine.json   the record; appears when the process runs, whole (write-file-atomic.ts)
  *   qmp, tools, serial<N>, nic<N>, display, agent, coppice, tpm   QEMU's sockets
  *   memory         a socket, while memory is saved or loaded
  */
-import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { MiB } from '../../../../src-shared/base/units.ts'
 import { AppError, asAppError } from '../../../../src-shared/errors/app-error.ts'
 import { machineSpecSchema } from '../../../../src-shared/model/machine-spec.ts'
+import { writeFileAtomic } from '../../../files/write-file-atomic.ts'
 import { MACHINE_FOLDER_PREFIX } from '../../../process/machine-folders.ts'
 import { processStart } from '../../../process/process-start.ts'
 import { privateFolder, type RuntimePlaces } from '../../../process/private-folder.ts'
@@ -56,13 +57,7 @@ export async function makeMachineFolder(places: RuntimePlaces = {}): Promise<str
 }
 
 export async function writeRecord(folder: string, record: MachineRecord): Promise<void> {
-  const path = join(folder, RECORD)
-  try {
-    await writeFile(`${path}.new`, JSON.stringify(record), { mode: 0o600 })
-    await rename(`${path}.new`, path)
-  } catch (error) {
-    throw asAppError(error, 'Noting a running machine')
-  }
+  await writeFileAtomic(join(folder, RECORD), JSON.stringify(record))
 }
 
 /** Null where there is none, or none that can be understood. */

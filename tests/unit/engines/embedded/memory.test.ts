@@ -1,5 +1,4 @@
 import { readdir, readFile, truncate, writeFile } from 'node:fs/promises'
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { readMemory, writeMemory } from '../../../../src-main/engines/embedded/memory.ts'
@@ -62,14 +61,5 @@ describe('a memory state', () => {
     await expect(writeMemory(join(folder, 'missing', 'memory'), owner, state, 2)).rejects.toMatchObject({ code: 'not-found' })
     expect((await readMemory(path, owner)).clockMs).toBe(1)
     expect(await readdir(folder)).toEqual(['memory'])
-  })
-
-  // A device that is always full: Linux has one.
-  test.skipIf(!existsSync('/dev/full'))('says that the disk is full', async () => {
-    const folder = await tempFolder()
-    const { symlink } = await import('node:fs/promises')
-    await symlink('/dev/full', join(folder, 'memory.partial'))
-    await expect(writeMemory(join(folder, 'memory'), owner, state, 0)).rejects.toMatchObject({ code: 'no-space' })
-    expect(await readdir(folder)).toEqual([])
   })
 })

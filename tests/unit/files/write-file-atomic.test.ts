@@ -1,10 +1,11 @@
+import { existsSync } from 'node:fs'
 import * as real from 'node:fs/promises'
 import { chmod, lstat, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
-import { isTemporary, writeFileAtomic } from '../../../../src-main/host/files/write-file-atomic.ts'
-import type { AppError } from '../../../../src-shared/errors/app-error.ts'
-import { tempFolder } from '../../../support/temp-folder.ts'
+import { isTemporary, replaceFile, writeFileAtomic } from '../../../src-main/files/write-file-atomic.ts'
+import type { AppError } from '../../../src-shared/errors/app-error.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
 
 /** Every call that the writer makes of the file system, in order; the one named by `failAt` throws, and after a crash all that follow. */
 const faults = vi.hoisted(() => ({ calls: [] as string[], failAt: -1, code: 'EIO', crashed: false, isCrash: false }))
@@ -130,5 +131,36 @@ describe('writeFileAtomic', () => {
     vi.restoreAllMocks()
     expect(faults.calls).toEqual(['open', 'handle.writeFile', 'handle.sync', 'handle.close', 'rename', 'rename'])
     expect(await readFile(path, 'utf8')).toBe('x')
+  })
+})
+
+describe('replaceFile', () => {
+  test('a file appears as what its writer made of it', async () => {
+    const folder = await tempFolder()
+    await replaceFile(join(folder, 'a'), async (file) => {
+      await file.write(Buffer.from('world'), 0, 5, 6)
+      expect(await readdir(folder)).not.toContain('a')
+      await file.write(Buffer.from('hello,'), 0, 6, 0)
+    })
+    expect(await readFile(join(folder, 'a'), 'utf8')).toBe('hello,world')
+  })
+
+  test('where its writer fails the old one stays, and nothing else', async () => {
+    const folder = await tempFolder()
+    await real.writeFile(join(folder, 'a'), 'old')
+    const failing = replaceFile(join(folder, 'a'), async (file) => {
+      await file.write(Buffer.from('new'))
+      throw new Error('no more')
+    })
+    await expect(failing).rejects.toThrow('no more')
+    expect(await readFile(join(folder, 'a'), 'utf8')).toBe('old')
+    expect(await readdir(folder)).toEqual(['a'])
+  })
+
+  // A device that is always full: Linux has one.
+  test.skipIf(!existsSync('/dev/full'))('what the system says of it reaches the caller as it is', async () => {
+    const folder = await tempFolder()
+    await expect(replaceFile(join(folder, 'a'), () => writeFile('/dev/full', 'x'))).rejects.toMatchObject({ code: 'ENOSPC' })
+    expect(await readdir(folder)).toEqual([])
   })
 })
