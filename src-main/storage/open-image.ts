@@ -1,57 +1,92 @@
-/** The only way in to a disk image: every opener declares its format, is checked, and is locked. */
-import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
+/** The only way in to a disk image: every opener declares its format, is checked, and is locked; so is everything below it. */
 import { AppError, asAppError } from '../../src-shared/errors/app-error.ts'
+import type { DiskFormat } from '../../src-shared/model/disk-format.ts'
 import type { BlockDevice } from './block-device.ts'
-import { blockDeviceSize } from './formats/raw/device-size.ts'
-import { byteFile } from './file/open-byte-file.ts'
-import { rawDevice } from './formats/raw/raw-device.ts'
-import { lockImage, type ImageLock } from './lock/image-lock.ts'
+import { findBacking } from './chain/find-backing.ts'
+import { mergedLayers } from './chain/merged-layers.ts'
+import { resolvedExtents } from './chain/resolved-extents.ts'
+import type { DiskImage, NamedBacking } from './disk-image.ts'
+import { openLocked } from './file/open-locked.ts'
+import { FORMATS } from './formats/formats.ts'
+import { recognise } from './formats/recognise.ts'
 
-/** Without it, opening a named pipe would wait for its other end for ever. Absent on Windows. */
-const NONBLOCK = constants.O_NONBLOCK ?? 0
+/** Layers below an image. Snapshots of a machine have some dozens; more are a mistake or malice. */
+const MAX_LAYERS = 256
 
 export interface ImageChoice {
   path: string
   /** As the machine's config declares it; never probed. */
-  format: 'raw'
+  format: DiskFormat
   readOnly: boolean
+  /** Absolute: where the files may lie that the image rests on. None: an image that rests on another is refused. */
+  folders?: readonly string[]
 }
 
 /**
- * @returns a device that owns the open file and its lock
- * @throws AppError `not-found`, `denied`, `invalid-input` (neither a regular file nor a block device), `corrupt` (empty), `busy` (somebody else
- *   writes it, or reads what should be written), or the system's reason
+ * @returns an image that owns its open file and lock, and those of all layers below it; its extents are those of the whole disk
+ * @throws AppError `not-found`, `denied`, `invalid-input` (neither a regular file nor a block device), `corrupt`, `unsupported`, `busy` (somebody else
+ *   writes it, or reads what should be written), or the system's reason; of the image or of one that it rests on
  */
-export async function openImage(choice: ImageChoice): Promise<BlockDevice> {
-  const { path, readOnly } = choice
+export async function openImage({ path, format, readOnly, folders = [] }: ImageChoice): Promise<DiskImage> {
+  const top = await openLocked(path, readOnly)
+  let backing: BlockDevice | null = null
   try {
-    const file = await open(path, (readOnly ? constants.O_RDONLY : constants.O_RDWR) | NONBLOCK)
-    let lock: ImageLock | null = null
-    try {
-      const stats = await file.stat({ bigint: true })
-      if (!stats.isFile() && !stats.isBlockDevice())
-        throw new AppError('invalid-input', `“${path}” is neither a regular file nor a block device. Choose a disk image.`, {
-          subject: path,
-        })
-      lock = await lockImage(path, `${stats.dev}:${stats.ino}`, readOnly ? 'read' : 'write', stats.isFile())
-      // Measured under the lock: until then another owner may have changed it.
-      const size = stats.isFile() ? Number((await file.stat({ bigint: true })).size) : await blockDeviceSize(file)
-      if (size === 0)
-        throw new AppError('corrupt', `The disk image “${path}” is empty (0 bytes). Choose another image, or make it again.`, {
-          subject: path,
-        })
-      return withLock(rawDevice(byteFile(file, path, size, readOnly)), lock)
-    } catch (error) {
-      await lock?.release()
-      await file.close()
-      throw error
-    }
+    const image = await driver(format, path).open(top.file, {
+      openBacking: async (named) => (backing = await openBelow(path, named, folders, new Set([top.identity]))),
+    })
+    return resolvedExtents(image, backing)
   } catch (error) {
+    await closeQuietly(backing)
+    await top.file.close()
     throw asAppError(error, `Opening the disk image “${path}”`)
   }
 }
 
-function withLock(device: BlockDevice, lock: ImageLock): BlockDevice {
-  return { ...device, close: () => device.close().finally(() => lock.release()) }
+/** An image without what it rests on: what it lacks reads as zeroes, and its extents say what it has itself. */
+export async function openLayer({ path, format, readOnly }: Omit<ImageChoice, 'folders'>): Promise<DiskImage> {
+  const { file } = await openLocked(path, readOnly)
+  try {
+    return await driver(format, path).open(file, { openBacking: async () => null })
+  } catch (error) {
+    await file.close()
+    throw asAppError(error, `Opening the disk image “${path}”`)
+  }
+}
+
+/** @param seen identities of the files above */
+async function openBelow(from: string, named: NamedBacking, folders: readonly string[], seen: Set<string>): Promise<BlockDevice> {
+  const layers: DiskImage[] = []
+  try {
+    for (let next: NamedBacking | null = named, above = from; next !== null;) {
+      if (layers.length === MAX_LAYERS)
+        throw new AppError('corrupt', `The disk image “${from}” rests on more than ${MAX_LAYERS} others.`, { subject: from })
+      const path = await findBacking(above, next.path, folders)
+      const { file, identity } = await openLocked(path, true)
+      try {
+        if (seen.has(identity)) throw new AppError('corrupt', `The disk image “${path}” rests on itself.`, { subject: path })
+        seen.add(identity)
+        const format = next.format ?? (await recognise(file))
+        layers.push(await driver(format, path).open(file, { openBacking: async () => null }))
+      } catch (error) {
+        await file.close()
+        throw error
+      }
+      next = layers.at(-1)!.backing
+      above = path
+    }
+    return layers.length === 1 ? layers[0]! : mergedLayers(layers, from)
+  } catch (error) {
+    await Promise.all(layers.map(closeQuietly))
+    throw error
+  }
+}
+
+function driver(format: DiskFormat, path: string): NonNullable<(typeof FORMATS)[DiskFormat]> {
+  const found = FORMATS[format]
+  if (!found) throw new AppError('unsupported', `Coppice does not read ${format} images yet (“${path}”).`, { subject: path })
+  return found
+}
+
+async function closeQuietly(device: BlockDevice | null): Promise<void> {
+  await device?.close().catch(() => {})
 }

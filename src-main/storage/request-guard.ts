@@ -9,6 +9,8 @@ export interface RequestGuard {
   reading(offset: number, length: number): void
   /** @throws AppError `disconnected`, `denied`, `invalid-input` */
   writing(offset: number, length: number): void
+  /** Why a device that is read-only takes no change. */
+  refusal(): AppError
   /** From now on everything is refused. */
   end(): void
 }
@@ -27,13 +29,15 @@ export function requestGuard(info: BlockInfo, name: string): RequestGuard {
         `A request for ${length} bytes at ${offset} lies outside of the disk “${name}” (${info.size} bytes).`,
       )
   }
+  const refusal = (): AppError => new AppError('denied', `The disk image “${name}” is open for reading only.`)
   return {
     open,
     reading,
     writing(offset, length) {
-      if (info.readOnly) throw new AppError('denied', `The disk image “${name}” is open for reading only.`)
+      if (info.readOnly) throw refusal()
       reading(offset, length)
     },
+    refusal,
     end() {
       ended = true
     },
