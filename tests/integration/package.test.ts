@@ -3,7 +3,7 @@
  * host for real: Electron's binary as Node is nothing but Node, so Node stands in for it.
  */
 import { execFile, spawn } from 'node:child_process'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
@@ -74,16 +74,19 @@ describe('the file list', () => {
         'resources/app.asar.unpacked/node_modules/v86/build/libv86.mjs',
         'resources/app.asar.unpacked/node_modules/v86/build/v86.wasm',
         'resources/app.asar.unpacked/node_modules/node-pty/package.json',
+        `resources/app.asar.unpacked/node_modules/@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`,
+        'resources/app.asar.unpacked/node_modules/koffi/LICENSE.txt',
       ]),
     )
   })
 
-  test('has nothing else: no sources, no tests, no packages but two', () => {
+  test('has nothing else: no sources, no tests, no packages but three, with the binaries of this system', () => {
     const packages = new Set(
       files.map((file) => /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1]).filter((name) => name !== undefined),
     )
-    expect([...packages].sort()).toEqual(['node-pty', 'v86'])
-    expect(files.filter((file) => /\.(ts|map|md|svelte|cc|h|pdb)$/.test(file))).toEqual([])
+    expect([...packages].sort()).toEqual([`@koromix/koffi-linux-${process.arch}`, 'koffi', 'node-pty', 'v86'])
+    expect(files.filter((file) => file.endsWith('/koffi.node'))).toHaveLength(1)
+    expect(files.filter((file) => /\.(ts|map|md|svelte|cc|hh|h|pdb)$/.test(file))).toEqual([])
     expect(files.filter((file) => /(^|\/)(src-\w+|tests|bin\/setup|\.git)\//.test(file))).toEqual([])
   })
 
@@ -176,7 +179,18 @@ describe('threads', () => {
   const PROBES: Record<string, (client: RpcClient) => Promise<void>> = {
     embedded: async (client) => expect(await client.service(engineThread).describe({})).toMatchObject({ engine: 'embedded' }),
     qemu: async (client) => expect(await client.service(engineThread).describe({})).toMatchObject({ engine: 'qemu' }),
-    storage: async (client) => expect(await client.service(storageThread).close({ handle: 'none' })).toBeUndefined(),
+    storage: async (client) => {
+      const storage = client.service(storageThread)
+      expect(await storage.close({ handle: 'none' })).toBeUndefined()
+      // A copy counts what is stored alone: so the native library was packed, found and loaded.
+      const from = path.join(folder, 'hole.img')
+      await writeFile(from, '')
+      await truncate(from, 2 ** 30)
+      const stored: number[] = []
+      storage.progress(({ total }) => stored.push(total))
+      expect(await storage.copy({ job: 'probe', from, to: path.join(folder, 'copy.img') })).toEqual({ bytes: 2 ** 30 })
+      await expect.poll(() => stored).toEqual([0])
+    },
     appliance: async (client) =>
       expect(client.service(applianceThread).firmware({ job: 'probe', cacheFolder: '' })).rejects.toMatchObject({ code: 'invalid-input' }),
   }
