@@ -11,7 +11,7 @@ import type { Bundle } from '../library/identity.ts'
 import { asSuspended } from '../planner/as-built.ts'
 import { pathsOf } from '../planner/plan-files.ts'
 import { fileFacts } from '../planner/probe-files.ts'
-import { goOnWithSurvivor } from './adopt-machine.ts'
+import { adoptMachine, goOnWithSurvivor, ranOn } from './adopt-machine.ts'
 import type { Beginning } from './beginning.ts'
 import { engineFor, planStart } from './machine-plan.ts'
 import { AT_REST } from './machine-view.ts'
@@ -61,6 +61,8 @@ export async function bootMachine(beginning: Beginning): Promise<void> {
     await session?.close(bundlePaths(machine.bundle.folder).lock)
     await parts.library.refresh(folder)
     beginning.leave()
+    // What supervised it died: it runs already, or what was begun of it is ended here.
+    if (session?.mayRunOn && end?.error && (await adoptMachine(beginning, ranOn(bundle.name, end.error)))) return
     throw startFailed(beginning, error, end, from !== null)
   }
 }

@@ -174,6 +174,30 @@ describe.skipIf(!QEMU_PROGRAM || process.platform !== 'linux')('ended by force',
       await nothingLeft()
     })
 
+    test('what supervises it while it starts, at any moment: it is off, or runs; nothing else is left, and it starts', async () => {
+      const threads: Worker[] = []
+      const see = (worker: Worker): void => void threads.push(worker)
+      process.on('worker', see)
+      onTestFinished(() => void process.off('worker', see))
+      const host = await open()
+      const id = await make(host)
+      for (const delay of [0, 40]) {
+        const starting = host.machines.start({ id }).catch(() => {})
+        await someone()
+        await sleep(delay)
+        await threads.findLast(({ threadName }) => threadName === 'coppice-qemu')!.terminate()
+        await starting
+        const { state } = await host.until(id, (view) => ['crashed', 'running', 'paused'].includes(view.state))
+        if (state === 'crashed') {
+          await nothingLeft()
+          await host.machines.start({ id })
+        } else if (state === 'paused') await host.machines.resume({ id })
+        await echoes(host, id, `after-${delay}`)
+        await host.machines.powerOff({ id })
+        await nothingLeft()
+      }
+    })
+
     /** The processes of the machine that is being started. */
     const someone = async (): Promise<number[]> => {
       for (;;) {

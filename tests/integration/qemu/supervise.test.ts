@@ -7,7 +7,7 @@ import { QmpClient } from '../../../src-main/engines/qemu/qmp/qmp-client.ts'
 import { QemuEngine } from '../../../src-main/engines/qemu/qemu-engine.ts'
 import type { QemuMachine } from '../../../src-main/engines/qemu/qemu-machine.ts'
 import { connectOnce } from '../../../src-main/engines/qemu/supervise/endpoint.ts'
-import { isSameProcess } from '../../../src-main/process/process-start.ts'
+import { isSameProcess, processStart } from '../../../src-main/process/process-start.ts'
 import type { RuntimePlaces } from '../../../src-main/process/private-folder.ts'
 import { utf8 } from '../../../src-shared/base/bytes.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
@@ -300,18 +300,24 @@ describe.skipIf(!QEMU_PROGRAM || process.platform === 'win32')('QEMU under super
       expect(await heard.event('stopped')).toMatchObject({ reason: 'trap', error: { code: 'crashed' } })
     })
 
-    test('one that a host was starting when it died is ended, and only then', async () => {
+    test.each([
+      ['host', { start: 'another time' }],
+      ['supervising thread', {}],
+    ])('one whose %s died while it was started is ended, and only then', async (_, dead) => {
       const thread = engineThreadOf('qemu', { XDG_RUNTIME_DIR: runtime })
       await thread.engine.create({ spec, blocks: {}, counters: counters.buffer, memory: null })
       const { pid, start } = await record()
       const place = join(runtime, 'coppice', (await folders())[0]!)
       // As it is before the record is written.
       await rm(join(place, 'machine.json'))
-      expect(await stillThere()).toBe(0)
-      expect(await isSameProcess(pid, start), 'its host lives').toBe(true)
       await thread.close()
-      const note = JSON.parse(await readFile(join(place, 'starting.json'), 'utf8')) as { host: object }
-      await writeFile(join(place, 'starting.json'), JSON.stringify({ ...note, host: { ...note.host, start: 'another time' } }))
+      const path = join(place, 'starting.json')
+      const note = JSON.parse(await readFile(path, 'utf8')) as { host: object }
+      const another = { ...note.host, pid: process.ppid, start: await processStart(process.ppid) }
+      await writeFile(path, JSON.stringify({ ...note, host: another }))
+      expect(await stillThere()).toBe(0)
+      expect(await isSameProcess(pid, start), 'another host is at it').toBe(true)
+      await writeFile(path, JSON.stringify({ ...note, host: { ...note.host, ...dead } }))
       expect(await stillThere()).toBe(0)
       expect(await isSameProcess(pid, start)).toBe(false)
       expect(await folders()).toEqual([])
