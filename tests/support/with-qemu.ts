@@ -1,29 +1,19 @@
-/** A real QEMU process with our arguments and a plain QMP client of the tests' own, so that nothing of the product but the arguments is tried. */
+/** A real QEMU process with our arguments and a plain QMP client of the tests' own, so that little of the product but the arguments is tried. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { expect } from 'vitest'
 import { qemuArguments } from '../../src-main/engines/qemu/arguments/qemu-arguments.ts'
 import { runtimeIn, type Endpoint } from '../../src-main/engines/qemu/arguments/runtime.ts'
+import { connectWhenReady } from '../../src-main/engines/qemu/supervise/endpoint.ts'
 import type { MachineSpec } from '../../src-shared/model/machine-spec.ts'
 
-/** A socket is there a moment before its owner listens. */
-async function connectSoon(path: string): Promise<Socket> {
-  for (let attempt = 0; ; attempt++) {
-    const socket = connect(path)
-    const error = await once(socket, 'connect').then(
-      () => null,
-      (reason: NodeJS.ErrnoException) => reason,
-    )
-    if (!error) return socket
-    if (error.code !== 'ECONNREFUSED' || attempt === 100) throw error
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
+/** ms from the appearance of a socket to when its owner listens. */
+const LISTEN_LIMIT = 5000
 
 /** One QMP client: asks one command after the other. */
 export class Monitor {
@@ -36,8 +26,7 @@ export class Monitor {
   }
 
   static async open(endpoint: Endpoint): Promise<Monitor> {
-    if (endpoint.kind !== 'unix') throw new Error('Not a socket path.')
-    const socket = await connectSoon(endpoint.path)
+    const socket = await connectWhenReady(endpoint, AbortSignal.timeout(LISTEN_LIMIT))
     const monitor = new Monitor(socket)
     expect(await monitor.#next()).toHaveProperty('QMP')
     await monitor.ask('qmp_capabilities')
