@@ -2,6 +2,7 @@
  * Follows a command that runs in a guest to its end. The agent is asked again and again while the command runs, often while it prints and seldom
  * while it is silent: the protocol has no other way. An agent may give the output in pieces (ours does) or all at its end (qemu-guest-agent).
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Event } from '../../../src-shared/base/event.ts'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
 import type { ExecEnd } from '../../../src-shared/model/exec-frames.ts'
@@ -96,7 +97,7 @@ async function kill(agent: AgentClient, pid: number): Promise<boolean> {
 async function reap(agent: AgentClient, pid: number): Promise<boolean> {
   for (let at = 0; at < REAP_TRIES; at++) {
     if ((await agent.call('guest-exec-status', { pid }, OUTPUT_TIME)).exited) return true
-    await new Promise((resolve) => setTimeout(resolve, OFTEN * SLOWER ** at))
+    await sleep(OFTEN * SLOWER ** at)
   }
   return false
 }

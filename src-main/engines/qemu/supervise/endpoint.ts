@@ -3,6 +3,7 @@
  * QEMU takes one client and stops to listen while it has one, so that what is connected first keeps strangers out.
  */
 import { connect, createServer, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { asAppError, AppError } from '../../../../src-shared/errors/app-error.ts'
 import type { Endpoint } from '../arguments/runtime.ts'
 
@@ -34,7 +35,7 @@ export async function connectWhenReady(endpoint: Endpoint, signal: AbortSignal):
       const { code } = error as NodeJS.ErrnoException
       if (code !== 'ENOENT' && code !== 'ECONNREFUSED') throw asAppError(error, 'Connecting to QEMU')
     }
-    await new Promise((resolve) => setTimeout(resolve, RETRY))
+    await sleep(RETRY)
   }
 }
 

@@ -4,6 +4,7 @@
  * ids are used again, so that an adopted one is only touched while the time of its start is the one noted.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Disposable } from '../../../../src-shared/base/disposable.ts'
 import { toDisposable } from '../../../../src-shared/base/disposable.ts'
 import { AppError, asAppError } from '../../../../src-shared/errors/app-error.ts'
@@ -107,7 +108,7 @@ export function adoptProcess(pid: number, start: string, closed: Promise<void>):
     const until = performance.now() + patience
     while (await lives()) {
       if (performance.now() > until) return false
-      await new Promise((resolve) => setTimeout(resolve, LOOK))
+      await sleep(LOOK)
     }
     return true
   }

@@ -4,6 +4,7 @@
  */
 import { mkdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { AppError, asAppError } from '../../../../src-shared/errors/app-error.ts'
 import type { QemuSpec } from '../../../../src-shared/model/machine-spec.ts'
 import type { Endpoint } from '../arguments/runtime.ts'
@@ -28,7 +29,7 @@ export async function startTpm(tpm: NonNullable<QemuSpec['tpm']>, endpoint: Endp
   const until = performance.now() + PATIENCE
   while (end === null && !(await exists(pidFile))) {
     if (performance.now() > until) end = `it was not ready within ${PATIENCE / 1000} s.`
-    else await new Promise((resolve) => setTimeout(resolve, LOOK))
+    else await sleep(LOOK)
   }
   if (end === null) return process
   await process.kill()
