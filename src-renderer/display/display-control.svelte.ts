@@ -20,12 +20,16 @@ export class DisplayControl implements Disposable {
   #zoom = $state<Zoom>(lastZoom.read())
   #resizesGuest = $state(lastResizes.read())
   #viewOnly = $state(false)
+  /** A machine that stands still takes nothing. */
+  #awake = $state(false)
+  #onTakes: () => void
 
   status = $state.raw<FollowStatus>({ kind: 'idle' })
   view = $state.raw<ViewState>(NO_VIEW)
 
-  /** @param place the element that the picture fills @param onLive a picture has just appeared */
-  constructor(host: Host, machine: MachineView, place: HTMLElement, onLive: () => void) {
+  /** @param place the element that the picture fills @param onTakes the screen takes keys from now on */
+  constructor(host: Host, machine: MachineView, place: HTMLElement, onTakes: () => void) {
+    this.#onTakes = onTakes
     this.#session = this.#store.add(
       new DisplaySession<RfbView>(
         (signal) => host.machines.display({ id: machine.id }, { signal }),
@@ -40,7 +44,7 @@ export class DisplayControl implements Disposable {
     this.#store.add(
       this.#session.onStatus((status) => {
         this.status = status
-        if (status.kind === 'live') onLive()
+        if (status.kind === 'live') onTakes()
         else this.view = NO_VIEW
       }),
     )
@@ -79,7 +83,18 @@ export class DisplayControl implements Disposable {
     this.#configure()
   }
 
+  /** Keys and pointer go to the machine. */
+  get takesInput(): boolean {
+    return this.#awake && !this.#viewOnly
+  }
+
   machineChanged(machine: MachineView): void {
+    const awake = machine.state === 'running' || machine.state === 'stopping'
+    if (awake !== this.#awake) {
+      this.#awake = awake
+      this.#configure()
+      if (awake && this.status.kind === 'live') this.#onTakes()
+    }
     this.#session.machineChanged(machine)
   }
 
@@ -90,7 +105,7 @@ export class DisplayControl implements Disposable {
   /** Gives the screen the keys. @returns false where it takes none */
   focus(): boolean {
     const { painter } = this.#session
-    if (!painter || this.#viewOnly) return false
+    if (!painter || !this.takesInput) return false
     painter.focus()
     return true
   }
@@ -110,7 +125,7 @@ export class DisplayControl implements Disposable {
     if (!view) return
     view.fit = this.#zoom === 'fit'
     view.resizesGuest = this.#resizesGuest
-    view.viewOnly = this.#viewOnly
+    view.viewOnly = !this.takesInput
   }
 
   dispose(): void {

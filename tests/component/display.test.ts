@@ -282,9 +282,21 @@ describe('what there is to say', () => {
     machine = host.put({ ...machine, state: 'paused' })
     await view.change({ machine })
     await expect.element(page.getByText(/Its screen stands still/)).toBeVisible()
+    await expect.element(page.getByText(/has the keys/)).not.toBeInTheDocument()
+    display.keys = []
+    display.pointer = []
+    await userEvent.click(picture)
+    await userEvent.keyboard('a')
     await page.getByRole('button', { name: 'Resume', exact: true }).click()
     expect(host.calls).toContain('machines.resume')
     expect(display.opened).toBe(1)
+    machine = host.machines.get(machine.id)!
+    await view.change({ machine })
+    // Whoever resumes it wants to type.
+    await expect.element(picture).toHaveFocus()
+    await expect.element(page.getByText(/has the keys/)).toBeVisible()
+    expect(display.keys).toEqual([])
+    expect(display.pointer).toEqual([])
   })
 
   test('a broken wire is said, and the screen comes back with it', async () => {
