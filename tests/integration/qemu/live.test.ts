@@ -1,66 +1,35 @@
 /** Devices of real QEMU processes that run, whose guest is a BIOS of 21 bytes: it lets go of nothing. */
-import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { QmpClient } from '../../../src-main/engines/qemu/qmp/qmp-client.ts'
-import { QemuEngine } from '../../../src-main/engines/qemu/qemu-engine.ts'
-import type { QemuMachine } from '../../../src-main/engines/qemu/qemu-machine.ts'
 import { connectOnce } from '../../../src-main/engines/qemu/supervise/endpoint.ts'
-import type { RuntimePlaces } from '../../../src-main/process/private-folder.ts'
 import type { LiveChange } from '../../../src-shared/model/live-change.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import { Counters } from '../../../src-shared/threads/counters.ts'
 import { engineThreadOf } from '../../support/engine-thread.ts'
 import { echoBios } from '../../support/echo-bios.ts'
 import { withLeakCheck } from '../../support/leak-check.ts'
-import { echoSpec, Listener } from '../../support/qemu-machine.ts'
+import { echoSpec, QemuBench, type Listener } from '../../support/qemu-machine.ts'
 import { QEMU_PROGRAM } from '../../support/qemu-program.ts'
 import { specDrive } from '../../support/spec-drive.ts'
-import { tempFolder } from '../../support/temp-folder.ts'
 
 const NEVER = new AbortController().signal
 
 describe.skipIf(!QEMU_PROGRAM || process.platform === 'win32')('devices of QEMU machines that run', () => {
   withLeakCheck()
 
-  let folder: string
-  let runtime: string
-  let places: RuntimePlaces
-  let engine: QemuEngine
-  let spec: MachineSpec
-  let machines: QemuMachine[]
-
-  beforeEach(async () => {
-    folder = await tempFolder()
-    runtime = join(folder, 'r')
-    await mkdir(runtime, { mode: 0o700 })
-    places = { env: { XDG_RUNTIME_DIR: runtime }, platform: 'freebsd', temporary: join(folder, 'none') }
-    engine = new QemuEngine(places)
+  const bench = new QemuBench(async (folder) => {
     const cd = specDrive('cd0', 'cdrom', { inserted: false, path: null })
-    spec = await echoSpec(folder, { drives: [specDrive('disk0', 'disk', { path: await image('disk0.img') }), cd] })
+    const spec = await echoSpec(folder, { drives: [specDrive('disk0', 'disk', { path: await image('disk0.img') }), cd] })
     // A guest that can be asked through ports, and memory that can be asked for.
-    spec = { ...spec, qemu: { ...spec.qemu!, machineType: 'q35', maxCpus: 2 } }
-    machines = []
-  })
-  afterEach(async () => {
-    for (const machine of machines) {
-      await machine.powerOff().catch(() => {})
-      machine.dispose()
-    }
+    return { ...spec, qemu: { ...spec.qemu!, machineType: 'q35', maxCpus: 2 } }
   })
 
   const image = async (name: string): Promise<string> => {
-    const path = join(folder, name)
+    const path = join(bench.folder, name)
     await writeFile(path, new Uint8Array(40 * 2048))
     return path
-  }
-  const boot = async (change: Partial<MachineSpec> = {}): Promise<{ machine: QemuMachine; heard: Listener }> => {
-    const machine = await engine.create({ ...spec, ...change }, { blocks: new Map(), counters: new Counters(), memory: null })
-    machines.push(machine)
-    const heard = new Listener(machine)
-    await machine.start()
-    await heard.printed('A')
-    return { machine, heard }
   }
   const hardware = (heard: Listener): { spec: MachineSpec; leaving: string[] } | undefined =>
     heard.events.findLast((event) => event.kind === 'hardware')
@@ -68,11 +37,11 @@ describe.skipIf(!QEMU_PROGRAM || process.platform === 'win32')('devices of QEMU 
 
   test('what the guest does not release stays, is said to be leaving, and is gone when the guest starts anew', async () => {
     // QEMU finishes what was removed when every processor has rested: this BIOS halts behind its greeting.
-    const code = join(folder, 'halt.bin')
+    const code = join(bench.folder, 'halt.bin')
     const bios = echoBios()
     bios[0xe006] = 0xf4
     await writeFile(code, bios)
-    const { machine, heard } = await boot({ qemu: { ...spec.qemu!, firmware: { kind: 'bios', code } } })
+    const { machine, heard } = await bench.boot({ qemu: { ...bench.spec.qemu!, firmware: { kind: 'bios', code } } })
     const stop = new AbortController()
     const removing = machine.change({ kind: 'removeDisk', drive: 'disk0' }, null, stop.signal)
     stop.abort()
@@ -85,11 +54,11 @@ describe.skipIf(!QEMU_PROGRAM || process.platform === 'win32')('devices of QEMU 
     await machine.reset()
     await expect.poll(() => hardware(heard), { timeout: 10_000 }).toMatchObject({ spec: { drives: [{ id: 'cd0' }] }, leaving: [] })
     // Nothing of it is left: its id and its file can be used again.
-    await machine.change(disk('disk0', join(folder, 'disk0.img')), null, NEVER)
+    await machine.change(disk('disk0', join(bench.folder, 'disk0.img')), null, NEVER)
   })
 
   test('memory that the guest does not give is not taken', async () => {
-    const { machine, heard } = await boot({ memoryMiB: 128 })
+    const { machine, heard } = await bench.boot({ memoryMiB: 128 })
     const stop = new AbortController()
     setTimeout(() => stop.abort(), 200)
     await expect(machine.change({ kind: 'memory', memoryMiB: 64 }, null, stop.signal)).rejects.toMatchObject({ code: 'cancelled' })
@@ -97,9 +66,9 @@ describe.skipIf(!QEMU_PROGRAM || process.platform === 'win32')('devices of QEMU 
   })
 
   test('a file that another machine writes is refused, and nothing of the disk is left', async () => {
-    const { machine: first } = await boot()
-    const { machine: second } = await boot({ id: crypto.randomUUID(), drives: [], logFolder: join(folder, 'logs2') })
-    const shared = join(folder, 'disk0.img')
+    const { machine: first } = await bench.boot()
+    const { machine: second } = await bench.boot({ id: crypto.randomUUID(), drives: [], logFolder: join(bench.folder, 'logs2') })
+    const shared = join(bench.folder, 'disk0.img')
     const busy = { code: 'busy', message: expect.stringContaining('in use by another machine') as string }
     for (let time = 0; time < 2; time++) await expect(second.change(disk('data', shared), null, NEVER)).rejects.toMatchObject(busy)
     await first.powerOff()
@@ -107,18 +76,18 @@ describe.skipIf(!QEMU_PROGRAM || process.platform === 'win32')('devices of QEMU 
   })
 
   test('a machine that ends in the middle fails the change, and leaves nothing', async () => {
-    const { machine } = await boot()
+    const { machine } = await bench.boot()
     const removing = machine.change({ kind: 'removeDisk', drive: 'disk0' }, null, NEVER)
     removing.catch(() => {})
     await machine.powerOff()
     await expect(removing).rejects.toMatchObject({ code: 'disconnected' })
-    expect(await readdir(join(runtime, 'coppice'))).toEqual([])
+    expect(await readdir(join(bench.runtime, 'coppice'))).toEqual([])
   })
 
   test('a later host takes the machine over with what was added, and without what is gone', async () => {
-    const thread = engineThreadOf('qemu', { XDG_RUNTIME_DIR: runtime })
-    const it = { machine: spec.id }
-    await thread.engine.create({ spec, blocks: {}, counters: new Counters().buffer, memory: null })
+    const thread = engineThreadOf('qemu', { XDG_RUNTIME_DIR: bench.runtime })
+    const it = { machine: bench.spec.id }
+    await thread.engine.create({ spec: bench.spec, blocks: {}, counters: new Counters().buffer, memory: null })
     await thread.engine.start(it)
     const change = (what: LiveChange): Promise<void> => thread.engine.change({ ...it, change: what, block: null })
     await change(disk('data', await image('data.img')))
@@ -128,13 +97,13 @@ describe.skipIf(!QEMU_PROGRAM || process.platform === 'win32')('devices of QEMU 
     await thread.close()
 
     // While nobody listens, a tool opens the tray.
-    const [name] = await readdir(join(runtime, 'coppice'))
-    const { client } = await QmpClient.open(await connectOnce({ kind: 'unix', path: join(runtime, 'coppice', name!, 'tools') }))
+    const [name] = await readdir(join(bench.runtime, 'coppice'))
+    const { client } = await QmpClient.open(await connectOnce({ kind: 'unix', path: join(bench.runtime, 'coppice', name!, 'tools') }))
     await client.execute('blockdev-open-tray', { id: 'cd0', force: true })
     client.dispose()
 
-    const { machine, spec: found } = await engine.adopt(spec.id, spec.logFolder, new Counters())
-    machines.push(machine)
+    const { machine, spec: found } = await bench.engine.adopt(bench.spec.id, bench.spec.logFolder, new Counters())
+    bench.machines.push(machine)
     expect(found).toMatchObject({
       ...{ cpus: 2, nics: [{ id: 'nic1', place: 0, linkUp: true }] },
       drives: [
