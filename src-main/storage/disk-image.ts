@@ -15,6 +15,15 @@ export interface DiskImage extends BlockDevice {
   readonly details: readonly { label: string; value: string }[]
   /** Bytes: the size of the disk changes, durable when it resolves. What a smaller disk cuts off is gone. Absent where the format (or this image of it) cannot. */
   resize?(size: number): Promise<void>
+  /** Changes what the image rests on, or (null) that it rests on anything: only the name, durable when it resolves. Absent where the format cannot. */
+  setBacking?(backing: NamedBacking | null): Promise<void>
+  /** Bytes that the image stores as a whole. Absent for raw, which has no such. */
+  readonly clusterSize?: number
+  /**
+   * Stores a whole cluster (or what the disk has of its last one) packed. Absent where the format cannot.
+   * @param offset a multiple of the cluster size, where nothing was written yet
+   */
+  writeCompressed?(offset: number, cluster: Uint8Array): Promise<void>
 }
 
 export interface OpenImageOptions {

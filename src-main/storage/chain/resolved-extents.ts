@@ -10,7 +10,7 @@ export function resolvedExtents(image: DiskImage, backing: BlockDevice | null): 
     const below = await backing.extent(offset, Math.min(own.length, backing.info.size - offset))
     return { length: below.length, state: below.state === 'data' ? 'data' : 'zero' }
   }
-  const { resize } = image
+  const { resize, setBacking, clusterSize, writeCompressed } = image
   return {
     get info() {
       return image.info
@@ -25,7 +25,10 @@ export function resolvedExtents(image: DiskImage, backing: BlockDevice | null): 
     discard: (offset, length) => image.discard(offset, length),
     flush: () => image.flush(),
     extent,
-    ...(resize ? { resize: (size: number) => image.resize!(size) } : {}),
+    ...(resize ? { resize: (size) => resize.call(image, size) } : {}),
+    ...(setBacking ? { setBacking: (to) => setBacking.call(image, to) } : {}),
+    ...(clusterSize === undefined ? {} : { clusterSize }),
+    ...(writeCompressed ? { writeCompressed: (offset, cluster) => writeCompressed.call(image, offset, cluster) } : {}),
     close: () => image.close(),
   }
 }

@@ -1,16 +1,43 @@
 /** What Coppice can do with each format of disk images. */
+import { AppError } from '../../../src-shared/errors/app-error.ts'
 import type { DiskFormat } from '../../../src-shared/model/disk-format.ts'
-import type { DiskImage, OpenImageOptions } from '../disk-image.ts'
+import type { BlockDevice } from '../block-device.ts'
+import type { DiskImage, NamedBacking, OpenImageOptions } from '../disk-image.ts'
 import type { ByteFile } from '../file/byte-file.ts'
+import { createRaw } from './raw/create-raw.ts'
 import { rawDevice } from './raw/raw-device.ts'
+
+export interface NewImage {
+  format: DiskFormat
+  /** Bytes of the disk. */
+  size: number
+  /** What it rests on, as it is to be written into it. */
+  backing: NamedBacking | null
+  /** Bytes; the format's usual ones where it is absent. */
+  clusterSize?: number
+}
 
 export interface FormatDriver {
   /** The image owns the file from then on; when it cannot be opened the file stays the caller's. */
   open(file: ByteFile, options: OpenImageOptions): Promise<DiskImage>
+  /**
+   * An image of zeroes (or of its backing) in an empty file; the caller syncs. Absent: Coppice only reads the format.
+   * @throws AppError `invalid-input` for what the format cannot be
+   */
+  create?(file: ByteFile, image: NewImage): Promise<void>
+  /** A whole disk into an empty file, packed. Absent where the format cannot, or packs clusters of an image that it opened (`DiskImage.packed`). */
+  writePacked?(file: ByteFile, source: BlockDevice, progress: (done: number) => void): Promise<void>
   /** Whether a file's first bytes (and its last 512) say that it is one. Absent for raw, which nothing says. */
   recognises?(head: Uint8Array, tail: Uint8Array): boolean
 }
 
 export const FORMATS: Partial<Record<DiskFormat, FormatDriver>> = {
-  raw: { open: async (file) => rawDevice(file) },
+  raw: { open: async (file) => rawDevice(file), create: createRaw },
+}
+
+/** @throws AppError `unsupported` */
+export function writableFormat(format: DiskFormat): FormatDriver & Required<Pick<FormatDriver, 'create'>> {
+  const driver = FORMATS[format]
+  if (!driver?.create) throw new AppError('unsupported', `Coppice does not write images of the format ${format}. Choose qcow2.`)
+  return { ...driver, create: driver.create }
 }

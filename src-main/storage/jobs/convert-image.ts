@@ -1,0 +1,73 @@
+/** The same disk in another file, of the same or another format. */
+import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import type { DiskImage } from '../disk-image.ts'
+import type { ByteFile } from '../file/byte-file.ts'
+import { makeFile } from '../file/make-file.ts'
+import { writableFormat, type NewImage } from '../formats/formats.ts'
+import { openImage, type ImageChoice } from '../open-image.ts'
+import { progressOf, type JobOptions } from './job-progress.ts'
+import { pour, type Sink } from './pour.ts'
+
+/** Bytes: zeroes are looked for in runs of so many at least, which is also what most formats store as a whole. */
+const GRAIN = 64 * 1024
+
+export interface ConvertTarget extends Omit<NewImage, 'size' | 'backing'> {
+  path: string
+  /** Whether a file that is there gives way. */
+  replace: boolean
+  /** Stored packed, where the format can: qcow2 by the cluster, vmdk as one stream (for exports). */
+  packed: boolean
+}
+
+/**
+ * @returns bytes of the disk
+ * @throws AppError of the source (see openImage) or the target (see makeFile); `unsupported` where the format cannot be written, or not packed; `cancelled`
+ */
+export async function convertImage(
+  source: Omit<ImageChoice, 'readOnly'>,
+  target: ConvertTarget,
+  options: JobOptions,
+): Promise<{ size: number }> {
+  try {
+    const from = await openImage({ ...source, readOnly: true })
+    try {
+      const { path, replace, packed, ...image } = target
+      const { size } = from.info
+      await makeFile(path, (file) => fill(file, from, { ...image, size, backing: null }, packed, options), replace)
+      return { size }
+    } finally {
+      await from.close()
+    }
+  } catch (error) {
+    throw asAppError(error, `Converting “${source.path}”`)
+  }
+}
+
+async function fill(file: ByteFile, from: DiskImage, image: NewImage, packed: boolean, options: JobOptions): Promise<void> {
+  const { open, create, writePacked } = writableFormat(image.format)
+  const progress = progressOf(image.size, options)
+  if (packed && writePacked) return writePacked(file, from, progress)
+  await create(file, image)
+  const to = await open(file, { openBacking: async () => null })
+  try {
+    const sink: Sink = packed ? packedSink(to) : { data: (offset, bytes) => to.write(offset, bytes) }
+    await pour(from, sink, { grain: to.clusterSize ?? GRAIN, progress })
+    await to.flush()
+  } finally {
+    await to.close()
+  }
+}
+
+function packedSink(to: DiskImage): Sink {
+  const { clusterSize } = to
+  if (!to.writeCompressed || clusterSize === undefined)
+    throw new AppError(
+      'unsupported',
+      `Images of the format ${to.info.format} are not stored packed. Choose qcow2 or vmdk, or store it unpacked.`,
+    )
+  return {
+    async data(offset, bytes) {
+      for (let at = 0; at < bytes.length; at += clusterSize) await to.writeCompressed!(offset + at, bytes.subarray(at, at + clusterSize))
+    },
+  }
+}
