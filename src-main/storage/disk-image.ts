@@ -1,5 +1,8 @@
 import type { DiskFormat } from '../../src-shared/model/disk-format.ts'
+import type { ImageCheck } from '../../src-shared/model/image-info.ts'
 import type { BlockDevice } from './block-device.ts'
+
+export type { ImageCheck } from '../../src-shared/model/image-info.ts'
 
 /** A file that an image names as the older layer below it, as it is written there: not resolved, not trusted. */
 export interface NamedBacking {
@@ -19,11 +22,15 @@ export interface DiskImage extends BlockDevice {
   setBacking?(backing: NamedBacking | null): Promise<void>
   /** Bytes that the image stores as a whole. Absent for raw, which has no such. */
   readonly clusterSize?: number
-  /**
-   * Stores a whole cluster (or what the disk has of its last one) packed. Absent where the format cannot.
-   * @param offset a multiple of the cluster size, where nothing was written yet
-   */
-  writeCompressed?(offset: number, cluster: Uint8Array): Promise<void>
+  /** Stores whole clusters packed. Absent where the format (or this image of it) cannot. */
+  readonly packed?: {
+    /** Bytes that are packed together. */
+    clusterSize: number
+    /** @param offset a multiple of the cluster size that was not written before; @param cluster a whole one, or what the disk has left at its end */
+    write(offset: number, cluster: Uint8Array): Promise<void>
+  }
+  /** Looks through all metadata. Absent where the format has none that could be wrong without being noticed when it is opened. */
+  check?(options: { repair: boolean; signal: AbortSignal; onProgress(done: number, total: number): void }): Promise<ImageCheck>
 }
 
 export interface OpenImageOptions {

@@ -10,7 +10,7 @@ export function resolvedExtents(image: DiskImage, backing: BlockDevice | null): 
     const below = await backing.extent(offset, Math.min(own.length, backing.info.size - offset))
     return { length: below.length, state: below.state === 'data' ? 'data' : 'zero' }
   }
-  const { resize, setBacking, clusterSize, writeCompressed } = image
+  const { resize, setBacking, clusterSize, packed, check } = image
   return {
     get info() {
       return image.info
@@ -28,7 +28,8 @@ export function resolvedExtents(image: DiskImage, backing: BlockDevice | null): 
     ...(resize ? { resize: (size) => resize.call(image, size) } : {}),
     ...(setBacking ? { setBacking: (to) => setBacking.call(image, to) } : {}),
     ...(clusterSize === undefined ? {} : { clusterSize }),
-    ...(writeCompressed ? { writeCompressed: (offset, cluster) => writeCompressed.call(image, offset, cluster) } : {}),
+    ...(packed ? { packed } : {}),
+    ...(check ? { check: (options) => check.call(image, options) } : {}),
     close: () => image.close(),
   }
 }

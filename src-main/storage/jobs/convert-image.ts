@@ -51,23 +51,20 @@ async function fill(file: ByteFile, from: DiskImage, image: NewImage, packed: bo
   const to = await open(file, { openBacking: async () => null })
   try {
     const sink: Sink = packed ? packedSink(to) : { data: (offset, bytes) => to.write(offset, bytes) }
-    await pour(from, sink, { grain: to.clusterSize ?? GRAIN, progress })
+    await pour(from, sink, { grain: (packed ? to.packed?.clusterSize : to.clusterSize) ?? GRAIN, progress })
     await to.flush()
   } finally {
     await to.close()
   }
 }
 
-function packedSink(to: DiskImage): Sink {
-  const { clusterSize } = to
-  if (!to.writeCompressed || clusterSize === undefined)
-    throw new AppError(
-      'unsupported',
-      `Images of the format ${to.info.format} are not stored packed. Choose qcow2 or vmdk, or store it unpacked.`,
-    )
+function packedSink({ packed, info: { format } }: DiskImage): Sink {
+  if (!packed)
+    throw new AppError('unsupported', `Images of the format ${format} are not stored packed. Choose qcow2 or vmdk, or store it unpacked.`)
+  const { clusterSize } = packed
   return {
     async data(offset, bytes) {
-      for (let at = 0; at < bytes.length; at += clusterSize) await to.writeCompressed!(offset + at, bytes.subarray(at, at + clusterSize))
+      for (let at = 0; at < bytes.length; at += clusterSize) await packed.write(offset + at, bytes.subarray(at, at + clusterSize))
     },
   }
 }
