@@ -51,7 +51,13 @@ describe('pouring a disk into another', () => {
               target.set(bytes, offset)
             },
           },
-          { grain: GRAIN, progress: (done) => expect(done).toBeGreaterThanOrEqual(last) && (last = done) },
+          {
+            grain: GRAIN,
+            progress(done) {
+              expect(done).toBeGreaterThanOrEqual(last)
+              last = done
+            },
+          },
         )
         expect(target).toEqual(disk.bytes)
         expect(last).toBe(disk.info.size)
