@@ -20,7 +20,7 @@ import type { QmpEvent } from './qmp/messages.ts'
 import { saveMemory } from './saved-memory.ts'
 import { judgeEnd, type ShutdownCause } from './supervise/death.ts'
 import type { Instance } from './supervise/launch.ts'
-import { removeMachineFolder, writeRecord } from './supervise/machine-folder.ts'
+import { forgetRan, removeMachineFolder, writeRecord } from './supervise/machine-folder.ts'
 import type { ProcessEnd } from './supervise/qemu-process.ts'
 
 /** ms that QEMU gets to end by itself before it is killed. It writes out its disks meanwhile. */
@@ -90,6 +90,7 @@ export class QemuMachine implements EngineMachine {
     this.#expect(['paused'], 'resumed')
     for (const port of this.serial) port.listen()
     await this.#instance.qmp.execute('cont')
+    await forgetRan(this.#instance.folder)
   }
 
   async powerButton(): Promise<void> {

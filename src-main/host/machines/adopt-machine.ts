@@ -10,7 +10,7 @@ import type { Beginning } from './beginning.ts'
 import { writeCrash } from './crash-log.ts'
 import { AT_REST } from './machine-view.ts'
 import type { Session } from './session.ts'
-import { removeSuspended } from './suspended-state.ts'
+import { abandonSuspended, isToGoOn, removeSuspended } from './suspended-state.ts'
 
 /**
  * Takes over, into this session, what runs of its machine.
@@ -23,12 +23,15 @@ export async function goOnWithSurvivor(beginning: Beginning, session: Session): 
     const { state, startedAt } = await session.adopt(bundlePaths(machine.bundle.folder).logs)
     const { folder, config, suspended } = machine.bundle
     beginning.chose(config && chooseEngine(config, parts.engines.current, 'qemu'))
-    // A suspend that got as far as its record, and no further: what runs is the same, and moves on from here.
+    // A suspend or a resume that came no further: what runs is the same, and goes on from here. Else it is paused because somebody wished it.
+    const goesOn = state === 'paused' && (suspended !== null || (await isToGoOn(folder)))
+    // Once it executes, its memory of before is of no use.
     if (suspended) await removeSuspended(folder)
+    if (goesOn) await session.race(session.engine.resume({ machine: machine.id }))
+    await (goesOn ? removeSuspended(folder) : abandonSuspended(folder))
     await parts.library.refresh(folder)
-    if (suspended && state === 'paused') await session.race(session.engine.resume({ machine: machine.id }))
     const { bootedAt, agent } = machine.status
-    machine.setStatus({ ...AT_REST, state: suspended ? 'running' : state, startedAt, bootedAt, agent })
+    machine.setStatus({ ...AT_REST, state: goesOn ? 'running' : state, startedAt, bootedAt, agent })
     beginning.follow()
     return true
   } catch (error) {

@@ -5,7 +5,7 @@ import type { Bundle } from '../library/identity.ts'
 import type { TaskService } from '../tasks/task-service.ts'
 import type { MachineStatus } from './machine-view.ts'
 import type { Session } from './session.ts'
-import { abandonSuspended, commitSuspended, prepareSuspended } from './suspended-state.ts'
+import { abandonSuspended, beginSuspended, commitSuspended, prepareSuspended } from './suspended-state.ts'
 
 export interface SuspendedMachine {
   readonly bundle: Bundle
@@ -34,6 +34,7 @@ export function suspendTask(tasks: TaskService, machine: SuspendedMachine, sessi
         // Not before this task's id is known to the caller and in the view.
         await Promise.resolve()
         step('Pausing the guest')
+        await beginSuspended(bundle.folder, before === 'running')
         if (before === 'running') {
           await session.race(session.engine.prepareSave({ machine: bundle.id }))
           paused = true
@@ -73,7 +74,8 @@ async function goOn(
   error: unknown,
 ): Promise<AppError> {
   const { bundle } = machine
-  await abandonSuspended(bundle.folder)
+  // Who takes over one that runs on sees by it why it is paused.
+  if (!session.mayRunOn) await abandonSuspended(bundle.folder)
   if (session.end) return session.end.error ?? asAppError(error)
   const cause = asAppError(error)
   try {

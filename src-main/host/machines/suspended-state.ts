@@ -4,7 +4,7 @@
  * away by renaming its record *before* the guest executes, because from then on its disks move on and the memory state is poison; where
  * the start fails after all, the record is renamed back.
  */
-import { mkdir, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
@@ -19,11 +19,36 @@ import { fileFact } from '../planner/probe-files.ts'
 
 const RECORD = 'suspend.json'
 const TAKEN = 'resumed.json'
+/** There while a machine that ran is paused for its suspend; means nothing any more after the commit. */
+const RAN = 'ran'
+
+/**
+ * To be called before the machine is paused for this.
+ * @param ran it runs, and goes on where the host ends before the commit
+ * @throws what the file system says
+ */
+export async function beginSuspended(bundle: string, ran: boolean): Promise<void> {
+  const folder = bundlePaths(bundle).suspendNew
+  try {
+    await rm(folder, { recursive: true, force: true })
+    await mkdir(folder)
+    if (ran) await writeFile(join(folder, RAN), '')
+  } catch (error) {
+    throw await whyNotWritten(bundle, error)
+  }
+}
+
+/** A host ended while it suspended a machine that ran until then, or while it resumed one: the guest is to go on. */
+export async function isToGoOn(bundle: string): Promise<boolean> {
+  const { suspend, suspendNew } = bundlePaths(bundle)
+  const found = await Promise.all([join(suspendNew, RAN), join(suspend, TAKEN)].map((path) => stat(path).catch(() => null)))
+  return found.some((stats) => stats !== null)
+}
 
 /**
  * Writes the state of a paused machine, up to but not including the commit.
  * @param save writes the memory to the given path, durably
- * @throws what `save` or the file system says; what was written is removed
+ * @throws what `save` or the file system says; `abandonSuspended` then
  */
 export async function prepareSuspended(
   bundle: string,
@@ -34,13 +59,10 @@ export async function prepareSuspended(
 ): Promise<void> {
   const folder = bundlePaths(bundle).suspendNew
   try {
-    await rm(folder, { recursive: true, force: true })
-    await mkdir(folder)
     const header = await save(join(folder, 'memory'))
     const record: SuspendRecord = { schema: 1, header, bootedAt, drives: await driveStamps(bundle, config), spec }
     await writeFileAtomic(join(folder, RECORD), `${JSON.stringify(record, null, 2)}\n`)
   } catch (error) {
-    await abandonSuspended(bundle)
     throw await whyNotWritten(bundle, error)
   }
 }
@@ -52,12 +74,13 @@ export async function commitSuspended(bundle: string): Promise<void> {
     await rm(suspend, { recursive: true, force: true })
     await rename(suspendNew, suspend)
   } catch (error) {
-    await abandonSuspended(bundle)
     throw await whyNotWritten(bundle, error)
   }
   await syncFolder(bundle)
+  await rm(join(suspend, RAN), { force: true }).catch(() => {})
 }
 
+/** What was begun is not gone on with. */
 export async function abandonSuspended(bundle: string): Promise<void> {
   await rm(bundlePaths(bundle).suspendNew, { recursive: true, force: true }).catch(() => {})
 }

@@ -13,7 +13,15 @@ import { QmpClient } from '../qmp/qmp-client.ts'
 import { didNotStart } from './death.ts'
 import { connectOnce, connectWhenReady, freePort } from './endpoint.ts'
 import { noteStart } from './half-started.ts'
-import { makeMachineFolder, removeMachineFolder, writeRecord, type MachineRecord } from './machine-folder.ts'
+import {
+  forgetRan,
+  makeMachineFolder,
+  noteRan,
+  ranUntilTaken,
+  removeMachineFolder,
+  writeRecord,
+  type MachineRecord,
+} from './machine-folder.ts'
 import { adoptProcess, startProcess, type QemuProcess } from './qemu-process.ts'
 import { startTpm } from './tpm.ts'
 
@@ -120,7 +128,7 @@ const NOT_STARTED: ReadonlySet<string> = new Set(['prelaunch', 'inmigrate'])
 
 /**
  * Takes over a machine that an earlier host started. It stands still for a moment, so that the serial ports' logs and connections fit together
- * without a byte lost or doubled.
+ * without a byte lost or doubled; `running`: its owner lets it go on.
  * @throws AppError where it is not that machine any more; `not-found` where it was never started, which ends it
  */
 export async function takeOver(
@@ -141,16 +149,23 @@ export async function takeOver(
       await removeMachineFolder(folder)
       throw new AppError('not-found', 'An earlier host ended while it started this machine.')
     }
-    stopped = running
-    if (running) await qmp.execute('stop', null, signal)
+    stopped = running || (await ranUntilTaken(folder))
+    if (running) {
+      await noteRan(folder)
+      await qmp.execute('stop', null, signal)
+    }
     for (const { endpoint } of record.runtime.serial) serial.push((await connectOnce(endpoint)).pause().on('error', () => {}))
     const closed = new Promise<void>((resolve) => qmp.onClose(() => resolve()))
     const agent = await connectAgent(record.runtime.guestAgent)
-    return { instance: { folder, record, process: adoptProcess(record.pid, record.start, closed), qmp, serial, agent }, running }
+    return { instance: { folder, record, process: adoptProcess(record.pid, record.start, closed), qmp, serial, agent }, running: stopped }
   } catch (error) {
     for (const socket of serial) socket.destroy()
     // Nobody else would let it go on.
-    if (stopped) await qmp.execute('cont', null, AbortSignal.timeout(GO_ON_PATIENCE)).catch(() => {})
+    if (stopped)
+      await qmp.execute('cont', null, AbortSignal.timeout(GO_ON_PATIENCE)).then(
+        () => forgetRan(folder),
+        () => {},
+      )
     qmp.dispose()
     throw asAppError(error, 'Taking over a running machine')
   }

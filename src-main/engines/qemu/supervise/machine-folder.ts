@@ -4,10 +4,11 @@
  *
  *   starting.json  who starts it (half-started.ts); appears before anything of it runs
  *   machine.json   the record; appears when the process runs, whole (write-file-atomic.ts)
+ *   ran            there while it stands still only because a host takes it over
  *   qmp, tools, serial<N>, nic<N>, display, agent, coppice, tpm   QEMU's sockets
  *   memory         a socket, while memory is saved or loaded
  */
-import { readFile, rm, stat } from 'node:fs/promises'
+import { readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { MiB } from '../../../../src-shared/base/units.ts'
@@ -21,6 +22,7 @@ import { privateFolder, type RuntimePlaces } from '../../../process/private-fold
 /** The longest name of a socket in it, bytes. */
 const SOCKET_NAME_BYTES = 8
 const RECORD = 'machine.json'
+const RAN = 'ran'
 const MAX_RECORD = 1 * MiB
 
 export const endpointSchema = z.discriminatedUnion('kind', [
@@ -70,6 +72,28 @@ export async function readRecord(folder: string): Promise<MachineRecord | null> 
   } catch {
     return null
   }
+}
+
+/** The machine runs, and goes on running when it was taken over: by whoever does that in the end. To be called before it is stopped for it. */
+export async function noteRan(folder: string): Promise<void> {
+  try {
+    await writeFile(join(folder, RAN), '', { mode: 0o600 })
+  } catch (error) {
+    throw asAppError(error, 'Noting a machine that is taken over')
+  }
+}
+
+/** An earlier host ended while it took it over. */
+export async function ranUntilTaken(folder: string): Promise<boolean> {
+  return stat(join(folder, RAN)).then(
+    () => true,
+    () => false,
+  )
+}
+
+/** To be called when it runs again. */
+export async function forgetRan(folder: string): Promise<void> {
+  await rm(join(folder, RAN), { force: true }).catch(() => {})
 }
 
 export async function removeMachineFolder(folder: string): Promise<void> {
