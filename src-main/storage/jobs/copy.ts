@@ -4,9 +4,10 @@
  * which writes out every hole. Elsewhere only what the original stores is read, and of that, blocks of zeroes are not written and so become holes.
  */
 import { constants } from 'node:fs'
-import { chmod, copyFile, lstat, open, rename, unlink, type FileHandle } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { chmod, copyFile, lstat, open, unlink, type FileHandle } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import { takeName, temporaryFor } from '../../files/write-file-atomic.ts'
 import type { Holes, Run } from '../file/holes/holes.ts'
 import { openHoles } from '../file/holes/open-holes.ts'
 import { lockImage } from '../lock/image-lock.ts'
@@ -33,7 +34,7 @@ export interface CopyOptions {
  *   then is removed
  */
 export async function copyImage(from: string, to: string, options: CopyOptions): Promise<{ bytes: number }> {
-  const temporary = join(dirname(to), `.${basename(to).slice(0, 100)}.${crypto.randomUUID().slice(0, 8)}.coppice-tmp`)
+  const temporary = temporaryFor(to)
   try {
     if (await lstat(to).catch(() => null)) throw new AppError('already-exists', `There already is something at “${to}”.`, { subject: to })
     const source = await open(from, constants.O_RDONLY | NONBLOCK)
@@ -47,8 +48,7 @@ export async function copyImage(from: string, to: string, options: CopyOptions):
         const copied = (await reflink(from, temporary)) ? bytes : await sparseCopy({ file: source, path: from }, temporary, bytes, options)
         await finish(temporary, Number(stats.mode))
         options.signal.throwIfAborted()
-        await rename(temporary, to)
-        await syncFolder(dirname(to))
+        await takeName(temporary, to)
         options.onProgress(copied, copied)
         return { bytes }
       } finally {
@@ -176,17 +176,5 @@ async function finish(path: string, mode: number): Promise<void> {
     await file.sync()
   } finally {
     await file.close()
-  }
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === 'win32') return
-  const handle = await open(folder, constants.O_RDONLY)
-  try {
-    await handle.sync()
-  } catch {
-    // Some network file systems cannot; the rename stands all the same.
-  } finally {
-    await handle.close()
   }
 }
