@@ -347,6 +347,16 @@ describe('in the window', () => {
     await opened.close()
   })
 
+  test('a window of its own says why a machine crashed, and why it does not start', async () => {
+    const crashed = fakeMachine('web-1', { state: 'crashed', lastError: { code: 'crashed', message: 'QEMU was killed.' } })
+    const opened = await openWindow({ machines: [crashed] }, `#/display/${crashed.id}`)
+    await expect.element(page.getByText('QEMU was killed.')).toBeVisible()
+    opened.host.failures.set('machines.start', { code: 'busy', message: 'Its disk is in use.' })
+    await page.getByRole('region', { name: 'Display of web-1' }).getByRole('button', { name: 'Start', exact: true }).click()
+    await expect.element(page.getByText('Its disk is in use.')).toBeVisible()
+    await opened.close()
+  })
+
   test('a machine from firmware opens on its screen, one with a serial shell on its console', async () => {
     const disk = fakeMachine('disk', { state: 'running' }, { boot: { kind: 'firmware', order: ['disk'] } })
     const opened = await openWindow({ machines: [machine, disk] }, `#/machine/${disk.id}`)
