@@ -4,6 +4,9 @@ import type { DiskFormat } from '../../../src-shared/model/disk-format.ts'
 import type { BlockDevice } from '../block-device.ts'
 import type { DiskImage, NamedBacking, OpenImageOptions } from '../disk-image.ts'
 import type { ByteFile } from '../file/byte-file.ts'
+import { createQcow2 } from './qcow2/create-qcow2.ts'
+import { isQcow2 } from './qcow2/header.ts'
+import { openQcow2 } from './qcow2/open-qcow2.ts'
 import { createRaw } from './raw/create-raw.ts'
 import { rawDevice } from './raw/raw-device.ts'
 
@@ -33,6 +36,7 @@ export interface FormatDriver {
 
 export const FORMATS: Partial<Record<DiskFormat, FormatDriver>> = {
   raw: { open: async (file) => rawDevice(file), create: createRaw },
+  qcow2: { open: openQcow2, create: createQcow2, recognises: isQcow2 },
 }
 
 /** @throws AppError `unsupported` */
