@@ -44,8 +44,14 @@ async function start(change: object, look: (monitor: Monitor) => Promise<void>):
   const { firmware: code, tpm } = plan.spec.qemu!
   await mkdir(join(folder, 'firmware'))
   if (code.kind !== 'bios' && code.vars) await copyFile(code.vars.template, code.vars.path)
-  if (tpm) await startTpm(tpm, { kind: 'unix', path: join(folder, 'tpm') }, folder)
-  await withQemu(plan.spec, folder, look)
+  const swtpm = tpm && (await startTpm(tpm, { kind: 'unix', path: join(folder, 'tpm') }, folder))
+  try {
+    await withQemu(plan.spec, folder, look)
+  } finally {
+    // It ends with QEMU by itself, but only where that came to connect to it.
+    await swtpm?.kill()
+    swtpm?.dispose()
+  }
   return null
 }
 
