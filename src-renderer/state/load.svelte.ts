@@ -1,5 +1,6 @@
-/** What running machines use at this second, for the sidebar and the status line. Listens only while something runs. */
+/** What running machines use at this second, for the sidebar and the status line. Listens only while something runs and the page can be seen. */
 import type { MachineSample, MetricsSample } from '../../src-shared/api/metrics.ts'
+import type { Disposable } from '../../src-shared/base/disposable.ts'
 import type { Host } from '../client/host.ts'
 
 export class Load {
@@ -16,9 +17,20 @@ export class Load {
 
   /** @returns stops listening */
   listen(): () => void {
-    const subscription = this.#host.metrics.sample((sample) => (this.#last = sample))
+    let subscription: Disposable | null = null
+    // Hidden, the last figures stay, so that nothing jumps when the page is back.
+    const watch = (): void => {
+      if (document.visibilityState === 'visible') subscription ??= this.#host.metrics.sample((sample) => (this.#last = sample))
+      else {
+        subscription?.dispose()
+        subscription = null
+      }
+    }
+    document.addEventListener('visibilitychange', watch)
+    watch()
     return () => {
-      subscription.dispose()
+      document.removeEventListener('visibilitychange', watch)
+      subscription?.dispose()
       this.#last = null
     }
   }

@@ -8,6 +8,7 @@ import { FakeHost } from './support/fake-host.ts'
 import { fakeLive, fakeMachine } from './support/fake-objects.ts'
 import { openWindow } from './support/open-window.ts'
 import { connected, show as showPart } from './support/show.ts'
+import { setVisibility } from './support/visibility.ts'
 
 let host: FakeHost
 let state: WindowState
@@ -408,9 +409,4 @@ function held(at = display): string[] {
     else down.delete(key.slice(1))
   }
   return [...down]
-}
-
-function setVisibility(value: DocumentVisibilityState): void {
-  Object.defineProperty(document, 'visibilityState', { value, configurable: true })
-  document.dispatchEvent(new Event('visibilitychange'))
 }

@@ -3,9 +3,13 @@ import { page, userEvent } from 'vitest/browser'
 import type { MachineView } from '../../src-shared/api/machines.ts'
 import { fakeMachine } from './support/fake-objects.ts'
 import { openWindow, type OpenWindow } from './support/open-window.ts'
+import { setVisibility } from './support/visibility.ts'
 
 let window: OpenWindow
-afterEach(() => window.close())
+afterEach(async () => {
+  setVisibility('visible')
+  await window.close()
+})
 
 const tree = () => page.getByRole('tree', { name: 'Machines' })
 const row = (name: string) => tree().getByRole('treeitem').filter({ hasText: name })
@@ -43,6 +47,11 @@ describe('the library', () => {
     await expect.poll(() => window.host.sampled.listenerCount).toBe(1)
     window.host.sampled.fire(window.host.figures(Date.now()))
     await expect.element(row('web')).toHaveTextContent('25 %')
+    setVisibility('hidden')
+    await expect.poll(() => window.host.sampled.listenerCount).toBe(0)
+    await expect.element(row('web')).toHaveTextContent('25 %')
+    setVisibility('visible')
+    await expect.poll(() => window.host.sampled.listenerCount).toBe(1)
     window.host.put({ ...web, state: 'off' })
     await expect.element(row('web')).toHaveTextContent('Off')
     // Nothing runs: nobody listens, and the host need not sample.
