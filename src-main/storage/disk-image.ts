@@ -1,5 +1,4 @@
 import type { DiskFormat } from '../../src-shared/model/disk-format.ts'
-import type { ImageCheck } from '../../src-shared/model/image-info.ts'
 import type { BlockDevice } from './block-device.ts'
 
 export type { ImageCheck } from '../../src-shared/model/image-info.ts'
@@ -29,8 +28,8 @@ export interface DiskImage extends BlockDevice {
     /** @param offset a multiple of the cluster size that was not written before; @param cluster a whole one, or what the disk has left at its end */
     write(offset: number, cluster: Uint8Array): Promise<void>
   }
-  /** Looks through all metadata. Absent where the format has none that could be wrong without being noticed when it is opened. */
-  check?(options: { repair: boolean; signal: AbortSignal; onProgress(done: number, total: number): void }): Promise<ImageCheck>
+  /** What would be lost if the disk were written anew into another file, as a sentence; null or absent: nothing. */
+  readonly rewriteLoses?: string | null
 }
 
 export interface OpenImageOptions {

@@ -11,7 +11,7 @@ import { FORMATS } from './formats/formats.ts'
 import { recognise } from './formats/recognise.ts'
 
 /** Layers below an image. Snapshots of a machine have some dozens; more are a mistake or malice. */
-const MAX_LAYERS = 256
+export const MAX_LAYERS = 256
 
 export interface ImageChoice {
   path: string

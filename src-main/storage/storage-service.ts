@@ -5,7 +5,15 @@ import { AppError, asAppError } from '../../src-shared/errors/app-error.ts'
 import type { Handlers } from '../../src-shared/rpc/service.ts'
 import type { BlockInfo } from '../../src-shared/threads/block-port.ts'
 import type { storageThread } from '../../src-shared/threads/storage-thread.ts'
+import { checkImage } from './jobs/check-image.ts'
+import { known } from './jobs/chosen-image.ts'
+import { compactImage } from './jobs/compact-image.ts'
+import { convertImage } from './jobs/convert-image.ts'
 import { copyImage } from './jobs/copy.ts'
+import { createImage } from './jobs/create-image.ts'
+import { inspectImage } from './jobs/inspect-image.ts'
+import type { JobOptions } from './jobs/job-progress.ts'
+import { resizeImage } from './jobs/resize-image.ts'
 import { openImage, type ImageChoice } from './open-image.ts'
 import { serveBlock, type ServedBlock } from './serve-block.ts'
 
@@ -19,9 +27,19 @@ export class StorageService {
     close: async ({ handle }) => {
       await this.#open.get(handle)?.close()
     },
-    copy: ({ job, from, to }, { signal }) =>
-      copyImage(from, to, { signal, onProgress: (done, total) => this.#progress.fire({ job, done, total }) }),
+    copy: ({ job, from, to }, { signal }) => copyImage(from, to, this.#options(job, signal)),
+    inspect: (image) => inspectImage(image),
+    create: ({ clusterSize, ...choice }) => createImage({ ...choice, ...(clusterSize === undefined ? {} : { clusterSize }) }),
+    convert: async ({ job, from, to: { clusterSize, ...to } }, { signal }) =>
+      convertImage(await known(from), { ...to, ...(clusterSize === undefined ? {} : { clusterSize }) }, this.#options(job, signal)),
+    resize: ({ image, size, shrink }) => resizeImage(image, size, shrink),
+    compact: ({ job, image }, { signal }) => compactImage(image, this.#options(job, signal)),
+    check: ({ job, image, repair }, { signal }) => checkImage(image, repair, this.#options(job, signal)),
     progress: this.#progress.event,
+  }
+
+  #options(job: string, signal: AbortSignal): JobOptions {
+    return { signal, onProgress: (done, total) => this.#progress.fire({ job, done, total }) }
   }
 
   async #openImage(handle: string, port: object, choice: ImageChoice): Promise<BlockInfo> {

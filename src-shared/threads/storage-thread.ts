@@ -1,7 +1,18 @@
-/** Control of the storage thread: opens images and hands each out as a block port. */
+/** Control of the storage thread: opens images and hands each out as a block port; makes, changes and looks into image files. */
 import { z } from 'zod'
+import { diskFormat } from '../model/disk-format.ts'
+import type { ImageCheck, ImageInfo } from '../model/image-info.ts'
 import { call, defineService, event } from '../rpc/service.ts'
 import type { BlockInfo } from './block-port.ts'
+
+const path = z.string().min(1)
+/**
+ * An image, and what may be opened with it. `format` null: told by the file's mark, raw without one; for files that a person chose, never for a
+ * machine's disks. `folders`: where the files may lie that it rests on (absolute).
+ */
+const image = { path, format: diskFormat.nullable(), folders: z.array(path) }
+/** Names the progress that is told of a call. */
+const job = z.string()
 
 export const storageThread = defineService('storage', {
   /**
@@ -11,15 +22,55 @@ export const storageThread = defineService('storage', {
   open: call(
     z.strictObject({
       handle: z.string(),
-      path: z.string(),
-      format: z.enum(['raw']),
+      path,
+      format: diskFormat,
       readOnly: z.boolean(),
+      folders: z.array(path).default([]),
       port: z.custom<object>(),
     }),
   ).returns<BlockInfo>(),
   /** Flushes and closes. Unknown handles are fine. */
   close: call(z.strictObject({ handle: z.string() })).returns<void>(),
   /** Copies a file, sparse, with progress; the target appears under its name only when whole (temp + fsync + rename). */
-  copy: call(z.strictObject({ job: z.string(), from: z.string(), to: z.string() })).returns<{ bytes: number }>(),
+  copy: call(z.strictObject({ job, from: path, to: path })).returns<{ bytes: number }>(),
+
+  /** What the image is, and what it rests on. Reads metadata only. */
+  inspect: call(z.strictObject(image)).returns<ImageInfo>(),
+  /**
+   * A new image of zeroes, or of what `backing` has. `size` in bytes; null: the backing's. The backing's name is written relative where it lies in the
+   * image's folder or below.
+   */
+  create: call(
+    z.strictObject({
+      path,
+      format: diskFormat,
+      size: z.number().int().min(1).nullable(),
+      backing: z.strictObject(image).nullable(),
+      clusterSize: z.number().int().optional(),
+    }),
+  ).returns<{ size: number }>(),
+  /** The same disk in another file, which appears under its name only when whole. `packed`: compressed, where the format can. */
+  convert: call(
+    z.strictObject({
+      job,
+      from: z.strictObject(image),
+      to: z.strictObject({
+        path,
+        format: diskFormat,
+        clusterSize: z.number().int().optional(),
+        packed: z.boolean(),
+        replace: z.boolean(),
+      }),
+    }),
+  ).returns<{ size: number }>(),
+  /** `size` in bytes. A smaller one is refused unless `shrink` says that what it cuts off may be lost. */
+  resize: call(z.strictObject({ image: z.strictObject(image), size: z.number().int().min(1), shrink: z.boolean() })).returns<{
+    size: number
+  }>(),
+  /** Gives room back that holds zeroes or nothing, without a change of the disk. Bytes that take room before and afterwards. */
+  compact: call(z.strictObject({ job, image: z.strictObject(image) })).returns<{ before: number; after: number }>(),
+  /** Looks through all metadata, and with `repair` mends it. Null where the format has nothing to look through. */
+  check: call(z.strictObject({ job, image: z.strictObject(image), repair: z.boolean() })).returns<ImageCheck | null>(),
+  /** Bytes of the disk, of all of it; at most ten times a second. */
   progress: event<{ job: string; done: number; total: number }>(),
 })

@@ -5,24 +5,35 @@ import { takeName, temporaryFor } from '../../files/write-file-atomic.ts'
 import type { ByteFile } from './byte-file.ts'
 import { byteFile } from './open-byte-file.ts'
 
+/** For files that nobody else has to read. */
+const PRIVATE_MODE = 0o600
+
+export interface Replacing {
+  /** Called when the new file is on disk, before it takes the name: Windows gives no name away that belongs to an open file. */
+  release?(): Promise<void>
+}
+
 /**
  * @param fill writes it; closing the file that it is given does nothing
- * @param replace whether a file that has the name gives way to the new one
+ * @param replacing a file that has the name gives way to the new one, which gets its permissions; null: it is refused
  * @throws AppError `already-exists`, or the system's reason, or what `fill` throws; the temporary file is gone then
  */
-export async function makeFile<T>(path: string, fill: (file: ByteFile) => Promise<T>, replace = false): Promise<T> {
-  if (!replace && (await lstat(path).catch(() => null)))
-    throw new AppError('already-exists', `There already is something at “${path}”.`, { subject: path })
+export async function makeFile<T>(path: string, fill: (file: ByteFile) => Promise<T>, replacing: Replacing | null = null): Promise<T> {
+  const old = await lstat(path).catch(() => null)
+  if (old && !replacing) throw new AppError('already-exists', `There already is something at “${path}”.`, { subject: path })
   const temporary = temporaryFor(path)
   try {
-    const file = byteFile(await open(temporary, 'wx+', 0o600), path, 0, false)
+    const handle = await open(temporary, 'wx+', PRIVATE_MODE)
+    const file = byteFile(handle, path, 0, false)
     let result: T
     try {
+      if (old?.isFile()) await handle.chmod(old.mode & 0o777)
       result = await fill(lent(file))
       await file.sync()
     } finally {
       await file.close()
     }
+    await replacing?.release?.()
     await takeName(temporary, path)
     return result
   } catch (error) {

@@ -1,6 +1,7 @@
 /** What Coppice can do with each format of disk images. */
 import { AppError } from '../../../src-shared/errors/app-error.ts'
 import type { DiskFormat } from '../../../src-shared/model/disk-format.ts'
+import type { ImageCheck } from '../../../src-shared/model/image-info.ts'
 import type { BlockDevice } from '../block-device.ts'
 import type { DiskImage, NamedBacking, OpenImageOptions } from '../disk-image.ts'
 import type { ByteFile } from '../file/byte-file.ts'
@@ -30,6 +31,14 @@ export interface FormatDriver {
   create?(file: ByteFile, image: NewImage): Promise<void>
   /** A whole disk into an empty file, packed. Absent where the format cannot, or packs clusters of an image that it opened (`DiskImage.packed`). */
   writePacked?(file: ByteFile, source: BlockDevice, progress: (done: number) => void): Promise<void>
+  /**
+   * Looks through all metadata of an image that may be too damaged to be opened; the file stays the caller's. Absent where the format has none that
+   * could be wrong without being noticed when it is opened.
+   */
+  check?(
+    file: ByteFile,
+    options: { repair: boolean; signal: AbortSignal; onProgress(done: number, total: number): void },
+  ): Promise<ImageCheck>
   /** Whether a file's first bytes (and its last 512) say that it is one. Absent for raw, which nothing says. */
   recognises?(head: Uint8Array, tail: Uint8Array): boolean
 }

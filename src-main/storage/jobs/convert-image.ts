@@ -33,7 +33,7 @@ export async function convertImage(
     try {
       const { path, replace, packed, ...image } = target
       const { size } = from.info
-      await makeFile(path, (file) => fill(file, from, { ...image, size, backing: null }, packed, options), replace)
+      await makeFile(path, (file) => fill(file, from, { ...image, size, backing: null }, packed, options), replace ? {} : null)
       return { size }
     } finally {
       await from.close()

@@ -7,6 +7,9 @@ import { storageThread } from '../../../../src-shared/threads/storage-thread.ts'
 import { serveThread } from '../../../../src-main/threads/serve-thread.ts'
 import { Emitter } from '../../../../src-shared/base/event.ts'
 
+const none = (): never => {
+  throw new Error('The test’s storage thread has no jobs.')
+}
 const progress = new Emitter<{ job: string; done: number; total: number }>()
 
 serveThread((server) =>
@@ -28,6 +31,12 @@ serveThread((server) =>
     },
     close: () => {},
     copy: () => ({ bytes: 0 }),
+    inspect: none,
+    create: none,
+    convert: none,
+    resize: none,
+    compact: none,
+    check: none,
     progress: progress.event,
   }),
 )

@@ -1,0 +1,53 @@
+/** What an image is, and what it rests on. */
+import { stat } from 'node:fs/promises'
+import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import type { DiskFormat } from '../../../src-shared/model/disk-format.ts'
+import type { ImageFileInfo, ImageInfo } from '../../../src-shared/model/image-info.ts'
+import { findBacking } from '../chain/find-backing.ts'
+import type { NamedBacking } from '../disk-image.ts'
+import { MAX_LAYERS, openLayer } from '../open-image.ts'
+import { known, type ChosenImage } from './chosen-image.ts'
+
+/** Bytes of what the system counts in (POSIX.1-2017, sys/stat.h: st_blocks). */
+const STAT_BLOCK = 512
+
+/** @throws AppError where the image itself cannot be opened; what is wrong below it stands in `problem` */
+export async function inspectImage(choice: ChosenImage): Promise<ImageInfo> {
+  const image = await known(choice)
+  const { info, backing } = await inspectLayer(image.path, image.format)
+  const layers: ImageFileInfo[] = []
+  const seen = new Set([info.path])
+  let problem: string | null = null
+  try {
+    for (let next = backing, above = info.path; next !== null;) {
+      const path = await findBacking(above, next.path, image.folders)
+      if (seen.has(path)) throw new AppError('corrupt', `The disk image “${path}” rests on itself.`)
+      if (layers.length === MAX_LAYERS)
+        throw new AppError('corrupt', `The disk image “${info.path}” rests on more than ${MAX_LAYERS} others.`)
+      seen.add(path)
+      const { format } = await known({ path, format: next.format, folders: [] })
+      const layer = await inspectLayer(path, format)
+      layers.push(layer.info)
+      next = layer.backing
+      above = path
+    }
+  } catch (error) {
+    problem = asAppError(error).message
+  }
+  return { ...info, layers, problem }
+}
+
+async function inspectLayer(path: string, format: DiskFormat): Promise<{ info: ImageFileInfo; backing: NamedBacking | null }> {
+  const layer = await openLayer({ path, format, readOnly: true })
+  try {
+    const { size, blocks } = await stat(path)
+    const { backing, details } = layer
+    const info: ImageFileInfo = {
+      ...{ path, format, size: layer.info.size, details },
+      ...{ fileBytes: size, storedBytes: blocks * STAT_BLOCK, backing: backing?.path ?? null },
+    }
+    return { info, backing }
+  } finally {
+    await layer.close()
+  }
+}

@@ -1,0 +1,50 @@
+/** Larger and smaller disks. */
+import { formatBytes } from '../../../src-shared/base/units.ts'
+import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import type { DiskImage } from '../disk-image.ts'
+import { openImage } from '../open-image.ts'
+import { known, type ChosenImage } from './chosen-image.ts'
+import { checkedSize } from './create-image.ts'
+
+/**
+ * @param size bytes; rounded up to whole sectors
+ * @param shrink whether what a smaller disk cuts off may be lost
+ * @returns bytes of the disk
+ * @throws AppError `invalid-input`: smaller without `shrink`; `unsupported`: the format cannot; or as openImage
+ */
+export async function resizeImage(choice: ChosenImage, size: number, shrink: boolean): Promise<{ size: number }> {
+  const bytes = checkedSize(size)
+  try {
+    const image = await openImage({ ...(await known(choice)), readOnly: false })
+    try {
+      if (!image.resize)
+        throw new AppError(
+          'unsupported',
+          `The size of “${choice.path}” cannot be changed: images of the format ${image.info.format} keep theirs. Convert it to qcow2 first.`,
+        )
+      if (bytes < image.info.size && !shrink) throw await wouldLose(image, bytes, choice.path)
+      if (bytes !== image.info.size) await image.resize(bytes)
+      return { size: bytes }
+    } finally {
+      await image.close()
+    }
+  } catch (error) {
+    throw asAppError(error, `Resizing “${choice.path}”`)
+  }
+}
+
+async function wouldLose(image: DiskImage, size: number, path: string): Promise<AppError> {
+  let data = 0
+  for (let at = size; at < image.info.size;) {
+    const { length, state } = await image.extent(at, image.info.size - at)
+    if (state === 'data') data += length
+    at += length
+  }
+  const loss = data === 0 ? 'What would be cut off holds no data.' : `${formatBytes(data)} of data would be cut off.`
+  return AppError.invalid([
+    {
+      path: 'size',
+      message: `“${path}” has ${formatBytes(image.info.size)}, and would have ${formatBytes(size)}. ${loss} Shrink the guest’s partitions first; then say that the disk is to shrink.`,
+    },
+  ])
+}
