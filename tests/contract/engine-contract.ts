@@ -1,6 +1,5 @@
 /** What every engine does, over the thread contract that hosts use. A new engine passes this suite, or the host cannot use it. */
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { utf8 } from '../../src-shared/base/bytes.ts'
@@ -17,6 +16,7 @@ import { MemoryDisk } from '../guest/support/memory-disk.ts'
 import { echoBios } from '../support/echo-bios.ts'
 import { DESKTOP_SIZE, RAW, RfbClient } from '../support/rfb-client.ts'
 import { specDrive } from '../support/spec-drive.ts'
+import { tempFolder } from '../support/temp-folder.ts'
 
 export interface EngineThread {
   engine: Client<typeof engineThread>
@@ -43,7 +43,7 @@ export function engineContract(name: string, engine: EngineUnderTest, skip = fal
     let listening: Disposable
 
     beforeEach(async () => {
-      folder = await mkdtemp(join(tmpdir(), 'coppice-contract-'))
+      folder = await tempFolder()
       const bios = join(folder, 'bios.bin')
       await writeFile(bios, echoBios())
       spec = {
@@ -67,7 +67,6 @@ export function engineContract(name: string, engine: EngineUnderTest, skip = fal
       // An engine whose machines are processes of their own does not end them with its thread.
       await thread.engine.powerOff(it()).catch(() => {})
       await thread.close()
-      await rm(folder, { recursive: true, force: true })
     })
 
     const open = (): void => {

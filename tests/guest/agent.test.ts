@@ -1,8 +1,7 @@
 /** The agent of Coppice Linux on both engines: what the host asks of a guest. */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { tempFolder } from '../support/temp-folder.ts'
 import {
   agentEvent,
   BENCHES,
@@ -24,11 +23,10 @@ const LIMIT = 300_000
 const guests: Guest[] = []
 let folder: string
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'coppice-guest-'))
+  folder = await tempFolder()
 })
 afterEach(async () => {
   for (const guest of guests.splice(0)) await guest.close()
-  await rm(folder, { recursive: true, force: true })
 })
 
 /** Booted, and its agent has answered. */

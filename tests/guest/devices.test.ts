@@ -1,6 +1,5 @@
 /** Hardware of Coppice Linux changes while it runs: what the guest sees of it, on both engines. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { cacheFolder, resourcesFolder } from '../../src-main/app/paths.ts'
@@ -13,6 +12,7 @@ import { testHost } from '../integration/machines/support/test-host.ts'
 import { QEMU_PROGRAM, QEMU_VERSION } from '../support/qemu-program.ts'
 import { qemuSpec } from '../support/qemu-spec.ts'
 import { specDrive } from '../support/spec-drive.ts'
+import { tempFolder } from '../support/temp-folder.ts'
 import { guestFiles, type GuestFiles } from './support/appliance.ts'
 import { collect } from './support/exec.ts'
 import { Guest } from './support/guest.ts'
@@ -29,11 +29,10 @@ const keep = (guest: Guest): Guest => {
 }
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'coppice-guest-'))
+  folder = await tempFolder()
 })
 afterEach(async () => {
   for (const guest of guests.splice(0)) await guest.close()
-  await rm(folder, { recursive: true, force: true })
 })
 
 /** A CD that says so in its last sector. */

@@ -1,12 +1,12 @@
 /** Coppice Linux on the embedded engine: real guests in real threads. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { WINDOWS_TO_SPINNING } from '../../src-main/engines/watchdog.ts'
 import { encodeHeader } from '../../src-main/engines/memory-file.ts'
 import { specDrive } from '../support/spec-drive.ts'
+import { tempFolder } from '../support/temp-folder.ts'
 import { guestFiles, type GuestFiles } from './support/appliance.ts'
 import { Guest } from './support/guest.ts'
 import { MemoryDisk } from './support/memory-disk.ts'
@@ -32,12 +32,11 @@ beforeAll(async () => {
   files = await guestFiles()
 })
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'coppice-guest-'))
+  folder = await tempFolder()
 })
 afterEach(async () => {
   for (const guest of guests.splice(0)) await guest.close()
   for (const each of disks.splice(0)) each.dispose()
-  await rm(folder, { recursive: true, force: true })
 })
 
 describe('Coppice Linux', () => {

@@ -1,10 +1,10 @@
 /** Coppice Linux for 64-bit PCs on the computer's own QEMU, in software: real guests in real processes. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { QEMU_PROGRAM } from '../support/qemu-program.ts'
 import { specDrive } from '../support/spec-drive.ts'
+import { tempFolder } from '../support/temp-folder.ts'
 import { guestFiles, type GuestFiles } from './support/appliance.ts'
 import { Guest } from './support/guest.ts'
 import { onQemu } from './support/on-qemu.ts'
@@ -28,11 +28,10 @@ describe.skipIf(!QEMU_PROGRAM)('Coppice Linux on QEMU', () => {
     files = await guestFiles('x86_64')
   })
   beforeEach(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'coppice-guest-'))
+    folder = await tempFolder()
   })
   afterEach(async () => {
     for (const guest of guests.splice(0)) await guest.close()
-    await rm(folder, { recursive: true, force: true })
   })
 
   test('boots, has its processors and its disk, restarts itself, hears its power button, and shows its screen', async () => {

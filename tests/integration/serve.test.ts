@@ -1,8 +1,7 @@
 /** Served mode as an attacker would try it: raw requests with every header under control, against a real server. */
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import http from 'node:http'
 import net from 'node:net'
-import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
@@ -15,6 +14,7 @@ import { RpcClient } from '../../src-shared/rpc/client.ts'
 import { RpcServer } from '../../src-shared/rpc/server.ts'
 import { call, defineService, event, type Peer } from '../../src-shared/rpc/service.ts'
 import { webSocketWire, type WebSocketLike } from '../../src-shared/rpc/wires/web-socket-wire.ts'
+import { tempFolder } from '../support/temp-folder.ts'
 
 const probe = defineService('probe', {
   who: call(z.strictObject({})).returns<Peer['kind']>(),
@@ -26,7 +26,7 @@ let served: Served
 let flood: Emitter<string>
 
 beforeEach(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'coppice-serve-'))
+  folder = await tempFolder()
   const renderer = path.join(folder, 'renderer')
   await mkdir(path.join(renderer, 'assets'), { recursive: true })
   await writeFile(path.join(renderer, 'index.html'), '<!doctype html><title>window</title>')
@@ -39,7 +39,6 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await served.close()
-  await rm(folder, { recursive: true, force: true })
 })
 
 function probeServer(): RpcServer {

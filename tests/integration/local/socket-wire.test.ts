@@ -1,7 +1,5 @@
 import { once } from 'node:events'
 import { createServer, connect, type Server, type Socket } from 'node:net'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
@@ -12,6 +10,7 @@ import { RpcServer } from '../../../src-shared/rpc/server.ts'
 import { call, defineService, event, stream } from '../../../src-shared/rpc/service.ts'
 import type { Wire, WireMessage } from '../../../src-shared/rpc/wire.ts'
 import { MAX_FRAME } from '../../../src-shared/rpc/wires/frames.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
 
 const windows = process.platform === 'win32'
 let folder: string
@@ -20,7 +19,7 @@ let near: Socket
 let far: Socket
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'sw-'))
+  folder = await tempFolder()
   const path = windows ? `\\\\.\\pipe\\coppice-test-${process.pid}-${Date.now()}` : join(folder, 'test.sock')
   server = createServer()
   server.listen(path)
@@ -32,7 +31,6 @@ afterEach(async () => {
   near.destroy()
   far.destroy()
   server.close()
-  await rm(folder, { recursive: true })
 })
 
 function nextMessage(wire: Wire): Promise<WireMessage> {

@@ -1,6 +1,6 @@
 /** Making, changing, duplicating, trashing and opening machines through the API, on a real file system. */
-import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
-import { hostname, tmpdir } from 'node:os'
+import { cp, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { tempFolder } from '../../support/temp-folder.ts'
@@ -9,12 +9,8 @@ import { attach, testHost } from './support/test-host.ts'
 
 beforeEach(async () => {
   // The desktop's trash of whoever runs the tests stays as it is.
-  const data = await mkdtemp(join(tmpdir(), 'coppice-data-'))
-  vi.stubEnv('XDG_DATA_HOME', data)
-  return async () => {
-    vi.unstubAllEnvs()
-    await rm(data, { recursive: true })
-  }
+  vi.stubEnv('XDG_DATA_HOME', await tempFolder())
+  return () => void vi.unstubAllEnvs()
 })
 
 describe('a new machine', () => {

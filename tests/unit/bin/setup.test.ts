@@ -1,9 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { findChromium } from '../../../bin/setup/chromium.mjs'
 import { isDebian, packagePlan } from '../../../bin/setup/debian.mjs'
 import { nodeProblem } from '../../../bin/setup/node-version.mjs'
@@ -12,14 +11,14 @@ import { headersFolder } from '../../../bin/setup/packages.mjs'
 import { missingQemuPackages } from '../../../bin/setup/qemu.mjs'
 import { findProgram, run, tail } from '../../../bin/setup/say.mjs'
 import { hashOf, readStamp, removeStamp, writeStamp } from '../../../bin/setup/stamps.mjs'
+import { tempFolder } from '../../support/temp-folder.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '../../..')
 
 let folder: string
 beforeEach(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'coppice-setup-'))
+  folder = await tempFolder()
 })
-afterEach(() => rm(folder, { recursive: true, force: true }))
 
 test.each(['20.19.0', '20.20.2', '22.0.0', '24.21.0', '101.0.0'])('Node.js %s can set Coppice up', (version) => {
   expect(nodeProblem(version)).toBeNull()

@@ -1,8 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { beforeEach, expect, test, vi } from 'vitest'
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
+import { tempFolder } from '../../../support/temp-folder.ts'
 import { BrowserWindowDouble, electron } from './electron-double.ts'
 
 /** What happened, in order. */
@@ -37,7 +36,7 @@ vi.mock('../../../../src-main/app/electron/desktop.ts', () => ({
 
 let folder: string
 beforeEach(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'coppice-main-'))
+  folder = await tempFolder()
   vi.stubEnv('COPPICE_CACHE', path.join(folder, 'cache'))
   vi.stubEnv('COPPICE_LIBRARY', path.join(folder, 'library'))
   order = []
@@ -48,7 +47,6 @@ beforeEach(async () => {
   electron.dialog.errors = []
   electron.app.onReady = () => order.push('ready')
 })
-afterEach(() => rm(folder, { recursive: true, force: true }))
 
 let starts = 0
 /** Evaluates the entry afresh; what it imports stays. */

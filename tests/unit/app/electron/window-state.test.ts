@@ -1,9 +1,9 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import * as fc from 'fast-check'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { placeWindow, readWindowState, SMALLEST, writeWindowState } from '../../../../src-main/app/electron/window-state.ts'
+import { tempFolder } from '../../../support/temp-folder.ts'
 
 const FULL_HD = { x: 0, y: 0, width: 1920, height: 1040 }
 const SECOND = { x: 1920, y: 0, width: 2560, height: 1400 }
@@ -51,9 +51,8 @@ describe('placing', () => {
 describe('remembering', () => {
   let folder: string
   beforeEach(async () => {
-    folder = await mkdtemp(path.join(tmpdir(), 'coppice-window-'))
+    folder = await tempFolder()
   })
-  afterEach(() => rm(folder, { recursive: true, force: true }))
 
   test('what was written is read', async () => {
     const state = { bounds: { x: 1, y: 2, width: 1000, height: 700 }, maximized: true }

@@ -1,7 +1,7 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { beforeEach, expect, test, vi } from 'vitest'
+import { tempFolder } from '../../../support/temp-folder.ts'
 import { BrowserWindowDouble, electron } from './electron-double.ts'
 
 vi.mock('electron', async () => (await import('./electron-double.ts')).electron)
@@ -10,10 +10,9 @@ const { webPreferences } = await import('../../../../src-main/app/electron/secur
 
 let folder: string
 beforeEach(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'coppice-window-'))
+  folder = await tempFolder()
   BrowserWindowDouble.made = []
 })
-afterEach(() => rm(folder, { recursive: true, force: true }))
 
 const open = () => openWindow({ preload: '/preload.cjs', state: path.join(folder, 'window.json'), icon: '/icon.png' })
 
