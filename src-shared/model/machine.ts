@@ -13,6 +13,12 @@ export const MACHINE_SCHEMA = 1
 export const ENGINES = ['auto', 'embedded', 'qemu'] as const
 export const ARCHES = ['i386', 'x86_64', 'aarch64', 'riscv64'] as const
 export type Arch = (typeof ARCHES)[number]
+
+/** Whether machines of this processor are PCs: they have a BIOS, a VGA display and floppy drives where wished. */
+export function isPc(arch: Arch): boolean {
+  return arch === 'i386' || arch === 'x86_64'
+}
+
 /** What a configuration may say; what an engine and this computer can give is the planner's word (engine-limits.ts). */
 export const MEMORY_MIB = { min: 16, max: 16 * 1024 * 1024, step: 1, default: 256 } as const
 export const CPUS = { min: 1, max: 64, default: 1 } as const

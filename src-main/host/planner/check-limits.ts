@@ -5,7 +5,7 @@ import type { Drive, MachineConfig } from '../../../src-shared/model/machine.ts'
 import type { ComputerFacts } from './facts.ts'
 import { Report } from './report.ts'
 
-const DRIVE_WORDS: Record<Drive['kind'], string> = { disk: 'disk', cdrom: 'CD drive', floppy: 'floppy drive' }
+export const DRIVE_WORDS: Record<Drive['kind'], string> = { disk: 'disk', cdrom: 'CD drive', floppy: 'floppy drive' }
 
 /** Every way in which the machine is too large or too special for the engine, or for this computer. */
 export function checkLimits(config: MachineConfig, engine: EngineLimits, computer: ComputerFacts): FieldError[] {

@@ -3,7 +3,6 @@
  * the 32-bit PCs that it can run, whose guests are isolated better and start at once; else QEMU in software.
  */
 import type { FieldError } from '../../../src-shared/errors/app-error.ts'
-import type { AcceleratorFact } from '../../../src-shared/model/engine-facts.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
 import type { Accelerator } from '../../../src-shared/model/machine-spec.ts'
 import { embeddedProblems } from './embedded-fit.ts'
@@ -68,7 +67,7 @@ function howItRuns(config: MachineConfig, facts: EngineFacts, { accelerator }: Q
 function whySlow({ arch }: MachineConfig, { qemu }: EngineFacts): string {
   const hardware = qemu.accelerators.filter(({ name }) => name !== 'tcg')
   const broken = hardware.find(({ usable }) => !usable)
-  const other: AcceleratorFact | undefined = hardware.find(({ usable }) => usable)
+  const other = hardware.find(({ usable }) => usable)
   if (other) return `On this computer, ${ACCELERATOR_WORDS[other.name]} does not run ${arch} systems.`
   return broken?.detail ?? 'This computer has no accelerator that QEMU can use.'
 }

@@ -1,6 +1,6 @@
 /** What can be changed of a machine that runs, from what it was built as. Pure. */
 import type { LiveHardware, LiveKind } from '../../../src-shared/model/live-hardware.ts'
-import { MAX_DRIVES, MAX_NICS, type Drive } from '../../../src-shared/model/machine.ts'
+import { isPc, MAX_DRIVES, MAX_NICS, type Drive } from '../../../src-shared/model/machine.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 
 /** A kernel needs some to run at all. */
@@ -56,7 +56,7 @@ function whyOnQemu(spec: MachineSpec): Why {
   const disks = drives.filter(({ kind }) => kind === 'disk')
   return {
     ...media(spec),
-    addDisk: legacy ? ide : disks.length >= MAX_DRIVES || drives.length >= MAX_DRIVES ? full(MAX_DRIVES, 'drives') : null,
+    addDisk: legacy ? ide : drives.length >= MAX_DRIVES ? full(MAX_DRIVES, 'drives') : null,
     removeDisk: legacy ? ide : disks.length === 0 ? 'The machine has no disk.' : null,
     limits: disks.length === 0 ? 'The machine has no disk.' : null,
     addNic: nics.length >= MAX_NICS ? full(MAX_NICS, 'network cards') : null,
@@ -70,7 +70,7 @@ function whyOnQemu(spec: MachineSpec): Why {
 
 function whyNoCpus(spec: MachineSpec): string | null {
   const { arch, cpus, qemu } = spec
-  if (arch !== 'i386' && arch !== 'x86_64') return `QEMU adds processors to PCs only, not to ${arch} machines.`
+  if (!isPc(arch)) return `QEMU adds processors to PCs only, not to ${arch} machines.`
   if (qemu!.devices === 'legacy') return 'This machine is one for older systems, which take no processors while they run.'
   if (cpus < mostCpus(spec)) return null
   return `The machine has all the processors that it was started with room for (${cpus}).`

@@ -1,6 +1,6 @@
 /** The files that a machine uses, each checked against what was found of it. Pure. */
 import { formatBytes, MiB } from '../../../src-shared/base/units.ts'
-import type { Boot, Drive, MachineConfig, SharedFolder } from '../../../src-shared/model/machine.ts'
+import { isPc, type Boot, type Drive, type MachineConfig, type SharedFolder } from '../../../src-shared/model/machine.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import { shareRisk } from '../../../src-shared/model/shared-folder.ts'
 import type { PlanFacts } from './facts.ts'
@@ -35,8 +35,7 @@ export function planBoot(config: MachineConfig, engine: MachineSpec['engine'], f
     return { kind: 'firmware', order: [...boot.order] }
   }
   const kernel = usableFile(files, boot.kernel, 'boot.kernel', 'The kernel', report)
-  const pc = config.arch === 'i386' || config.arch === 'x86_64'
-  if (kernel && pc) checkPcKernel(kernel, config, engine, report)
+  if (kernel && isPc(config.arch)) checkPcKernel(kernel, config, engine, report)
   if (kernel?.kernel64 && config.arch === 'i386')
     report.problem(
       'boot.kernel',

@@ -6,8 +6,9 @@ import { isDeepStrictEqual } from 'node:util'
 import type { FieldError } from '../../../src-shared/errors/app-error.ts'
 import { changedSpec, placed, type LiveChange } from '../../../src-shared/model/live-change.ts'
 import type { LiveHardware, LiveKind } from '../../../src-shared/model/live-hardware.ts'
-import type { Drive, MachineConfig } from '../../../src-shared/model/machine.ts'
+import type { MachineConfig } from '../../../src-shared/model/machine.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
+import { DRIVE_WORDS } from './check-limits.ts'
 import type { PlannedImage } from './plan-machine.ts'
 import { Report } from './report.ts'
 
@@ -63,7 +64,7 @@ function driveChanges({ next, running, live, drives }: LiveWish, report: Report)
     const planned = drives[at]!
     const now = running.drives.find(({ id }) => id === drive.id)
     if (!now) {
-      if (drive.kind !== 'disk') report.problem(field, `A ${DRIVES[drive.kind]} can be added only while the machine is off.`)
+      if (drive.kind !== 'disk') report.problem(field, `A ${DRIVE_WORDS[drive.kind]} can be added only while the machine is off.`)
       else if (allowed('addDisk', field, live, report)) changes.push({ kind: 'addDisk', drive: planned })
       return
     }
@@ -76,13 +77,11 @@ function driveChanges({ next, running, live, drives }: LiveWish, report: Report)
   })
   for (const { id, kind } of running.drives) {
     if (kept.has(id)) continue
-    if (kind !== 'disk') report.problem('drives', `The ${DRIVES[kind]} “${id}” can be taken out only while the machine is off.`)
+    if (kind !== 'disk') report.problem('drives', `The ${DRIVE_WORDS[kind]} “${id}” can be taken out only while the machine is off.`)
     else if (allowed('removeDisk', 'drives', live, report)) changes.push({ kind: 'removeDisk', drive: id })
   }
   return changes
 }
-
-const DRIVES: Record<Drive['kind'], string> = { disk: 'disk', cdrom: 'CD drive', floppy: 'floppy drive' }
 
 type SpecDrive = MachineSpec['drives'][number]
 

@@ -4,12 +4,12 @@
  */
 import { posix, win32 } from 'node:path'
 import type { FieldError } from '../../../src-shared/errors/app-error.ts'
-import { CPUS, type Drive, type MachineConfig, type Nic } from '../../../src-shared/model/machine.ts'
+import { CPUS, isPc, type Drive, type MachineConfig, type Nic } from '../../../src-shared/model/machine.ts'
 import type { MachineSpec, QemuSpec } from '../../../src-shared/model/machine-spec.ts'
 import { chooseEngine, type EngineChoice } from './choose-engine.ts'
 import type { PlanFacts } from './facts.ts'
 import { planBoot, planDrive, planSharedFolder } from './plan-files.ts'
-import { isPc, type QemuFit } from './qemu-fit.ts'
+import type { QemuFit } from './qemu-fit.ts'
 import { resolveFirmware } from './qemu-firmware.ts'
 import { Report } from './report.ts'
 
@@ -99,7 +99,7 @@ function qemuSpec(config: MachineConfig, fit: QemuFit, { qemu, computer, firmwar
 
 /** PCs of today take more processors while they run: as many as the computer has. Others know no such thing. */
 function mostCpus(config: MachineConfig, { devices, machineType, program }: QemuFit, computerCpus: number): number {
-  if (!isPc(config) || devices === 'legacy') return config.cpus
+  if (!isPc(config.arch) || devices === 'legacy') return config.cpus
   const board = program.machineTypes.find(({ name, alias }) => alias === machineType || name === machineType)?.maxCpus ?? CPUS.max
   return Math.max(config.cpus, Math.min(computerCpus, board, CPUS.max))
 }

@@ -1,6 +1,6 @@
 /** What QEMU's machines start from: BIOS, UEFI or UEFI with Secure Boot. Pure. */
 import type { FirmwareFact, QemuFacts } from '../../../src-shared/model/engine-facts.ts'
-import type { Arch, MachineConfig } from '../../../src-shared/model/machine.ts'
+import { isPc, type Arch, type MachineConfig } from '../../../src-shared/model/machine.ts'
 import type { QemuSpec } from '../../../src-shared/model/machine-spec.ts'
 
 type Config = Pick<MachineConfig, 'arch' | 'firmware' | 'boot'>
@@ -21,7 +21,7 @@ const PACKAGES: Record<Arch, string> = {
  * and start faster without.
  */
 export function firmwareKind({ arch, firmware, boot }: Config): MachineConfig['firmware'] {
-  if (arch === 'i386' || arch === 'x86_64') return firmware
+  if (isPc(arch)) return firmware
   if (boot.kind === 'kernel') return 'bios'
   return firmware === 'bios' ? 'uefi' : firmware
 }

@@ -5,6 +5,7 @@ import type { EngineLimits } from '../../../src-shared/model/engine-limits.ts'
 import {
   ARCHES,
   CPUS,
+  isPc,
   MAX_DRIVES,
   MAX_NICS,
   MEMORY_MIB,
@@ -46,7 +47,7 @@ export function fitQemu(config: MachineConfig, { qemu, computer }: EngineFacts):
   }
   if (isOlder(program.version))
     return refuse('engine', `QEMU ${program.version} is too old: Coppice needs ${OLDEST.join('.')} or newer. Update QEMU.`)
-  const pc = isPc(config)
+  const pc = isPc(config.arch)
   const devices = config.devices === 'legacy' ? 'legacy' : 'modern'
   const type = boardFor(config, program)
   const problems = checkLimits(config, limitsOf(config, program, type?.maxCpus ?? 1), computer)
@@ -74,10 +75,6 @@ export function fitQemu(config: MachineConfig, { qemu, computer }: EngineFacts):
   }
 }
 
-export function isPc({ arch }: Pick<MachineConfig, 'arch'>): boolean {
-  return arch === 'i386' || arch === 'x86_64'
-}
-
 /** The program for 64-bit PCs runs 32-bit ones as well. */
 function programFor({ arch }: MachineConfig, { programs }: QemuFacts): QemuProgram | null {
   const find = (wanted: MachineConfig['arch']): QemuProgram | undefined => programs.find((program) => program.arch === wanted)
@@ -96,7 +93,7 @@ export function acceleratorFor({ arch }: Pick<MachineConfig, 'arch'>, { accelera
 
 /** Older systems know the PC of 1996; UEFI is made for the one of 2007. */
 function boardName(config: MachineConfig): 'pc' | 'q35' | 'virt' {
-  if (!isPc(config)) return 'virt'
+  if (!isPc(config.arch)) return 'virt'
   return config.devices === 'legacy' && config.firmware === 'bios' ? 'pc' : 'q35'
 }
 
@@ -114,7 +111,7 @@ function limitsOf(config: MachineConfig, { devices }: QemuProgram, boardCpus: nu
     serialPorts: SERIAL_PORTS.max,
     nics: MAX_NICS,
     nicModels: NIC_MODELS.filter((model) => devices.includes(NIC_DEVICES[model])),
-    drives: { disk: MAX_DRIVES, cdrom: MAX_DRIVES, floppy: isPc(config) ? 2 : 0 },
+    drives: { disk: MAX_DRIVES, cdrom: MAX_DRIVES, floppy: isPc(config.arch) ? 2 : 0 },
   }
 }
 
@@ -128,7 +125,7 @@ const NIC_DEVICES: Record<NicModel, string> = {
 
 /** Where nothing else is wished: virtio, which can take the size of the window, or VGA where that is not there or not known to the guest. Null: none is there. */
 function displayFor(config: MachineConfig, { devices }: QemuProgram): QemuSpec['display'] | null {
-  const pc = isPc(config)
+  const pc = isPc(config.arch)
   const virtio = devices.includes(pc ? 'virtio-vga' : 'virtio-gpu-pci')
   const vga = pc && devices.includes('VGA')
   switch (config.display) {
@@ -145,7 +142,7 @@ function displayFor(config: MachineConfig, { devices }: QemuProgram): QemuSpec['
 }
 
 function missingDisplay(config: MachineConfig): string {
-  if (config.display === 'vga' && !isPc(config)) return `There is no VGA display for ${config.arch} systems. Choose virtio, or none.`
+  if (config.display === 'vga' && !isPc(config.arch)) return `There is no VGA display for ${config.arch} systems. Choose virtio, or none.`
   return `The QEMU of this computer has no ${config.display} display. Choose another, or none.`
 }
 

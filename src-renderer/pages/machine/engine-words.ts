@@ -1,6 +1,6 @@
 /** What runs a machine, in a few words and in a line. Pure. */
 import type { MachineView } from '../../../src-shared/api/machines.ts'
-import { CPUS, type Arch, type MachineConfig, type NicModel } from '../../../src-shared/model/machine.ts'
+import { CPUS, isPc, type Arch, type MachineConfig, type NicModel } from '../../../src-shared/model/machine.ts'
 
 type Engine = Pick<MachineView, 'engine' | 'accelerator' | 'engineVersion'>
 
@@ -82,6 +82,6 @@ export function engineLine({ engine, accelerator, engineVersion }: Engine): stri
 
 /** What it starts with; machines that are no PCs have UEFI, or no firmware where a kernel is given. */
 export function firmwareWords({ arch, firmware, boot }: Pick<MachineConfig, 'arch' | 'firmware' | 'boot'>): string {
-  if (arch === 'i386' || arch === 'x86_64') return FIRMWARE_WORDS[firmware].label
+  if (isPc(arch)) return FIRMWARE_WORDS[firmware].label
   return boot.kind === 'kernel' ? 'None: it starts its kernel directly' : FIRMWARE_WORDS[firmware === 'bios' ? 'uefi' : firmware].label
 }

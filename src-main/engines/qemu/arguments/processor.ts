@@ -1,4 +1,5 @@
 /** Board, processors, memory and firmware. */
+import { isPc } from '../../../../src-shared/model/machine.ts'
 import type { MachineSpec, QemuSpec } from '../../../../src-shared/model/machine-spec.ts'
 import type { Board } from './board.ts'
 import { json, option } from './option.ts'
@@ -37,8 +38,7 @@ function accelerator({ arch }: MachineSpec, { accelerator }: QemuSpec, platform:
   if (accelerator === 'whpx') return option('whpx', { 'kernel-irqchip': false })
   if (accelerator !== 'tcg') return accelerator
   // PCs order their memory accesses more strictly than ARM computers do: several threads would run such guests wrongly.
-  const strict = arch === 'i386' || arch === 'x86_64'
-  return option('tcg', { thread: strict && platform.arch === 'arm64' ? 'single' : 'multi' })
+  return option('tcg', { thread: isPc(arch) && platform.arch === 'arm64' ? 'single' : 'multi' })
 }
 
 /** WHPX takes `host` from this major version on, and hangs with `max`; older ones refuse `host`. */
