@@ -50,7 +50,7 @@ export async function exchangeWithQemu(exchange: Exchange): Promise<void> {
     open(await diskFile(path, exchange.readOnly), { openBacking: () => Promise.resolve(null) }, folder)
   const model = new Uint8Array(size)
   const random = seeded(size)
-  for (let turn = 0; turn < 3; turn++) {
+  for (let turn = 0; turn < 2; turn++) {
     const commands: string[] = []
     for (let count = 0; count < 12; count++) {
       const length = 1 + random(random(2) ? 3_000_000 : 5000)

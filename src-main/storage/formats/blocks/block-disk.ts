@@ -85,10 +85,24 @@ interface Run {
   length: number
 }
 
-export class BlockDisk implements DiskImage {
-  readonly info: BlockInfo
-  readonly details: DiskImage['details']
-  readonly backing: NamedBacking | null
+/** @param parts its file is owned from now on */
+export function blockDisk(parts: BlockDiskParts): DiskImage {
+  const disk = new BlockDisk(parts)
+  return {
+    info: parts.info,
+    details: parts.details,
+    backing: parts.backing ?? null,
+    read: (offset, into) => disk.read(offset, into),
+    write: (offset, bytes) => disk.write(offset, bytes),
+    writeZeroes: (offset, length) => disk.writeZeroes(offset, length),
+    discard: (offset, length) => disk.discard(offset, length),
+    flush: () => disk.flush(),
+    extent: (offset, length) => disk.extent(offset, length),
+    close: () => disk.close(),
+  }
+}
+
+class BlockDisk {
   #parts: BlockDiskParts
   #guard: RequestGuard
   #reserved = new Map<number, Promise<void>>()
@@ -101,9 +115,6 @@ export class BlockDisk implements DiskImage {
 
   constructor(parts: BlockDiskParts) {
     this.#parts = parts
-    this.info = parts.info
-    this.details = parts.details
-    this.backing = parts.backing ?? null
     this.#guard = requestGuard(parts.info, parts.file.path)
   }
 
@@ -194,7 +205,7 @@ export class BlockDisk implements DiskImage {
     this.#guard.end()
     this.#closing ??= (async () => {
       try {
-        if (!this.info.readOnly) await this.#flush()
+        if (!this.#parts.info.readOnly) await this.#flush()
       } finally {
         try {
           await this.#parts.file.close()
@@ -265,7 +276,7 @@ export class BlockDisk implements DiskImage {
         return
       }
       const bytes = new Uint8Array(to - from)
-      const inDisk = Math.min(bytes.length, this.info.size - (index * blockSize + from))
+      const inDisk = Math.min(bytes.length, this.#parts.info.size - (index * blockSize + from))
       if (inDisk > 0) await below!(index * blockSize + from, bytes.subarray(0, inDisk))
       await file.write(place + from, bytes)
     }
@@ -323,7 +334,7 @@ export class BlockDisk implements DiskImage {
 
   /** The last block may reach past the end of the disk. */
   #sizeOf(index: number): number {
-    return Math.min(this.#parts.blockSize, this.info.size - index * this.#parts.blockSize)
+    return Math.min(this.#parts.blockSize, this.#parts.info.size - index * this.#parts.blockSize)
   }
 
   /** One at a time; who asks while one waits to begin shares that one. */

@@ -21,6 +21,8 @@ export interface TableShape {
   /** What entries of a page without copies are. */
   absent: number
   decode(page: DataView, at: number): number
+  /** Bytes of pages kept in memory; 4 MiB unless it says so. */
+  cacheBytes?: number
   encode?(page: DataView, at: number, value: number): void
 }
 
@@ -40,7 +42,7 @@ export class EntryTable {
     this.count = shape.count
     this.#file = file
     this.#shape = shape
-    this.#mostPages = Math.max(4, Math.floor(CACHE_BYTES / (shape.pageEntries * shape.entryBytes)))
+    this.#mostPages = Math.max(4, Math.floor((shape.cacheBytes ?? CACHE_BYTES) / (shape.pageEntries * shape.entryBytes)))
   }
 
   /** Entries that `take` would take. */

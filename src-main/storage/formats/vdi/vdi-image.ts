@@ -8,7 +8,7 @@ import type { DiskImage, OpenImageOptions } from '../../disk-image.ts'
 import { formatBytes } from '../../../../src-shared/base/units.ts'
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import type { ByteFile } from '../../file/byte-file.ts'
-import { BlockDisk, UNALLOCATED, ZERO } from '../blocks/block-disk.ts'
+import { blockDisk, UNALLOCATED, ZERO } from '../blocks/block-disk.ts'
 import { EntryTable } from '../blocks/entry-table.ts'
 import { checkedSize, damaged } from '../blocks/faults.ts'
 import { ALLOCATED_AT, buildVdiHeader, HEADER_SIZE, MOST_BLOCKS, parseVdiHeader, type VdiHeader } from './vdi-header.ts'
@@ -47,7 +47,7 @@ export async function openVdi(file: ByteFile, _options: OpenImageOptions): Promi
       throw damaged(file.path, `entry ${index} of its block map points to block ${entry}, which is not there`)
     return at
   }
-  return new BlockDisk({
+  return blockDisk({
     file,
     info: { size: header.size, readOnly: file.readOnly, format: 'vdi' },
     blockSize: header.blockSize,

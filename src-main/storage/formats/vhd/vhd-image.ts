@@ -8,7 +8,7 @@ import { formatBytes } from '../../../../src-shared/base/units.ts'
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import type { DiskImage, OpenImageOptions } from '../../disk-image.ts'
 import type { ByteFile } from '../../file/byte-file.ts'
-import { BlockDisk, UNALLOCATED, type BlockGrowth } from '../blocks/block-disk.ts'
+import { blockDisk, UNALLOCATED, type BlockGrowth } from '../blocks/block-disk.ts'
 import { EntryTable } from '../blocks/entry-table.ts'
 import { checkedSize, damaged, unsupported } from '../blocks/faults.ts'
 import { fileWindow } from '../blocks/file-window.ts'
@@ -108,7 +108,7 @@ async function dynamicDisk(
       throw damaged(file.path, `block ${index} is said to be at ${at}, where none can be`)
     return at + bitmapSize
   }
-  return new BlockDisk({
+  return blockDisk({
     file,
     info: { size: footer.size, readOnly: file.readOnly, format: 'vhd' },
     blockSize,

@@ -2,7 +2,7 @@
 import { formatBytes } from '../../../../src-shared/base/units.ts'
 import type { DiskImage, OpenImageOptions } from '../../disk-image.ts'
 import type { ByteFile } from '../../file/byte-file.ts'
-import { BlockDisk, UNALLOCATED, ZERO } from '../blocks/block-disk.ts'
+import { blockDisk, UNALLOCATED, ZERO } from '../blocks/block-disk.ts'
 import { EntryTable } from '../blocks/entry-table.ts'
 import { damaged, unsupported } from '../blocks/faults.ts'
 import {
@@ -63,7 +63,7 @@ function disk(file: ByteFile, bat: Region, metadata: VhdxMetadata, fromLog: bool
   // Between the entries of blocks lie those of sector bitmaps, one after each chunk (2.5).
   const chunk = (2 ** 23 * metadata.logicalSector) / blockSize
   if ((count + Math.floor((count - 1) / chunk)) * 8 > bat.length) throw damaged(file.path, 'its block table is too short for its disk')
-  return new BlockDisk({
+  return blockDisk({
     file,
     info: { size, readOnly: true, format: 'vhdx' },
     blockSize,
