@@ -5,11 +5,18 @@ import type { ImageCheck } from '../../../src-shared/model/image-info.ts'
 import type { BlockDevice } from '../block-device.ts'
 import type { DiskImage, NamedBacking, OpenImageOptions } from '../disk-image.ts'
 import type { ByteFile } from '../file/byte-file.ts'
+import { checkQcow2 } from './qcow2/check/check.ts'
 import { createQcow2 } from './qcow2/create-qcow2.ts'
 import { isQcow2 } from './qcow2/header.ts'
 import { openQcow2 } from './qcow2/open-qcow2.ts'
 import { createRaw } from './raw/create-raw.ts'
 import { rawDevice } from './raw/raw-device.ts'
+import { isVdi } from './vdi/vdi-header.ts'
+import { createVdi, openVdi } from './vdi/vdi-image.ts'
+import { isVhd } from './vhd/vhd-footer.ts'
+import { createVhd, openVhd } from './vhd/vhd-image.ts'
+import { isVhdx } from './vhdx/vhdx-header.ts'
+import { openVhdx } from './vhdx/vhdx-image.ts'
 
 export interface NewImage {
   format: DiskFormat
@@ -43,9 +50,21 @@ export interface FormatDriver {
   recognises?(head: Uint8Array, tail: Uint8Array): boolean
 }
 
+/** In the order in which a file's mark is looked for. */
 export const FORMATS: Partial<Record<DiskFormat, FormatDriver>> = {
-  raw: { open: async (file) => rawDevice(file), create: createRaw },
-  qcow2: { open: openQcow2, create: createQcow2, recognises: isQcow2 },
+  qcow2: { open: openQcow2, create: createQcow2, check: checkQcow2, recognises: isQcow2 },
+  vdi: { open: openVdi, create: (file, image) => createVdi(file, plain(image)), recognises: isVdi },
+  vhdx: { open: openVhdx, recognises: isVhdx },
+  vhd: { open: openVhd, create: (file, image) => createVhd(file, plain(image)), recognises: isVhd },
+  raw: { open: async (file) => rawDevice(file), create: (file, image) => createRaw(file, plain(image)) },
+}
+
+/** @throws AppError `invalid-input` for what only qcow2 images can be */
+function plain({ format, size, backing, clusterSize }: NewImage): { size: number } {
+  if (backing) throw new AppError('invalid-input', `A new image of the format ${format} rests on no other one. Choose qcow2.`)
+  if (clusterSize !== undefined)
+    throw new AppError('invalid-input', `Images of the format ${format} have no cluster size to choose. Leave it away, or choose qcow2.`)
+  return { size }
 }
 
 /** @throws AppError `unsupported` */
