@@ -17,6 +17,7 @@ import { createLog, type Log } from './log/log.ts'
 import { describeEngine } from './machines/describe-engine.ts'
 import { EngineFinder } from './machines/engine-finder.ts'
 import { FirmwareFinder } from './machines/firmware.ts'
+import { endUnattended } from './machines/end-unattended.ts'
 import { MachineService } from './machines/machine-service.ts'
 import { quiesceMachines } from './machines/quiesce.ts'
 import { cleanStaging } from './machines/staging.ts'
@@ -36,6 +37,8 @@ export interface CoppiceHost {
   activeMachines(): MachineView[]
   /** Ends every running machine so; fails, and ends none, where `refuse` finds one. */
   quiesce(running: 'suspend' | 'powerOff' | 'refuse'): Promise<void>
+  /** The same where nobody can be asked: machines are suspended, or what comes closest to that (end-unattended.ts). Never rejects. */
+  endUnattended(): Promise<void>
   /** Ends everything. Idempotent. */
   close(): Promise<void>
 }
@@ -121,12 +124,15 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
   server.register(api.system, system.handlers)
 
   let closing: Promise<void> | null = null
+  let unattended: Promise<void> | null = null
   return {
     server,
     options,
     onQuit: quit.event,
     activeMachines: () => machines.active().map((machine) => machine.view()),
     quiesce,
+    endUnattended: () =>
+      (unattended ??= endUnattended(machines, { tasks, log, leave: settings.current.onCloseWithRunning === 'background' })),
     close: () => (closing ??= close()),
   }
 }

@@ -27,26 +27,27 @@ function interrupted(cli: Cli): Promise<void> {
 }
 
 /**
- * Resolves when the host has been told to quit, or when signals ended its machines: the first suspends them, and where that fails they run on;
- * one more pulls their plugs.
+ * Resolves when the host has been told to quit, or when signals ended its machines. Ctrl-C suspends them, and where that fails they run on; one
+ * more pulls their plugs. Who sends SIGTERM (a service manager, the computer's shutdown) gives no second chance.
  */
 async function untilEnded(cli: Cli, { host, claim }: OwnHost): Promise<void> {
-  const signals = new Emitter<void>()
-  const onSignal = (): void => signals.fire()
+  const signals = new Emitter<NodeJS.Signals>()
+  const onSignal = (signal: NodeJS.Signals): void => signals.fire(signal)
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal)
   try {
-    await Promise.race([once(host.onQuit), once(claim.onLost).then(() => host.quiesce('suspend')), endBySignals(cli, host, signals.event)])
+    await Promise.race([once(host.onQuit), once(claim.onLost).then(() => host.endUnattended()), endBySignals(cli, host, signals.event)])
   } finally {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.removeListener(signal, onSignal)
     signals.dispose()
   }
 }
 
-async function endBySignals(cli: Cli, host: OwnHost['host'], signal: Event<void>): Promise<void> {
-  await once(signal)
+async function endBySignals(cli: Cli, host: OwnHost['host'], signal: Event<NodeJS.Signals>): Promise<void> {
+  const first = await once(signal)
   const running = host.activeMachines()
   const again = once(signal)
   if (running.length > 0) cli.output.note(`${whoRuns(running)}: suspending. Once more pulls the plug.`)
+  if (first === 'SIGTERM') return Promise.race([host.endUnattended(), again.then(() => host.quiesce('powerOff'))])
   const suspended = host.quiesce('suspend').then(
     () => true,
     (error: unknown) => {
@@ -55,8 +56,7 @@ async function endBySignals(cli: Cli, host: OwnHost['host'], signal: Event<void>
     },
   )
   if (await Promise.race([suspended, again.then(() => false)])) return
-  await again
-  await host.quiesce('powerOff')
+  await ((await again) === 'SIGTERM' ? host.endUnattended() : host.quiesce('powerOff'))
 }
 
 function once<T>(event: Event<T>): Promise<T> {

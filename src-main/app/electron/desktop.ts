@@ -112,9 +112,9 @@ export class Desktop {
     this.#tray.on('click', () => this.show())
   }
 
-  /** The system wants us gone and nobody is there to ask: machines are kept. */
+  /** The system wants us gone and nobody is there to ask: machines are kept as far as they can be. */
   async #endSuspended(): Promise<void> {
-    if ('host' in this.#host) await this.#host.host.quiesce('suspend').catch(() => {})
+    if ('host' in this.#host) await this.#host.host.endUnattended()
     await this.#end()
   }
 

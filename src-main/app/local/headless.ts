@@ -40,13 +40,13 @@ async function untilEnded({ host, claim }: OwnHost): Promise<void> {
   const store = new DisposableStore()
   try {
     await new Promise<void>((resolve) => {
-      // Suspending keeps the machines' work, whoever sent the signal: a logout, a shutdown of the computer, a person.
-      const suspend = (): void => void host.quiesce('suspend').then(resolve, resolve)
+      // Machines' work is kept, whoever sent the signal: a logout, a shutdown of the computer, a person.
+      const end = (): void => void host.endUnattended().then(resolve)
       for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-        process.on(signal, suspend)
-        store.defer(() => process.removeListener(signal, suspend))
+        process.on(signal, end)
+        store.defer(() => process.removeListener(signal, end))
       }
-      store.add(claim.onLost(suspend))
+      store.add(claim.onLost(end))
       store.add(host.onQuit(() => resolve()))
       const idle = store.add(new IdleWatch(host, claim, idleLimit()))
       store.add(idle.onIdle(() => resolve()))

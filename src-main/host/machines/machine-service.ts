@@ -174,8 +174,8 @@ export class MachineService implements Disposable {
   }
 
   /** Resolves at the next change of this machine's view. */
-  async nextChange(machine: Machine): Promise<void> {
-    await nextValue(this.#changed.event, (change) => (change.kind === 'put' ? change.machine.id : change.id) === machine.id)
+  async nextChange(machine: Machine, signal?: AbortSignal): Promise<void> {
+    await nextValue(this.#changed.event, (change) => (change.kind === 'put' ? change.machine.id : change.id) === machine.id, signal)
   }
 
   /** Ends every session; nothing is kept. Resolves when no thread of a machine is left. */

@@ -201,6 +201,23 @@ export class Machine {
     }
   }
 
+  /**
+   * This host has no more part in it, and it runs on for the next one.
+   * @returns false where it cannot, because its engine is a part of this process
+   */
+  async leave(): Promise<boolean> {
+    const done = await this.#turns.take()
+    try {
+      const session = this.#session
+      if (session?.kind !== 'qemu' || session.end) return false
+      await session.leave(this.#lockPath)
+      await this.#closed({ error: null })
+      return true
+    } finally {
+      done()
+    }
+  }
+
   /** A task; it answers when the task has begun. */
   async suspend(): Promise<TaskStarted> {
     if (this.#heldFor !== null) throw busyError(this.#bundle.name, this.#heldFor)

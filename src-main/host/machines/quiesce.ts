@@ -6,7 +6,7 @@ import type { MachineService } from './machine-service.ts'
 import type { Machine } from './machine.ts'
 
 /** Memory states that are written at once: the disk is the limit. */
-const AT_ONCE = 2
+export const AT_ONCE = 2
 
 /**
  * @param running `suspend` keeps what runs, `powerOff` pulls the plugs, `refuse` fails while anything runs
@@ -30,7 +30,8 @@ export async function quiesceMachines(
   if (running === 'suspend') await mapLimit(active, AT_ONCE, (machine) => suspendWhenPossible(service, machine, tasks))
 }
 
-async function suspendWhenPossible(service: MachineService, machine: Machine, tasks: TaskService): Promise<void> {
+/** @throws AppError why it could not be suspended; it goes on running */
+export async function suspendWhenPossible(service: MachineService, machine: Machine, tasks: TaskService): Promise<void> {
   while (service.active().includes(machine)) {
     if (machine.state === 'running' || machine.state === 'paused') {
       const { task } = await machine.suspend()

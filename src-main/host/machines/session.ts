@@ -243,8 +243,17 @@ export class Session implements Disposable {
    * @param lockPath where the lock is now: a bundle may have been moved while it ran
    */
   async close(lockPath: string): Promise<void> {
+    await this.#giveBack(lockPath, () => this.#endMachine())
+  }
+
+  /** The same, and the machine runs on: of an engine that is another process. */
+  async leave(lockPath: string): Promise<void> {
+    await this.#giveBack(lockPath, () => Promise.resolve())
+  }
+
+  async #giveBack(lockPath: string, endMachine: () => Promise<void>): Promise<void> {
     this.finish({ error: null })
-    await this.#hold.end(() => this.#endMachine())
+    await this.#hold.end(endMachine)
     await this.#closeImages()
     this.dispose()
     await this.#lock.release(lockPath)

@@ -17,7 +17,7 @@ function ownHost() {
   const own = {
     host: {
       onQuit: quit.event,
-      quiesce: async (how: string) => void calls.push(how),
+      endUnattended: async () => void calls.push('unattended'),
       server: { attach: (_wire: unknown, peer: { kind: string }) => peers.push(peer.kind) },
     },
     close: async () => void calls.push('close'),
@@ -106,12 +106,12 @@ test('a host that was told to quit takes its windows along', async () => {
   expect(calls).toEqual(['close'])
 })
 
-test('ended by the system, machines are suspended first', async () => {
+test('ended by the system, machines are dealt with first, as nobody can be asked', async () => {
   const { own, calls } = ownHost()
   await openDesktop(own)
   process.emit('SIGTERM')
   await expect.poll(() => electron.app.exited).toBe(0)
-  expect(calls).toEqual(['suspend', 'close'])
+  expect(calls).toEqual(['unattended', 'close'])
 })
 
 test('a window’s port reaches the host as a window', async () => {
