@@ -104,6 +104,10 @@ describe('the machine’s page', () => {
     await open(fakeMachine('web', { state: 'running', health: 'spinning', healthDetail: 'Full speed for 30 s without an interrupt.' }))
     await expect.element(page.getByRole('alert')).toHaveTextContent('Full speed for 30 s without an interrupt.')
     await expect.element(page.getByRole('alert').getByRole('button', { name: 'Reset…' })).toBeVisible()
+    // Over its screen nothing moves for a guess.
+    await page.getByRole('tab', { name: 'Display' }).click()
+    await expect.element(page.getByRole('alert')).not.toBeInTheDocument()
+    await expect.element(page.getByText('The guest seems to hang')).toBeVisible()
   })
 
   test('shows what an action failed with once, at the machine', async () => {

@@ -95,6 +95,6 @@ test('a port that is taken is told in the dialog and at the machine, which runs 
   await dialog.getByRole('button', { name: 'Try again' }).click()
   await expect.poll(() => host.updates.at(-1)?.patch).toEqual({ vncExport: { enabled: true, port: 5901 } })
   await userEvent.keyboard('{Escape}')
-  await show(state, MachineNotices, { machine: { ...machine, vnc: { address: null, problem: { code: 'unavailable', message } } } })
+  await show(state, MachineNotices, { machine: { ...machine, vnc: { address: null, problem: { code: 'unavailable' as const, message } } } })
   await expect.element(page.getByText('The screen is not shared by VNC')).toBeVisible()
 })
