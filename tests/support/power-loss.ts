@@ -12,44 +12,92 @@ import { noise, seeded } from './seeded.ts'
 /** What a disk writes whole or not at all. */
 const SECTOR = 512
 
-type Entry =
-  | { kind: 'write'; offset: number; bytes: Uint8Array }
-  | { kind: 'truncate'; size: number }
-  | { kind: 'sync' }
-  /** The device answered a flush; what it then had. */
-  | { kind: 'flushed'; disk: Uint8Array }
-  /** The device was asked to write. */
-  | { kind: 'asked'; offset: number; bytes: Uint8Array }
+type Change = { kind: 'write'; offset: number; bytes: Uint8Array } | { kind: 'truncate'; size: number }
 
-function journalled(content: Uint8Array, journal: Entry[]): MemoryFile {
+/** The device was asked to write (or to discard: then zeroes). */
+export interface Asked {
+  kind: 'asked'
+  offset: number
+  bytes: Uint8Array
+}
+
+export type Entry =
+  | Change
+  /** These changes, which had been made when it was asked for, are on disk. */
+  | { kind: 'sync'; covers: ReadonlySet<Change> }
+  /** The device answered a flush; what it had when it was asked, and what it had not answered then. */
+  | { kind: 'flushed'; disk: Uint8Array; open: Asked[] }
+  | Asked
+
+/** A file that keeps a journal. @param pause how long each change takes */
+export function journalled(content: Uint8Array, journal: Entry[], pause: () => Promise<void> = () => Promise.resolve()): MemoryFile {
   const file = memoryFile(content)
+  let made = new Set<Change>()
+  const change = async (entry: Change, make: () => Promise<void>): Promise<void> => {
+    journal.push(entry)
+    await make()
+    await pause()
+    made.add(entry)
+  }
   return {
     ...file,
     get size() {
       return file.size
     },
-    async write(offset, bytes) {
-      journal.push({ kind: 'write', offset, bytes: bytes.slice() })
-      await file.write(offset, bytes)
-    },
-    async zero(offset, length) {
-      journal.push({ kind: 'write', offset, bytes: new Uint8Array(length) })
-      await file.zero(offset, length)
-    },
-    async truncate(size) {
-      journal.push({ kind: 'truncate', size })
-      await file.truncate(size)
-    },
+    write: (offset, bytes) => change({ kind: 'write', offset, bytes: bytes.slice() }, () => file.write(offset, bytes)),
+    zero: (offset, length) => change({ kind: 'write', offset, bytes: new Uint8Array(length) }, () => file.zero(offset, length)),
+    truncate: (size) => change({ kind: 'truncate', size }, () => file.truncate(size)),
     async sync() {
-      journal.push({ kind: 'sync' })
+      const covers = made
+      made = new Set()
+      await pause()
+      journal.push({ kind: 'sync', covers })
     },
   }
 }
 
-async function apply(file: MemoryFile, entry: Entry, random: ((below: number) => number) | null): Promise<void> {
+export interface Crash {
+  file: MemoryFile
+  /** What the disk had at the last flush, and what was asked for since. */
+  flushed: Uint8Array
+  asked: readonly Asked[]
+}
+
+/**
+ * What a crash after any change can leave: what was synced is there, of every later write all, nothing, or some sectors.
+ * @param flushed what the disk has at first; @param times crashes after each change
+ */
+export async function* crashes(
+  image: Uint8Array,
+  journal: readonly Entry[],
+  flushed: Uint8Array,
+  random: (below: number) => number,
+  times = 1,
+): AsyncGenerator<Crash> {
+  const synced = memoryFile(image)
+  let pending: Change[] = []
+  let asked: Asked[] = []
+  for (const entry of journal) {
+    if (entry.kind === 'flushed') {
+      flushed = entry.disk
+      asked = [...entry.open]
+    } else if (entry.kind === 'asked') asked.push(entry)
+    else if (entry.kind === 'sync') {
+      for (const old of pending) if (entry.covers.has(old)) await apply(synced, old, null)
+      pending = pending.filter((old) => !entry.covers.has(old))
+    } else pending.push(entry)
+    for (let time = 0; time < (entry.kind === 'asked' ? 0 : times); time++) {
+      const file = memoryFile(synced.bytes())
+      for (const old of pending) await apply(file, old, random)
+      yield { file, flushed, asked }
+    }
+  }
+}
+
+async function apply(file: MemoryFile, entry: Change, random: ((below: number) => number) | null): Promise<void> {
   if (entry.kind === 'truncate') {
     if (!random || random(2)) await file.truncate(entry.size)
-  } else if (entry.kind === 'write') {
+  } else {
     const fate = random ? random(3) : 0
     if (fate === 0) await file.write(entry.offset, entry.bytes)
     if (fate !== 1) return
@@ -78,7 +126,7 @@ export async function survivePowerLoss(options: PowerLossOptions): Promise<void>
   const journal: Entry[] = []
   const device = await options.open(journalled(options.image, journal))
   const disk = await readBytes(device, 0, device.info.size)
-  journal.push({ kind: 'flushed', disk: disk.slice() })
+  const before = disk.slice()
   for (let count = 0; count < options.writes; count++) {
     const length = 1 + random(options.longest)
     const offset = random(disk.length - length)
@@ -89,35 +137,22 @@ export async function survivePowerLoss(options: PowerLossOptions): Promise<void>
     disk.set(bytes, offset)
     if (random(3) === 0) {
       await device.flush()
-      journal.push({ kind: 'flushed', disk: disk.slice() })
+      journal.push({ kind: 'flushed', disk: disk.slice(), open: [] })
     }
   }
   await device.close()
 
-  const synced = memoryFile(options.image)
-  let pending: Entry[] = []
-  let flushed: Uint8Array = disk
-  let asked: Extract<Entry, { kind: 'asked' }>[] = []
-  for (const entry of journal) {
-    if (entry.kind === 'flushed') {
-      flushed = entry.disk
-      asked = []
-    } else if (entry.kind === 'asked') asked.push(entry)
-    else if (entry.kind === 'sync') {
-      for (const old of pending) await apply(synced, old, null)
-      pending = []
-    } else pending.push(entry)
-    const crashed = memoryFile(synced.bytes())
-    for (const old of pending) await apply(crashed, old, random)
-    const reopened = await options.open(crashed)
+  for await (const { file, flushed, asked } of crashes(options.image, journal, before, random)) {
+    const reopened = await options.open(file)
     const found = await readBytes(reopened, 0, flushed.length)
     await reopened.close()
     expectOldOrNew(found, flushed, asked)
-    await options.check?.(crashed)
+    await options.check?.(file)
   }
 }
 
-function expectOldOrNew(found: Uint8Array, flushed: Uint8Array, asked: readonly { offset: number; bytes: Uint8Array }[]): void {
+/** Every byte is as it was flushed, or as somebody asked for since. */
+export function expectOldOrNew(found: Uint8Array, flushed: Uint8Array, asked: readonly Asked[]): void {
   for (let at = 0; at < found.length; at++) {
     if (found[at] === flushed[at]) continue
     const newer = asked.some(({ offset, bytes }) => at >= offset && at < offset + bytes.length && bytes[at - offset] === found[at])

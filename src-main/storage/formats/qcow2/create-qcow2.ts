@@ -90,7 +90,7 @@ function plan(options: CreateQcow2): Layout {
   if (version === 2 && options.lazyRefcounts) throw wrong('lazyRefcounts', 'Lazy reference counts need version 3.')
   if (options.backing && preallocation === 'metadata')
     throw wrong('preallocation', 'A disk over another one cannot be allocated in advance.')
-  if (!Number.isSafeInteger(size) || size < 0) throw wrong('size', `A disk cannot have ${options.size} bytes.`)
+  if (!Number.isSafeInteger(size) || options.size < 0) throw wrong('size', `A disk cannot have ${options.size} bytes.`)
   const l1Entries = l1EntriesFor(size, clusterSize)
   if (l1Entries * 8 > MAX_L1_BYTES) throw wrong('size', `A disk of ${size} bytes is too large for clusters of ${clusterSize} bytes.`)
 
