@@ -4,6 +4,7 @@
  */
 import { concatBytes } from '../../../src-shared/base/bytes.ts'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
+import { RFB_VERSION, rfbMinor, type RfbMinor } from '../../../src-shared/model/rfb.ts'
 import { parsePixelFormat, type PixelFormat } from './pixel-format.ts'
 import type { Rect } from './screen.ts'
 
@@ -19,10 +20,6 @@ export const ENCODING = {
   extendedDesktopSize: -308,
 } as const
 
-/** RFC 6143, 7.1.1 */
-export const PROTOCOL_VERSION = 'RFB 003.008\n'
-export const SECURITY_NONE = 1
-
 /** More than any viewer names; the rest of a longer list is passed over. */
 export const MAX_ENCODINGS = 256
 /** Bytes of clipboard text that are passed over; a viewer that sends more is cut off. */
@@ -35,8 +32,7 @@ export const NO_MOVEMENT = 0x7fff
 export const MAX_MOVEMENT = 4096
 
 export type ClientMessage =
-  /** 3, 7 or 8: the last digit of the version that both speak. */
-  | { kind: 'version'; minor: 3 | 7 | 8 }
+  | { kind: 'version'; minor: RfbMinor }
   | { kind: 'security'; type: number }
   | { kind: 'init' }
   | { kind: 'pixelFormat'; format: PixelFormat }
@@ -79,7 +75,7 @@ export class ClientParser {
 
 /** Yields how many bytes it wants next; none of these numbers is chosen by the viewer beyond the limits above. */
 function* parseClient(tell: (message: ClientMessage) => void): Generator<number, never, DataView> {
-  const minor = parseVersion(yield PROTOCOL_VERSION.length)
+  const minor = parseVersion(yield RFB_VERSION.length)
   tell({ kind: 'version', minor })
   // Version 3.3 has no choice: the server decides (RFC 6143, appendix A).
   if (minor > 3) tell({ kind: 'security', type: (yield 1).getUint8(0) })
@@ -146,12 +142,11 @@ function* parseClient(tell: (message: ClientMessage) => void): Generator<number,
   }
 }
 
-function parseVersion(view: DataView): 3 | 7 | 8 {
-  const text = String.fromCharCode(...new Uint8Array(view.buffer, view.byteOffset, view.byteLength))
-  const match = /^RFB 003\.(\d{3})\n$/.exec(text)
-  if (!match) throw new AppError('invalid-input', 'The program at the other end is no VNC viewer: it does not name its RFB version.')
-  const minor = Number(match[1])
-  return minor >= 8 ? 8 : minor === 7 ? 7 : 3
+function parseVersion(view: DataView): RfbMinor {
+  const minor = rfbMinor(new Uint8Array(view.buffer, view.byteOffset, view.byteLength))
+  if (minor === null)
+    throw new AppError('invalid-input', 'The program at the other end is no VNC viewer: it does not name its RFB version.')
+  return minor
 }
 
 function refuse(what: string): AppError {

@@ -5,6 +5,7 @@
  */
 import { utf8 } from '../../../src-shared/base/bytes.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import { RFB_VERSION, SECURITY_NONE, type RfbMinor } from '../../../src-shared/model/rfb.ts'
 import type { ByteStream } from '../../../src-shared/rpc/byte-stream.ts'
 import { DirtyRegion } from './dirty-region.ts'
 import { KeyboardOfViewer } from './keyboard.ts'
@@ -15,9 +16,7 @@ import {
   extendedDesktopSize,
   MAX_MOVEMENT,
   NO_MOVEMENT,
-  PROTOCOL_VERSION,
   rectHeader,
-  SECURITY_NONE,
   serverInit,
   updateHeader,
   type ClientMessage,
@@ -42,8 +41,7 @@ export interface SessionHost {
 export class RfbSession {
   #host: SessionHost
   #stream: ByteStream
-  #minor: 3 | 7 | 8 = 8
-  #initialized = false
+  #minor: RfbMinor = 8
   #writer = new PixelWriter(OWN_FORMAT)
   #encodings = new Set<number>()
   /** Encodings that the viewer was told of: once, however often it names them. */
@@ -82,7 +80,7 @@ export class RfbSession {
   /** Answers the viewer's request where there is something to tell. */
   flush(picture: Picture): void {
     if (!this.wants) return
-    const resized = this.#initialized && (picture.width !== this.#dirty.width || picture.height !== this.#dirty.height)
+    const resized = picture.width !== this.#dirty.width || picture.height !== this.#dirty.height
     if (resized) this.#resize(picture)
     this.#tellMotion()
     if (this.#wantedSize) this.#notices.push(extendedDesktopSize(this.#dirty.width, this.#dirty.height, 1, 1))
@@ -102,7 +100,7 @@ export class RfbSession {
     const parser = new ClientParser()
     let failed: AppError | undefined
     try {
-      await this.#stream.write(utf8(PROTOCOL_VERSION))
+      await this.#stream.write(utf8(RFB_VERSION))
       for (let bytes = await this.#stream.read(); bytes; bytes = await this.#stream.read())
         for (const message of parser.push(bytes)) await this.#receive(message)
     } catch (error) {
@@ -128,7 +126,6 @@ export class RfbSession {
       case 'init': {
         const { width, height } = this.#host.picture()
         this.#dirty = new DirtyRegion(width, height)
-        this.#initialized = true
         return this.#stream.write(serverInit(width, height, encodePixelFormat(OWN_FORMAT), utf8(this.#host.name)))
       }
       case 'pixelFormat':

@@ -6,6 +6,7 @@
  */
 import { concatBytes, utf8 } from '../../../src-shared/base/bytes.ts'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
+import { RFB_VERSION, rfbMinor, SECURITY_NONE, type RfbMinor } from '../../../src-shared/model/rfb.ts'
 import { CHALLENGE_BYTES } from './auth.ts'
 
 export interface Step {
@@ -15,8 +16,7 @@ export interface Step {
 }
 export type Handshake<Result> = Generator<Step, Result, Uint8Array>
 
-const VERSION = utf8('RFB 003.008\n')
-const SECURITY_NONE = 1
+const VERSION = utf8(RFB_VERSION)
 const SECURITY_VNC = 2
 const NOTHING = new Uint8Array(0)
 /** ClientInit (section 7.3.1): others may look, too. */
@@ -62,7 +62,7 @@ function* refuse(message: Uint8Array): Handshake<false> {
 }
 
 /** SecurityResult (section 7.1.3); viewers before 3.8 take no reason. */
-function failure(minor: 3 | 7 | 8, why: string): Uint8Array {
+function failure(minor: RfbMinor, why: string): Uint8Array {
   const failed = Uint8Array.of(0, 0, 0, 1)
   return minor === 8 ? concatBytes([failed, reason(why)]) : failed
 }
@@ -72,12 +72,10 @@ function reason(text: string): Uint8Array {
   return concatBytes([Uint8Array.of(0, 0, bytes.length >> 8, bytes.length & 255), bytes])
 }
 
-/** Later versions than 3.8 do not exist; what calls itself so (Apple’s 3.889) is content with 3.8. Odd earlier ones are 3.3 (section 7.1.1). */
-function parseVersion(bytes: Uint8Array): 3 | 7 | 8 {
-  const match = /^RFB 003\.(\d{3})\n$/.exec(String.fromCharCode(...bytes))
-  if (!match) throw new AppError('invalid-input', 'What connected is no VNC viewer: it does not name its RFB version.')
-  const minor = Number(match[1])
-  return minor >= 8 ? 8 : minor === 7 ? 7 : 3
+function parseVersion(bytes: Uint8Array): RfbMinor {
+  const minor = rfbMinor(bytes)
+  if (minor === null) throw new AppError('invalid-input', 'What connected is no VNC viewer: it does not name its RFB version.')
+  return minor
 }
 
 /**
