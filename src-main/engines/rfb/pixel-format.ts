@@ -40,6 +40,21 @@ export function encodePixelFormat(format: PixelFormat): Uint8Array<ArrayBuffer> 
   return bytes
 }
 
+/** Puts a rectangle's pixels row by row, three bytes each: red, green and blue. @returns where the next goes */
+export function putRgb(out: Uint8Array, at: number, picture: Picture, { x, y, width, height }: Rect): number {
+  for (let row = y; row < y + height; row++) {
+    const from = row * picture.width + x
+    for (let source = from; source < from + width; source++) {
+      const pixel = picture.pixels[source]!
+      out[at] = pixel
+      out[at + 1] = pixel >>> 8
+      out[at + 2] = pixel >>> 16
+      at += 3
+    }
+  }
+  return at
+}
+
 /** Writes pixels of a picture in a viewer's format. */
 export class PixelWriter {
   /** Bytes of a pixel. */

@@ -2,6 +2,7 @@
 import { promisify } from 'node:util'
 import { crc32, deflate } from 'node:zlib'
 import { concatBytes, utf8 } from '../../../src-shared/base/bytes.ts'
+import { putRgb } from './pixel-format.ts'
 import type { Picture } from './screen.ts'
 
 const deflateAside = promisify<Uint8Array, Uint8Array>(deflate)
@@ -11,7 +12,7 @@ const TRUE_COLOUR = 2
 
 /** Copies the picture before it returns its promise. */
 export async function encodePng(picture: Picture): Promise<Uint8Array<ArrayBuffer>> {
-  const { width, height, pixels } = picture
+  const { width, height } = picture
   const header = new Uint8Array(13)
   const view = new DataView(header.buffer)
   view.setUint32(0, width)
@@ -19,16 +20,7 @@ export async function encodePng(picture: Picture): Promise<Uint8Array<ArrayBuffe
   header.set([8, TRUE_COLOUR], 8)
   // Each row begins with its filter: 0, none.
   const rows = new Uint8Array(height * (1 + 3 * width))
-  for (let y = 0, at = 0, from = 0; y < height; y++) {
-    at++
-    for (let x = 0; x < width; x++) {
-      const pixel = pixels[from++]!
-      rows[at] = pixel
-      rows[at + 1] = pixel >>> 8
-      rows[at + 2] = pixel >>> 16
-      at += 3
-    }
-  }
+  for (let y = 0, at = 0; y < height; y++) at = putRgb(rows, at + 1, picture, { x: 0, y, width, height: 1 })
   const data = await deflateAside(rows)
   return concatBytes([Uint8Array.from(SIGNATURE), chunk('IHDR', header), chunk('IDAT', data), chunk('IEND', new Uint8Array(0))])
 }

@@ -5,7 +5,7 @@
 import { constants, deflate, deflateSync } from 'node:zlib'
 import { promisify } from 'node:util'
 import { concatBytes } from '../../../src-shared/base/bytes.ts'
-import type { PixelWriter } from './pixel-format.ts'
+import { putRgb, type PixelWriter } from './pixel-format.ts'
 import type { Picture, Rect } from './screen.ts'
 
 const deflateAside = promisify<Uint8Array, object, Uint8Array>(deflate)
@@ -89,17 +89,7 @@ function oneBit(indices: Uint8Array, { width, height }: Rect): Uint8Array {
 function plainPixels(picture: Picture, rect: Rect, writer: PixelWriter): Uint8Array {
   if (writer.tightBytes !== 3) return writer.raw(picture, rect)
   const out = new Uint8Array(rect.width * rect.height * 3)
-  let at = 0
-  for (let y = rect.y; y < rect.y + rect.height; y++) {
-    const from = y * picture.width + rect.x
-    for (let source = from; source < from + rect.width; source++) {
-      const pixel = picture.pixels[source]!
-      out[at] = pixel
-      out[at + 1] = pixel >>> 8
-      out[at + 2] = pixel >>> 16
-      at += 3
-    }
-  }
+  putRgb(out, 0, picture, rect)
   return out
 }
 
