@@ -2,7 +2,7 @@
 import { resolve } from 'node:path'
 import { InvalidArgumentError } from 'commander'
 import { MiB, parseBytes } from '../../../src-shared/base/units.ts'
-import type { SharedFolder } from '../../../src-shared/model/machine.ts'
+import { SERIAL_PORTS, type SharedFolder } from '../../../src-shared/model/machine.ts'
 
 /** "256M", "1G", "512 MiB"; a bare number is MiB, as QEMU reads -m. @returns MiB */
 export function memoryArgument(text: string): number {
@@ -28,6 +28,12 @@ export function wholeNumber(what: string, min: number, max: number): (text: stri
     return value
   }
 }
+
+/** A serial port of a machine, from 0. */
+export const serialPortArgument = wholeNumber('a serial port', 0, SERIAL_PORTS.max - 1)
+
+/** How many serial ports a machine has. */
+export const serialPortsArgument = wholeNumber('a number of serial ports', SERIAL_PORTS.min, SERIAL_PORTS.max)
 
 /** One of a few words. @param what "an engine" */
 export function oneOf<const Word extends string>(what: string, words: readonly Word[]): (text: string) => Word {

@@ -1,6 +1,7 @@
-/** Which machine a NAME on the command line means. */
-import type { MachineView } from '../../../src-shared/api/machines.ts'
+/** Which machine a NAME on the command line means, and what is told of it. */
+import type { MachineChange, MachineView } from '../../../src-shared/api/machines.ts'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
+import { isActive } from '../../../src-shared/model/machine-state.ts'
 
 /** Names that are listed in a sentence. */
 const MAX_LISTED = 8
@@ -20,6 +21,11 @@ export function findMachine(machines: readonly MachineView[], wanted: string): M
     throw new AppError('invalid-input', `“${wanted}” fits ${fitting.length} machines. Use an id: ${ids.join(', ')}.`, { subject: wanted })
   }
   throw new AppError('not-found', `There is no machine “${wanted}”. ${whatThereIs(machines)}`, { subject: wanted })
+}
+
+/** Whether it says that this machine runs no more, or is not there any more. */
+export function tellsEnd(change: MachineChange, id: string): boolean {
+  return change.kind === 'removed' ? change.id === id : change.machine.id === id && !isActive(change.machine.state)
 }
 
 function whatThereIs(machines: readonly MachineView[]): string {

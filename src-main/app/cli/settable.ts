@@ -10,12 +10,13 @@ import {
   NIC_MODELS,
   POINTERS,
   randomMac,
+  SERIAL_PORTS,
   type Drive,
   type MachineConfig,
   type MachinePatch,
 } from '../../../src-shared/model/machine.ts'
 import { VNC_PORTS } from '../../../src-shared/model/vnc.ts'
-import { memoryArgument, oneOf, shareArgument, sizeArgument, wholeNumber } from './arguments.ts'
+import { memoryArgument, oneOf, serialPortsArgument, shareArgument, sizeArgument, wholeNumber } from './arguments.ts'
 import { UsageError } from './errors.ts'
 
 type Kernel = Extract<MachineConfig['boot'], { kind: 'kernel' }>
@@ -81,9 +82,9 @@ export const KEYS: Readonly<Record<string, Key>> = {
     },
   },
   'serial-ports': {
-    value: '1 to 4',
+    value: `${SERIAL_PORTS.min} to ${SERIAL_PORTS.max}`,
     field: 'serialPorts',
-    set: (text) => ({ serialPorts: wholeNumber('a number of serial ports', 1, 4)(text) }),
+    set: (text) => ({ serialPorts: serialPortsArgument(text) }),
   },
   kernel: {
     value: 'FILE',

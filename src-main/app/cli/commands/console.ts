@@ -1,5 +1,6 @@
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
-import { patternArgument, secondsArgument, wholeNumber } from '../arguments.ts'
+import { patternArgument, secondsArgument, serialPortArgument } from '../arguments.ts'
+import { printable } from '../output/text.ts'
 import { runSession } from '../console/session.ts'
 import type { Define } from './index.ts'
 
@@ -20,7 +21,7 @@ export const defineConsole: Define = (program, run) => {
     .command('console')
     .description('attach to a machine’s serial console')
     .argument('<name>', 'a machine’s name or id')
-    .option('--port <number>', 'serial port, from 0', wholeNumber('a serial port', 0, 3), 0)
+    .option('--port <number>', 'serial port, from 0', serialPortArgument, 0)
     .option('--until <regex>', 'end at the first match in what the guest prints from now on', patternArgument)
     .option('--timeout <seconds>', 'fail when the session has not ended by then', secondsArgument)
     .addHelpText('after', HELP)
@@ -29,13 +30,14 @@ export const defineConsole: Define = (program, run) => {
         const host = await cli.host()
         const machine = await cli.machine(host, name)
         const { json } = cli.output
+        const called = printable(machine.name)
         const terminal = process.stdin.isTTY === true && !json
         const { opening, stream } = await host.machines.console({ id: machine.id, port: options.port, from: null })
         cli.store.defer(() => stream.close())
         if (!opening.live && !terminal)
           throw new AppError('wrong-state', `“${machine.name}” is off. Start it with “coppice start ${machine.name}” to use its console.`)
         if (terminal) {
-          process.stderr.write(`Attached to “${machine.name}”, serial port ${options.port}. Ctrl-] detaches.\r\n`)
+          process.stderr.write(`Attached to “${called}”, serial port ${options.port}. Ctrl-] detaches.\r\n`)
           process.stdin.setRawMode(true)
           const restore = (): void => void process.stdin.setRawMode(false)
           process.once('exit', restore)
@@ -58,7 +60,7 @@ export const defineConsole: Define = (program, run) => {
         if (process.stdout.isTTY && !terminal && !json && !/(^|\n)$/.test(ended.text)) process.stdout.write('\n')
         if (json)
           cli.output.result({ id: machine.id, port: options.port, ended: ended.why, match: ended.match, output: ended.text }, () => {})
-        if (terminal) process.stderr.write(`\r\n${ended.why === 'stopped' ? `“${machine.name}” is off.` : 'Detached.'}\r\n`)
+        if (terminal) process.stderr.write(`\r\n${ended.why === 'stopped' ? `“${called}” is off.` : 'Detached.'}\r\n`)
       }),
     )
 }

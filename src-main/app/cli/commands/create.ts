@@ -1,8 +1,8 @@
 import { Option } from 'commander'
 import { resolve } from 'node:path'
 import type { NewMachine } from '../../../../src-shared/api/machines.ts'
-import { ARCHES, CONFIG_WORDS, CPUS, ENGINES, type Arch, type SharedFolder } from '../../../../src-shared/model/machine.ts'
-import { memoryArgument, shareArgument, sizeArgument, wholeNumber } from '../arguments.ts'
+import { ARCHES, CONFIG_WORDS, CPUS, ENGINES, SERIAL_PORTS, type Arch, type SharedFolder } from '../../../../src-shared/model/machine.ts'
+import { memoryArgument, serialPortsArgument, shareArgument, sizeArgument, wholeNumber } from '../arguments.ts'
 import { inWordsOf, UsageError } from '../errors.ts'
 import type { Define } from './index.ts'
 
@@ -61,7 +61,7 @@ export const defineCreate: Define = (program, run) => {
     .option('--tpm', 'with a TPM 2.0')
     .addOption(new Option('--devices <kind>', 'modern ones (virtio), or older ones for older systems').choices(CONFIG_WORDS.devices))
     .option('--new-disk <size>', 'add an empty disk, as in 2G', sizeArgument)
-    .option('--serial-ports <count>', 'serial ports, 1 to 4', wholeNumber('a number of serial ports', 1, 4))
+    .option('--serial-ports <count>', `serial ports, ${SERIAL_PORTS.min} to ${SERIAL_PORTS.max}`, serialPortsArgument)
     .option('--share <tag:folder>', 'share a folder, read-only; with :rw behind it the guest may write; may be repeated', addShare)
     .action((name: string, options: CreateOptions) =>
       run(async (cli) => {

@@ -5,6 +5,7 @@ import { formatBytes, formatCount } from '../../../../src-shared/base/units.ts'
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import { isActive } from '../../../../src-shared/model/machine-state.ts'
 import type { Cli } from '../cli.ts'
+import { tellsEnd } from '../find-machine.ts'
 import type { Services } from '../services.ts'
 import type { Define } from './index.ts'
 
@@ -38,12 +39,8 @@ async function once(cli: Cli, host: Services, machine: MachineView): Promise<voi
 
 async function watch(cli: Cli, host: Services, machine: MachineView): Promise<void> {
   const interruption = cli.interruption()
-  const ended = nextValue(
-    host.machines.changed,
-    (change) =>
-      change.kind === 'removed' ? change.id === machine.id : change.machine.id === machine.id && !isActive(change.machine.state),
-    interruption,
-  ).catch(() => null) // interrupted: the ordinary way to end
+  // Interrupted: the ordinary way to end.
+  const ended = nextValue(host.machines.changed, (change) => tellsEnd(change, machine.id), interruption).catch(() => null)
   const print = (sample: MetricsSample): void => {
     const figures = sample.machines[machine.id]
     if (figures)

@@ -3,6 +3,7 @@ import { nextValue } from '../../../../src-shared/base/event.ts'
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import { isActive } from '../../../../src-shared/model/machine-state.ts'
 import { secondsArgument } from '../arguments.ts'
+import { tellsEnd } from '../find-machine.ts'
 import type { Services } from '../services.ts'
 import type { Define } from './index.ts'
 
@@ -39,7 +40,7 @@ async function shutDown(host: Services, machine: MachineView, limitMs: number): 
     )
   if (!isActive(machine.state)) return machine
   const limit = AbortSignal.timeout(limitMs)
-  const change = nextValue<MachineChange>(host.machines.changed, (value) => isEnd(value, machine.id), limit)
+  const change = nextValue<MachineChange>(host.machines.changed, (value) => tellsEnd(value, machine.id), limit)
   // Waited for below; a failing power button must not leave it unheard.
   change.catch(() => {})
   const { id, state } = machine
@@ -55,8 +56,4 @@ async function shutDown(host: Services, machine: MachineView, limitMs: number): 
   if (ended.kind === 'removed') throw new AppError('not-found', `“${machine.name}” was removed from the library.`)
   if (ended.machine.lastError) throw AppError.fromWire(ended.machine.lastError)
   return ended.machine
-}
-
-function isEnd(change: MachineChange, id: string): boolean {
-  return change.kind === 'removed' ? change.id === id : change.machine.id === id && !isActive(change.machine.state)
 }

@@ -1,4 +1,4 @@
-import { wholeNumber } from '../arguments.ts'
+import { serialPortArgument } from '../arguments.ts'
 import { unescapeText } from '../escapes.ts'
 import type { Define } from './index.ts'
 
@@ -8,7 +8,7 @@ export const defineType: Define = (program, run) => {
     .description('type text into a machine’s serial port')
     .argument('<name>', 'a machine’s name or id')
     .argument('<text>', 'what to type: \\n is the Enter key, \\r \\t \\e \\xHH work too, \\\\ is a backslash; nothing is added')
-    .option('--port <number>', 'serial port, from 0', wholeNumber('a serial port', 0, 3), 0)
+    .option('--port <number>', 'serial port, from 0', serialPortArgument, 0)
     .action((name: string, text: string, { port }: { port: number }) =>
       run(async (cli) => {
         const host = await cli.host()
