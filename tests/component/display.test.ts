@@ -212,6 +212,23 @@ describe('the keys', () => {
     await expect.element(picture).toHaveFocus()
   })
 
+  test('typing ends where the machine stops taking keys, which is said', async () => {
+    const view = await show()
+    await live()
+    await page.getByRole('button', { name: 'Type text…' }).click()
+    const dialog = page.getByRole('dialog')
+    await dialog.getByRole('textbox', { name: 'Text' }).fill('a'.repeat(2000))
+    await dialog.getByRole('button', { name: 'Type', exact: true }).click()
+    await expect.poll(() => display.keys.length).toBeGreaterThan(4)
+    machine = host.put({ ...machine, state: 'paused' })
+    await view.change({ machine })
+    await expect.element(dialog.getByText(/^The machine takes no keys now/)).toBeVisible()
+    await expect.element(dialog.getByRole('button', { name: 'Type', exact: true })).toHaveAttribute('aria-disabled', 'true')
+    await expect.element(dialog.getByRole('textbox', { name: 'Text' })).toHaveValue('a'.repeat(2000))
+    expect(held()).toEqual([])
+    await userEvent.keyboard('{Escape}')
+  })
+
   test('view only keeps keys and pointer here', async () => {
     await show()
     await live()
