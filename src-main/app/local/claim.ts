@@ -185,7 +185,8 @@ async function openDoor(folder: string): Promise<Door> {
     },
   }
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
+    // Later ones are of connections that the system could not take: the others go on.
+    server.on('error', reject)
     server.listen(path, resolve)
   })
   if (process.platform !== 'win32') await chmod(path, 0o600)

@@ -73,6 +73,8 @@ export async function serve(host: { readonly server: RpcServer }, options: Serve
     sockets.handleUpgrade(request, connection, head, (socket) => connect(host.server, socket, options.socketLimits))
   })
   server.on('clientError', (_error, connection) => connection.destroy())
+  // A connection that the system could not take (it has no more memory for it): the others go on.
+  server.on('error', () => {})
 
   return {
     url: `http://${shownHost(options.listen)}:${port}/?token=${token}`,

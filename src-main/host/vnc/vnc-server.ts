@@ -88,6 +88,8 @@ export class VncServer implements Disposable {
       }
       const listening = (): void => {
         this.#server.off('error', failed)
+        // A connection that the system could not take (it has no more memory for it): the others go on.
+        this.#server.on('error', (error) => this.#note(asAppError(error, 'Taking a VNC viewer’s connection')))
         if (this.#disposed) this.#server.close()
         resolve((this.#server.address() as { port: number }).port)
       }
