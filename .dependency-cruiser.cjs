@@ -1,4 +1,4 @@
-/** The layers of the source tree, as in "how the code is laid out". tests/unit/lint/layers.test.ts shows that each rule catches what it is for. */
+/** The layers of the source tree, as in "how the code is laid out". tests/integration/layers.test.ts shows that each rule catches what it is for. */
 const only = (name, comment, from, allowed) => ({
   name,
   comment,
