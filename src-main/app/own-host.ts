@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import type { HostInfo } from '../../src-shared/api/system.ts'
 import { startHost, type CoppiceHost } from '../host/host.ts'
-import { claimLibrary, type Claim } from './local/claim.ts'
+import { claimLibrary, type Claim, type Waiting } from './local/claim.ts'
 import { listenLocal } from './local/listen.ts'
 import { libraryId, realLibraryPath } from './local/runtime-folder.ts'
 import { cacheFolder, logFolder, resourcesFolder, version } from './paths.ts'
@@ -14,14 +14,23 @@ export interface OwnHost {
   close(): Promise<void>
 }
 
+export interface OwnHostOptions extends Pick<HostInfo, 'shell'> {
+  library: string
+  allowTerminal: boolean
+  /** Called with a sentence where a host that is ending is waited for. */
+  waiting?: Waiting
+}
+
 /** @throws AppError `already-exists` where a host has the library */
-export async function startOwnHost(options: { library: string; shell: HostInfo['shell']; allowTerminal: boolean }): Promise<OwnHost> {
-  const claim = await claimLibrary(options.library)
+export async function startOwnHost(given: OwnHostOptions): Promise<OwnHost> {
+  const { waiting, ...options } = given
+  const claim = await claimLibrary(options.library, waiting)
   let host: CoppiceHost | null = null
   try {
     // A folder for each library: two hosts never write one log.
     const logs = join(logFolder(), libraryId(await realLibraryPath(options.library)))
     host = await startHost({ ...options, cacheFolder: cacheFolder(), resources: resourcesFolder(), logFolder: logs, version })
+    host.onEnding((ending) => void claim.setEnding(ending))
     await listenLocal(host, options.library, claim)
   } catch (error) {
     await host?.close()
@@ -33,6 +42,7 @@ export async function startOwnHost(options: { library: string; shell: HostInfo['
     host: running,
     claim,
     close: async () => {
+      await claim.setEnding(true)
       await running.close()
       await claim.close()
     },

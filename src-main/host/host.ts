@@ -34,6 +34,8 @@ export interface CoppiceHost {
   readonly options: HostOptions
   /** Somebody called system.quit, and the machines are dealt with: end the process. */
   readonly onQuit: Event<{ reason: string }>
+  /** It has begun to end its machines, in order to end (true), or stays after all, because one cannot be ended (false). */
+  readonly onEnding: Event<boolean>
   activeMachines(): MachineView[]
   /** Ends every running machine so; fails, and ends none, where `refuse` finds one. */
   quiesce(running: 'suspend' | 'powerOff' | 'refuse'): Promise<void>
@@ -89,7 +91,20 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
   // The end.
   const quit = store.add(new Emitter<{ reason: string }>())
   const quitting = store.add(new Emitter<{ reason: string }>())
-  const quiesce = (running: 'suspend' | 'powerOff' | 'refuse'): Promise<void> => quiesceMachines(machines, tasks, running)
+  const ending = store.add(new Emitter<boolean>())
+  const quiesce = async (running: 'suspend' | 'powerOff' | 'refuse'): Promise<void> => {
+    ending.fire(true)
+    try {
+      await quiesceMachines(machines, tasks, running)
+    } finally {
+      // Where one could not be ended, or was started meanwhile, the host stays.
+      if (machines.active().length > 0) ending.fire(false)
+    }
+  }
+  const runUnattended = async (): Promise<void> => {
+    ending.fire(true)
+    await endUnattended(machines, { tasks, log, leave: settings.current.onCloseWithRunning === 'background' })
+  }
   const endHost = async (running: 'suspend' | 'powerOff' | 'refuse'): Promise<void> => {
     await quiesce(running)
     const reason = 'Coppice was asked to quit.'
@@ -129,10 +144,10 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
     server,
     options,
     onQuit: quit.event,
+    onEnding: ending.event,
     activeMachines: () => machines.active().map((machine) => machine.view()),
     quiesce,
-    endUnattended: () =>
-      (unattended ??= endUnattended(machines, { tasks, log, leave: settings.current.onCloseWithRunning === 'background' })),
+    endUnattended: () => (unattended ??= runUnattended()),
     close: () => (closing ??= close()),
   }
 }

@@ -10,7 +10,7 @@ import type { Cli } from './cli.ts'
 /** @throws AppError `unavailable` for a port that cannot be had, `disconnected` where a host that runs elsewhere is gone without a word */
 export async function serveWindow(cli: Cli, options: ServeLibraryOptions): Promise<void> {
   await buildWindow()
-  const served = await serveLibrary(cli.library, options)
+  const served = await serveLibrary(cli.library, { ...options, waiting: (sentence) => cli.output.note(sentence) })
   try {
     if (served.warning !== null) cli.output.note(served.warning)
     cli.output.record({ url: served.url, port: served.port }, () => `Coppice is at ${served.url}`)

@@ -35,6 +35,7 @@ async function main(options: LaunchOptions): Promise<void> {
     port: options.port,
     listen: '127.0.0.1',
     allowTerminal: options.allowTerminal,
+    waiting: say,
     // In a window the address stands among the browser's arguments, which every user of this computer can read.
     once: inWindow,
     token: process.env['COPPICE_TOKEN'] || undefined,

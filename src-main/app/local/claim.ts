@@ -9,7 +9,8 @@
  * - The highest file is never removed, only overtaken and then removed by the winner. A slow starter that makes a number which is no longer
  *   the highest sees the higher one when it looks again, and steps back.
  * Nothing depends on process ids (they are used again) or on locks (they outlive their holders). A host that ends marks its claim as
- * closed, so that nobody has to try its socket.
+ * closed, so that nobody has to try its socket. One that has begun to end, and still has machines to suspend, marks it as ending: whoever comes then
+ * waits for the end, because what it would ask for is going.
  */
 import { randomBytes } from 'node:crypto'
 import { watch, type FSWatcher } from 'node:fs'
@@ -17,8 +18,8 @@ import { access, chmod, link, readdir, readFile, rename, rm, writeFile } from 'n
 import { connect, createServer, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
-import type { Disposable } from '../../../src-shared/base/disposable.ts'
-import { Emitter, type Event } from '../../../src-shared/base/event.ts'
+import { DisposableStore, type Disposable } from '../../../src-shared/base/disposable.ts'
+import { Emitter, nextValue, type Event } from '../../../src-shared/base/event.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { RpcServer } from '../../../src-shared/rpc/server.ts'
 import { version } from '../paths.ts'
@@ -28,9 +29,14 @@ import { socketWire } from './socket-wire.ts'
 /** A live host answers a connection at once, even when it is busy: the system does it. */
 const CONNECT_LIMIT_MS = 3000
 const MAX_CLAIM_FILE = 64 * 1024
+/** ms for which a host that ends is waited for: many machines with much memory, on a slow disk. */
+const ENDING_LIMIT_MS = 10 * 60_000
 
-const recordSchema = z.object({ pid: z.number().int(), version: z.string(), started: z.string(), socket: z.string().nullable() })
-/** What `host-<n>.json` holds. `socket` is null when the host has ended. */
+const recordSchema = z.object({
+  ...{ pid: z.number().int(), version: z.string(), started: z.string(), socket: z.string().nullable() },
+  ending: z.boolean().default(false),
+})
+/** What `host-<n>.json` holds. `socket` is null when the host has ended; `ending`: it has begun to. */
 export type HostRecord = z.output<typeof recordSchema>
 
 export interface Claim {
@@ -42,20 +48,25 @@ export interface Claim {
   readonly onClientsChanged: Event<number>
   /** The socket was removed by somebody: nobody can reach this host any more. (A login's runtime folder ends with the login.) */
   readonly onLost: Event<void>
+  /** Tells others that this host has begun to end, or that it stays after all. */
+  setEnding(ending: boolean): Promise<void>
   /** Closes all connections and gives the library free. Idempotent. */
   close(): Promise<void>
 }
 
 /**
- * Claims `library` for this process. Do it before opening the library.
- * @throws AppError `already-exists` where a host has it (its pid in the sentence), or as runtimeFolderFor
+ * Claims `library` for this process. Do it before opening the library. Waits for a host that has begun to end.
+ * @param waiting called with a sentence when it waits
+ * @throws AppError `already-exists` where a host has it (its pid in the sentence), `timeout` where one does not come to its end, or as
+ *   runtimeFolderFor
  */
-export async function claimLibrary(library: string): Promise<Claim> {
+export async function claimLibrary(library: string, waiting?: Waiting): Promise<Claim> {
   const folder = await runtimeFolderFor(library)
   const door = await openDoor(folder)
-  const record: HostRecord = { pid: process.pid, version, started: new Date().toISOString(), socket: door.path }
+  const record: HostRecord = { pid: process.pid, version, started: new Date().toISOString(), socket: door.path, ending: false }
   try {
     for (;;) {
+      await whenEnded(folder, waiting)
       const held = await findRecord(folder)
       if (held && (await isAlive(held.record)))
         throw new AppError('already-exists', `Coppice already runs for the library ${library} (process ${held.record.pid}).`, {
@@ -83,6 +94,53 @@ export async function findHost(library: string): Promise<(HostRecord & { socket:
   return held && held.record.socket !== null && (await isAlive(held.record)) ? { ...held.record, socket: held.record.socket } : null
 }
 
+/** Shows somebody why it takes long. */
+export type Waiting = (sentence: string) => void
+
+/**
+ * Resolves when no host of `library` is ending: at once, when the one that does is gone, or when it stays after all.
+ * @throws AppError `timeout`
+ */
+export async function whenNoneEnds(library: string, waiting?: Waiting): Promise<void> {
+  await whenEnded(await runtimeFolderFor(library), waiting)
+}
+
+async function whenEnded(folder: string, waiting?: Waiting): Promise<void> {
+  const first = await findEnding(folder)
+  if (!first) return
+  waiting?.(`Coppice (process ${first.pid}) is ending, and suspends its machines first. Waiting for it.`)
+  const limit = AbortSignal.timeout(ENDING_LIMIT_MS)
+  const store = new DisposableStore()
+  try {
+    const changed = new Emitter<void>()
+    const watcher = watch(folder, { persistent: false }, () => changed.fire())
+    watcher.on('error', () => changed.fire())
+    store.defer(() => watcher.close())
+    // One that is killed changes no file; the end of a connection to it shows its end.
+    const socket = connect(first.socket)
+    for (const event of ['close', 'error']) socket.on(event, () => changed.fire())
+    store.defer(() => socket.destroy())
+    for (;;) {
+      const change = nextValue(changed.event, () => true, limit)
+      change.catch(() => {})
+      if (!(await findEnding(folder))) return
+      await change
+    }
+  } catch (error) {
+    if (!limit.aborted) throw error
+    const text = `Coppice (process ${first.pid}) does not come to its end. End that process, then try again.`
+    throw new AppError('timeout', text, {}, error)
+  } finally {
+    store.dispose()
+  }
+}
+
+async function findEnding(folder: string): Promise<(HostRecord & { socket: string }) | null> {
+  const held = await findRecord(folder)
+  if (!held?.record.ending || held.record.socket === null || !(await isAlive(held.record))) return null
+  return { ...held.record, socket: held.record.socket }
+}
+
 class HeldClaim implements Claim {
   readonly record: HostRecord
   #folder: string
@@ -94,6 +152,7 @@ class HeldClaim implements Claim {
   #onLost = new Emitter<void>()
   #watcher: FSWatcher
   #closing: Promise<void> | null = null
+  #noting: Promise<void> = Promise.resolve()
 
   readonly onClientsChanged = this.#onClientsChanged.event
   readonly onLost = this.#onLost.event
@@ -142,19 +201,32 @@ class HeldClaim implements Claim {
     if (!found && !this.#closing) this.#onLost.fire()
   }
 
+  async setEnding(ending: boolean): Promise<void> {
+    if (this.#closing) return
+    await this.#note({ ...this.record, ending })
+  }
+
   close(): Promise<void> {
     return (this.#closing ??= this.#close())
   }
 
   async #close(): Promise<void> {
     this.#watcher.close()
-    await replace(this.#folder, this.#n, { ...this.record, socket: null }).catch(() => {
-      // The folder is gone: nobody can find the claim any more, which is what closing is for.
-    })
+    await this.#note({ ...this.record, socket: null })
     this.#door.close()
     for (const connection of [...this.#served.values()]) connection.dispose()
     this.#onClientsChanged.dispose()
     this.#onLost.dispose()
+  }
+
+  /** One after the other. */
+  #note(record: HostRecord): Promise<void> {
+    this.#noting = this.#noting
+      .then(() => replace(this.#folder, this.#n, record))
+      .catch(() => {
+        // The folder is gone: nobody can find the claim any more.
+      })
+    return this.#noting
   }
 }
 
@@ -220,7 +292,7 @@ async function readRecord(folder: string, n: number): Promise<HostRecord | 'gone
     return recordSchema.parse(JSON.parse(text.slice(0, MAX_CLAIM_FILE)))
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'gone'
-    return { pid: 0, version: '', started: '', socket: null }
+    return { pid: 0, version: '', started: '', socket: null, ending: false }
   }
 }
 

@@ -8,7 +8,7 @@ import { system } from '../../../src-shared/api/system.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import { RpcClient } from '../../../src-shared/rpc/client.ts'
 import { version } from '../paths.ts'
-import { findHost, type HostRecord } from './claim.ts'
+import { findHost, whenNoneEnds, type HostRecord, type Waiting } from './claim.ts'
 import { HEADLESS_COMMAND, type HeadlessReport } from './headless-report.ts'
 import { runtimeFolderFor } from './runtime-folder.ts'
 import { socketWire } from './socket-wire.ts'
@@ -22,16 +22,19 @@ const ATTEMPTS = 5
 const LOG_TAIL_BYTES = 2000
 
 export interface ConnectOptions {
-  /** Connect to a host of another version too (to quit it). */
+  /** Connect to a host of another version, and to one that is ending, too (to quit it). */
   anyVersion?: boolean
+  /** Called with a sentence where a host that is ending is waited for. */
+  waiting?: Waiting
 }
 
 /**
- * Connects to the host that runs for `library`.
+ * Connects to the host that runs for `library`; one that is ending is waited for.
  * @throws AppError `not-found` where none runs, `wrong-state` where it is of another version, `timeout` where it does not answer
  */
 export async function connectLocal(library: string, options: ConnectOptions = {}): Promise<RpcClient> {
   for (let attempt = 1; ; attempt++) {
+    if (!options.anyVersion) await whenNoneEnds(library, options.waiting)
     const record = await findHost(library)
     if (!record) throw new AppError('not-found', `No Coppice runs for the library ${library}.`, { subject: library })
     if (record.version !== version && !options.anyVersion) throw otherVersion(record)
@@ -49,10 +52,10 @@ export async function connectLocal(library: string, options: ConnectOptions = {}
  * Connects to the host of `library`, after starting a headless one where none runs: a process of its own that outlives this one.
  * @throws AppError as connectLocal, and `crashed` (with the tail of its log) where the started host ended, `timeout` where it never answered
  */
-export async function ensureHost(library: string, options: { start: boolean }): Promise<RpcClient> {
+export async function ensureHost(library: string, options: { start: boolean; waiting?: Waiting }): Promise<RpcClient> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await connectLocal(library)
+      return await connectLocal(library, options)
     } catch (error) {
       if (!options.start || !(error instanceof AppError) || error.code !== 'not-found' || attempt === ATTEMPTS) throw error
     }

@@ -3,7 +3,7 @@ import { app } from '../../../src-shared/api/app.ts'
 import { system } from '../../../src-shared/api/system.ts'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
 import { connectLocal } from '../local/connect.ts'
-import { startOwnHost, type OwnHost } from '../own-host.ts'
+import { startOwnHost, type OwnHost, type OwnHostOptions } from '../own-host.ts'
 import { rendererFolder } from '../paths.ts'
 import { serve, type ServeOptions } from './serve.ts'
 
@@ -22,14 +22,15 @@ export interface ServedLibrary {
 }
 
 /** `token` is for a host in this process alone: one that runs elsewhere makes its own. */
-export type ServeLibraryOptions = Pick<ServeOptions, 'port' | 'listen' | 'once' | 'token'> & { allowTerminal: boolean }
+export type ServeLibraryOptions = Pick<ServeOptions, 'port' | 'listen' | 'once' | 'token'> &
+  Pick<OwnHostOptions, 'allowTerminal' | 'waiting'>
 
 /** @throws AppError as startOwnHost and serve, `wrong-state` where the host that runs was started without the terminals that are asked for */
 export async function serveLibrary(library: string, options: ServeLibraryOptions): Promise<ServedLibrary> {
-  const { allowTerminal, ...serving } = options
+  const { allowTerminal, waiting, ...serving } = options
   let own: OwnHost
   try {
-    own = await startOwnHost({ library, shell: 'served', allowTerminal })
+    own = await startOwnHost({ library, shell: 'served', allowTerminal, ...(waiting && { waiting }) })
   } catch (error) {
     if (error instanceof AppError && error.code === 'already-exists') return serveFromRunning(library, options)
     throw error

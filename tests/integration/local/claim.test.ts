@@ -81,6 +81,42 @@ describe('claimLibrary', () => {
     expect((await readdir(await runtimeFolderFor(library))).sort()).toEqual(['host-2.json', held.record.socket!.split('/').at(-1)!].sort())
   })
 
+  it('waits for a host that is ending, and says so', async () => {
+    const held = await claim()
+    await held.setEnding(true)
+    expect(await findHost(library)).toEqual({ ...held.record, ending: true })
+    const said: string[] = []
+    const others = [claimLibrary(library, (sentence) => said.push(sentence)), claimLibrary(library)].map((one) =>
+      one.then(
+        (won) => claims.push(won) > 0,
+        () => false,
+      ),
+    )
+    await expect.poll(() => said).toEqual([`Coppice (process ${process.pid}) is ending, and suspends its machines first. Waiting for it.`])
+    expect(await Promise.race([...others, Promise.resolve('waits')])).toBe('waits')
+    await held.close()
+    expect((await Promise.all(others)).sort()).toEqual([false, true])
+  })
+
+  it('waits no more for one that stays after all', async () => {
+    const held = await claim()
+    await held.setEnding(true)
+    const refused = expect(claim()).rejects.toMatchObject({ code: 'already-exists' })
+    await held.setEnding(false)
+    await refused
+  })
+
+  it('overtakes one that is killed while it is ending', async () => {
+    const child = fork(CHILD, [library, 'ending'], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    expect((await once(child, 'message'))[0]).toMatchObject({ won: true })
+    expect(await findHost(library)).toMatchObject({ ending: true })
+    const waiting = Promise.withResolvers<string>()
+    const claiming = claimLibrary(library, waiting.resolve)
+    await waiting.promise
+    child.kill('SIGKILL')
+    claims.push(await claiming)
+  })
+
   it('takes a claim file that a power cut emptied for a closed one', async () => {
     const runtime = await runtimeFolderFor(library)
     await writeFile(join(runtime, 'host-7.json'), '')

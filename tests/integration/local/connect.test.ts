@@ -100,6 +100,19 @@ describe('connectLocal', () => {
   })
 })
 
+describe('a host that is ending', () => {
+  it('is waited for, unless it is only to be ended', async () => {
+    const claim = await listen()
+    await claim.setEnding(true)
+    ;(await connectLocal(library, { anyVersion: true })).dispose()
+    const waiting = Promise.withResolvers<string>()
+    const connecting = expect(connectLocal(library, { waiting: waiting.resolve })).rejects.toMatchObject({ code: 'not-found' })
+    expect(await waiting.promise).toContain(`process ${process.pid}`)
+    await claim.close()
+    await connecting
+  })
+})
+
 describe('ensureHost', () => {
   it('starts one host for many callers, which ends when nobody needs it', async () => {
     process.env['COPPICE_IDLE_MS'] = '300'

@@ -250,11 +250,12 @@ describe.skipIf(!QEMU_PROGRAM || process.platform !== 'linux')('ended by force',
       expect(answer).toMatchObject({ code: 0, stderr: '' })
     }
     /** Of the host that has the library. */
-    const hostPid = async (): Promise<number> => {
+    const hostClaim = async (): Promise<{ pid: number; ending: boolean }> => {
       const places = await readdir(join(runtime, 'coppice'), { recursive: true })
       const claims = places.filter((name) => /host-\d+\.json$/.test(name)).sort((one, other) => numberOf(one) - numberOf(other))
-      return (JSON.parse(await readFile(join(runtime, 'coppice', claims.at(-1)!), 'utf8')) as { pid: number }).pid
+      return JSON.parse(await readFile(join(runtime, 'coppice', claims.at(-1)!), 'utf8')) as { pid: number; ending: boolean }
     }
+    const hostPid = async (): Promise<number> => (await hostClaim()).pid
     const numberOf = (claim: string): number => Number(/host-(\d+)\.json$/.exec(claim)![1])
     const killHost = async (pid: number): Promise<void> => {
       process.kill(pid, 'SIGKILL')
@@ -288,6 +289,26 @@ describe.skipIf(!QEMU_PROGRAM || process.platform !== 'linux')('ended by force',
       expect(await run('resume', 'echo')).toMatchObject({ code: 0 })
       await echoes('third')
       expect(await run('quit', '--force')).toMatchObject({ code: 0 })
+      await nothingLeft()
+    })
+
+    test('while it is ending, nobody is served by it any more: who comes then is served by the next one', async () => {
+      expect(await run('start', 'echo')).toMatchObject({ code: 0 })
+      await echoes('first')
+      const pid = await hostPid()
+      const qemu = await qemuPid()
+      // Its end takes as long as we like.
+      process.kill(qemu, 'SIGSTOP')
+      process.kill(pid, 'SIGTERM')
+      await expect.poll(() => hostClaim().then(({ ending }) => ending)).toBe(true)
+      const resuming = run('resume', 'echo')
+      await sleep(2000)
+      process.kill(qemu, 'SIGCONT')
+      const resumed = await resuming
+      expect(resumed).toMatchObject({ code: 0, stderr: expect.stringContaining(`Coppice (process ${pid}) is ending`) as string })
+      expect(alive(pid)).toBe(false)
+      await echoes('second')
+      expect(await run('stop', 'echo', '--force')).toMatchObject({ code: 0 })
       await nothingLeft()
     })
 
