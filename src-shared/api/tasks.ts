@@ -1,9 +1,11 @@
 /** Long work: started by other services, watched and cancelled here. */
 import { z } from 'zod'
 import type { WireError } from '../errors/app-error.ts'
+import type { ImageCheck } from '../model/image-info.ts'
 import { call, defineService, event } from '../rpc/service.ts'
 
-export type TaskKind = 'create-machine' | 'duplicate-machine' | 'suspend-machine' | 'prepare-appliance'
+export type TaskKind =
+  'create-machine' | 'duplicate-machine' | 'suspend-machine' | 'prepare-appliance' | 'convert-image' | 'compact-image' | 'check-image'
 export type TaskState = 'running' | 'done' | 'failed' | 'cancelled'
 
 export interface Task {
@@ -22,8 +24,19 @@ export interface Task {
   startedAt: string
   endedAt: string | null
   error: WireError | null
-  /** By kind: create and duplicate give `{ id }` of the machine. */
-  result: { id?: string } | null
+  result: TaskResult | null
+}
+
+/** By kind. */
+export interface TaskResult {
+  /** create-machine, duplicate-machine, suspend-machine: of the machine. */
+  id?: string
+  /** convert-image: bytes of the disk. */
+  size?: number
+  /** compact-image: bytes that the file took before, and takes now. */
+  room?: { before: number; after: number }
+  /** check-image; null: its format has nothing to look through, and it could be opened. */
+  check?: ImageCheck | null
 }
 
 /** What a call that starts long work answers. */
