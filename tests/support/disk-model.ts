@@ -46,13 +46,14 @@ export async function actLikeModel(first: BlockDevice, model: Uint8Array, option
           at: offset + Math.floor((length * part) / 4),
           end: offset + Math.floor((length * (part + 1)) / 4),
         }))
-        await Promise.all(
-          parts.map(async ({ at, end }) => {
+        await Promise.all([
+          ...parts.map(async ({ at, end }) => {
             const bytes = noise(random, end - at)
             model.set(bytes, at)
             await device.write(at, bytes)
           }),
-        )
+          device.flush(),
+        ])
         break
       }
       case 3:

@@ -5,6 +5,7 @@
 import { expect } from 'vitest'
 import type { BlockDevice } from '../../src-main/storage/block-device.ts'
 import type { ByteFile } from '../../src-main/storage/file/byte-file.ts'
+import { expectSame } from './disk-model.ts'
 import { memoryFile, type MemoryFile } from './memory-file.ts'
 import { readBytes } from './read-bytes.ts'
 import { noise, seeded } from './seeded.ts'
@@ -116,7 +117,7 @@ export interface PowerLossOptions {
   /** Writes of the workload. */
   writes: number
   longest: number
-  /** Looks at a file as the crash left it, opened again and closed. */
+  /** Looks at a file as the crash left it, opened again, written and closed. */
   check?(file: MemoryFile): Promise<void>
 }
 
@@ -145,8 +146,16 @@ export async function survivePowerLoss(options: PowerLossOptions): Promise<void>
   for await (const { file, flushed, asked } of crashes(options.image, journal, before, random)) {
     const reopened = await options.open(file)
     const found = await readBytes(reopened, 0, flushed.length)
-    await reopened.close()
     expectOldOrNew(found, flushed, asked)
+    // It goes on being used: no new block may lie over one that is there.
+    const at = random(found.length - 3000)
+    const bytes = noise(random, 3000)
+    await reopened.write(at, bytes)
+    found.set(bytes, at)
+    await reopened.close()
+    const again = await options.open(file)
+    expectSame(await readBytes(again, 0, found.length), found, 0)
+    await again.close()
     await options.check?.(file)
   }
 }

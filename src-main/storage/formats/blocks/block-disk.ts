@@ -46,7 +46,7 @@ export interface BlockGrowth {
   allocate(): number
   /** Writes what goes with a block besides its bytes, before any entry points to it. */
   begin?(place: number): Promise<void>
-  /** Writes what has to be durable before entries that `allocate` gave; the caller syncs. */
+  /** Writes what has to be durable before entries that `allocate` gave; the caller syncs, and does not allocate meanwhile. */
   prepare(): Promise<void>
 }
 
@@ -109,6 +109,7 @@ class BlockDisk {
   /** Room that was reserved for writes that failed, as entries. */
   #spare: number[] = []
   #dirty = false
+  #preparing: Promise<void> | null = null
   #flushing: Promise<void> = Promise.resolve()
   #nextFlush: Promise<void> | null = null
   #closing: Promise<void> | null = null
@@ -161,7 +162,6 @@ class BlockDisk {
   async discard(offset: number, length: number): Promise<void> {
     this.#guard.writing(offset, length)
     const { blockSize, file, partial } = this.#parts
-    this.#dirty = true
     let run: Run | null = null
     const finish = async (): Promise<void> => {
       if (run) await file.discard?.(run.place, run.length)
@@ -174,6 +174,7 @@ class BlockDisk {
       run = extended(run, place + within, from, size) ?? (await finish(), { place: place + within, from, length: size })
     }
     await finish()
+    this.#dirty = true
   }
 
   flush(): Promise<void> {
@@ -227,7 +228,6 @@ class BlockDisk {
       if (run) await (bytes ? file.write(run.place, bytes.subarray(run.from, run.from + run.length)) : file.zero(run.place, run.length))
       run = null
     }
-    this.#dirty = true
     let published = false
     try {
       for (const { index, within, from, length: size } of pieces(offset, length, blockSize)) {
@@ -243,7 +243,7 @@ class BlockDisk {
           else fresh.push({ index, entry: growth.zeroEntry!, release: found.release })
           continue
         }
-        const entry = this.#room(found.release)
+        const entry = await this.#room(found.release)
         fresh.push({ index, entry, release: found.release })
         const place = this.#parts.place(entry, index)
         await growth.begin?.(place)
@@ -256,6 +256,8 @@ class BlockDisk {
       for (const { index, entry } of fresh) table.set(index, entry)
       published = true
     } finally {
+      // Now, and not before: a flush that began meanwhile has not seen this write.
+      this.#dirty = true
       for (const { entry, release } of fresh) {
         if (!published && entry !== growth.zeroEntry) this.#spare.push(entry)
         release()
@@ -284,8 +286,10 @@ class BlockDisk {
     await fill(within + length, blockSize)
   }
 
-  #room(release: () => void): number {
+  async #room(release: () => void): Promise<number> {
     try {
+      // What `prepare` writes (a footer, the file's length) lies where the next block will be.
+      while (this.#preparing) await this.#preparing.catch(() => {})
       return this.#spare.pop() ?? this.#parts.growth!.allocate()
     } catch (error) {
       release()
@@ -355,7 +359,8 @@ class BlockDisk {
     const entriesChanged = table.changes > 0
     table.take()
     try {
-      await growth.prepare()
+      this.#preparing = growth.prepare()
+      await this.#preparing.finally(() => (this.#preparing = null))
       await file.sync()
       if (!entriesChanged) return
       await table.write()

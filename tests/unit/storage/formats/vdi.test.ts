@@ -1,9 +1,12 @@
 import { describe, expect, test } from 'vitest'
+import type { BlockDevice } from '../../../../src-main/storage/block-device.ts'
 import type { ByteFile } from '../../../../src-main/storage/file/byte-file.ts'
 import { isVdi } from '../../../../src-main/storage/formats/vdi/vdi-header.ts'
 import { createVdi, openVdi } from '../../../../src-main/storage/formats/vdi/vdi-image.ts'
 import { actLikeModel, expectSame } from '../../../support/disk-model.ts'
+import { surviveFullDisk } from '../../../support/full-disk.ts'
 import { surviveMutations } from '../../../support/hostile-image.ts'
+import { jitteryFile } from '../../../support/jittery-file.ts'
 import { memoryFile } from '../../../support/memory-file.ts'
 import { survivePowerLoss } from '../../../support/power-loss.ts'
 import { readBytes } from '../../../support/read-bytes.ts'
@@ -71,6 +74,18 @@ describe('VDI', () => {
     await image.write(10, new Uint8Array([7]))
     expect([...(await readBytes(image, 9, 3))]).toEqual([0, 7, 0])
     await image.close()
+  })
+
+  test.each([1, 2, 3, 4])('does so on a file whose operations overtake each other (%d)', async (seed) => {
+    const file = jitteryFile(await smallBlocks(64), seed)
+    const image = await open(file)
+    const reopen = async (device: BlockDevice) => (await device.close(), open(file))
+    const last = await actLikeModel(image, new Uint8Array(image.info.size), { seed, steps: 150, longest: 20_000, reopen })
+    await last.close()
+  })
+
+  test('a disk that is full fails what it must, and harms nothing else', async () => {
+    await surviveFullDisk({ image: (await smallBlocks(24)).bytes().slice(), open, seed: 5, writes: 15, longest: 10_000 })
   })
 
   test('keeps what was flushed through a loss of power at any write', async () => {

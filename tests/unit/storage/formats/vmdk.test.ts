@@ -10,7 +10,9 @@ import { rawDevice } from '../../../../src-main/storage/formats/raw/raw-device.t
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import { concatBytes, utf8 } from '../../../../src-shared/base/bytes.ts'
 import { actLikeModel, expectSame } from '../../../support/disk-model.ts'
+import { surviveFullDisk } from '../../../support/full-disk.ts'
 import { surviveMutations } from '../../../support/hostile-image.ts'
+import { jitteryFile } from '../../../support/jittery-file.ts'
 import { memoryFile, type MemoryFile } from '../../../support/memory-file.ts'
 import { survivePowerLoss } from '../../../support/power-loss.ts'
 import { readBytes } from '../../../support/read-bytes.ts'
@@ -105,6 +107,18 @@ describe('VMDK', () => {
       const reopen = async (device: BlockDevice) => (await device.close(), open(file))
       const last = await actLikeModel(image, new Uint8Array(image.info.size), { seed, steps: 250, longest: 20_000, reopen })
       await last.close()
+    })
+
+    test.each([1, 2, 3, 4])('does so on a file whose operations overtake each other (%d)', async (seed) => {
+      const file = jitteryFile(await smallGrains(300 * KiB + 512), seed)
+      const image = await open(file)
+      const reopen = async (device: BlockDevice) => (await device.close(), open(file))
+      const last = await actLikeModel(image, new Uint8Array(image.info.size), { seed, steps: 150, longest: 20_000, reopen })
+      await last.close()
+    })
+
+    test('a disk that is full fails what it must, and harms nothing else', async () => {
+      await surviveFullDisk({ image: (await smallGrains(100 * KiB)).bytes().slice(), open, seed: 3, writes: 15, longest: 10_000 })
     })
 
     test('keeps what was flushed through a loss of power at any write', async () => {
