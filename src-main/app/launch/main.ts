@@ -27,7 +27,8 @@ try {
 async function main(options: LaunchOptions): Promise<void> {
   const asked = new AbortController()
   const again = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => (asked.signal.aborted ? again : asked).abort())
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, () => (asked.signal.aborted ? again : asked).abort(signal))
   const library = options.library ?? defaultLibrary()
   const noWindow = options.serve ? null : (displayProblem(process.env, process.platform) ?? browserProblem())
   const inWindow = !options.serve && noWindow === null
@@ -45,7 +46,7 @@ async function main(options: LaunchOptions): Promise<void> {
     if (noWindow) say(noWindow)
     if (inWindow) await showWindow(library, shown, stop)
     else await printAndWait(shown.url, stop)
-    if (asked.signal.aborted && shown.own) await endAsked(shown.own, again.signal)
+    if (asked.signal.aborted && shown.own) await endAsked(shown.own, asked.signal.reason as NodeJS.Signals, again.signal)
   } finally {
     await shown.close()
   }
@@ -85,9 +86,13 @@ async function showWindow(library: string, shown: ServedLibrary, stop: AbortSign
   return printAndWait(shown.url, stop)
 }
 
-/** Whoever ends this process cannot be asked: machines are kept, and those that cannot be run on until it is asked once more. */
-async function endAsked(own: OwnHost, again: AbortSignal): Promise<void> {
+/**
+ * After Ctrl-C machines are kept, and those that cannot be run on until it comes once more. Who sends another signal (a service manager, a terminal
+ * that is closed) is not there to be asked.
+ */
+async function endAsked(own: OwnHost, signal: NodeJS.Signals, again: AbortSignal): Promise<void> {
   const pulled = untilAborted(again).then(() => 'pulled' as const)
+  if (signal !== 'SIGINT') return void (await Promise.race([own.host.endUnattended(), pulled]))
   if ((await Promise.race([endOrStay(own, 'suspend'), pulled])) !== 'stays') return
   say(`${whoRuns(own.host.activeMachines())} on. Ctrl-C once more pulls the plug.`)
   await pulled
