@@ -1,6 +1,8 @@
 /**
  * A serial port of a QEMU machine: our one connection to its character device. Theory of operation: output is taken as it comes (readers have
  * their own pace in the console hub); input waits while the guest's UART is full, because QEMU then stops reading and the connection fills up.
+ * What waits there is a part of no saved memory: of text typed to a machine that is paused, or whose guest does not read, only what is in the UART
+ * (16 bytes) survives a suspend. QEMU does not say how much of it it took, so that the rest cannot be told apart and kept.
  * QEMU itself appends all output to the port's log file, also while no host is connected; this end keeps that file from growing
  * without end, and reads it when it takes over a machine that ran before.
  */
