@@ -9,7 +9,7 @@ import { ChunkParser, take, type Parser } from './chunk-parser.ts'
 export const MAX_NAME = 4096
 export const MAX_PAX = 64 * 1024
 
-const BLOCK = 512
+export const TAR_BLOCK = 512
 /** Contents are passed on in pieces of at most this many bytes. */
 const PIECE = 64 * 1024
 
@@ -65,28 +65,46 @@ interface Overrides {
   mtime?: number
 }
 
+/** The headers of an archive, one after the other: those that say something about others are put together with them. */
+export class TarHeaders {
+  #next: Overrides = {}
+  #all: Overrides = {}
+
+  /** Whether the contents of a header with this flag belong to `extend`, and how many bytes they have at most. */
+  extension(flag: string): { limit: number; what: string } | null {
+    if (flag === 'L' || flag === 'K') return { limit: MAX_NAME + 1, what: 'a long name' }
+    return flag === 'x' || flag === 'g' ? { limit: MAX_PAX, what: 'an extended header' } : null
+  }
+
+  /** @throws AppError `corrupt` */
+  extend(flag: string, contents: Uint8Array): void {
+    if (flag === 'L') this.#next.name = cString(contents)
+    else if (flag === 'K') this.#next.link = cString(contents)
+    else if (flag === 'x') this.#next = { ...this.#next, ...parsePax(contents) }
+    else this.#all = { ...this.#all, ...parsePax(contents) }
+  }
+
+  /** An entry with all that was said about it. */
+  complete(entry: TarEntry): TarEntry {
+    const whole = { ...entry, ...this.#all, ...this.#next }
+    this.#next = {}
+    return whole
+  }
+}
+
 function* parse(onEntry: (entry: TarEntry) => TarSink | null): Parser {
-  let overrides: Overrides = {}
-  let global: Overrides = {}
+  const headers = new TarHeaders()
   for (;;) {
-    const header = yield BLOCK
+    const header = yield TAR_BLOCK
     // Two zero blocks end an archive; some writers leave one or both out.
     if (header === null || header.every((byte) => byte === 0)) return
-    const { entry, flag } = parseHeader(header)
-    if (flag === 'L' || flag === 'K') {
-      const text = cString(yield* contents(entry.size, MAX_NAME + 1, 'a long name'))
-      if (flag === 'L') overrides.name = text
-      else overrides.link = text
+    const parsed = parseTarHeader(header)
+    const extension = headers.extension(parsed.flag)
+    if (extension !== null) {
+      headers.extend(parsed.flag, yield* contents(parsed.entry.size, extension.limit, extension.what))
       continue
     }
-    if (flag === 'x' || flag === 'g') {
-      const records = parsePax(yield* contents(entry.size, MAX_PAX, 'an extended header'))
-      if (flag === 'x') overrides = { ...overrides, ...records }
-      else global = { ...global, ...records }
-      continue
-    }
-    Object.assign(entry, global, overrides)
-    overrides = {}
+    const entry = headers.complete(parsed.entry)
     const sink = onEntry({ ...entry })
     for (let left = entry.size; left > 0;) {
       const piece = yield* take(Math.min(left, PIECE), entry.name)
@@ -94,22 +112,28 @@ function* parse(onEntry: (entry: TarEntry) => TarSink | null): Parser {
       left -= piece.length
     }
     sink?.end()
-    yield* take(-entry.size & (BLOCK - 1), entry.name)
+    yield* take(paddingOf(entry.size), entry.name)
   }
+}
+
+/** Zero bytes that follow so many bytes of contents. */
+export function paddingOf(size: number): number {
+  return (TAR_BLOCK - (size % TAR_BLOCK)) % TAR_BLOCK
 }
 
 /** The contents of an extension entry as one piece, a copy. */
 function* contents(size: number, limit: number, what: string): Parser<Uint8Array> {
   if (size > limit) throw corrupt(`${what} has ${size} bytes, more than ${limit}`)
   const bytes = Uint8Array.from(yield* take(size, what))
-  yield* take(-size & (BLOCK - 1), what)
+  yield* take(paddingOf(size), what)
   return bytes
 }
 
-function parseHeader(header: Uint8Array): { entry: TarEntry; flag: string } {
+/** One block of TAR_BLOCK bytes. Throws AppError `corrupt`. */
+export function parseTarHeader(header: Uint8Array): { entry: TarEntry; flag: string } {
   const stored = parseNumber(header.subarray(148, 156))
   let sum = 8 * 0x20
-  for (let at = 0; at < BLOCK; at++) if (at < 148 || at >= 156) sum += header[at]!
+  for (let at = 0; at < TAR_BLOCK; at++) if (at < 148 || at >= 156) sum += header[at]!
   if (stored !== sum) throw corrupt('the checksum of a header is wrong')
   const flag = String.fromCharCode(header[156]!)
   const isUstar = cString(header.subarray(257, 263)) === 'ustar'
