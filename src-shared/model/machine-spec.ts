@@ -3,6 +3,7 @@
  * absolute and checked, all defaults and all `auto` filled in. Frozen once made.
  */
 import { z } from 'zod'
+import { diskFormat } from './disk-format.ts'
 import { ARCHES, cpusSchema, driveLimitsSchema, macSchema, memoryMiBSchema, NIC_MODELS, POINTERS } from './machine.ts'
 
 const absolutePath = z.string().min(1)
@@ -54,7 +55,7 @@ export const driveSpecSchema = z.strictObject({
   readOnly: z.boolean(),
   inserted: z.boolean(),
   path: absolutePath.nullable(),
-  format: z.enum(['raw']),
+  format: diskFormat,
   limits: driveLimitsSchema.nullable(),
   place,
 })

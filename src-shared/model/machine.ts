@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { AppError } from '../errors/app-error.ts'
 import { fieldErrors } from '../errors/field-errors.ts'
+import { diskFormat } from './disk-format.ts'
 import { nameSchema } from './names.ts'
 import { patchSchema } from './patch.ts'
 import { NO_VNC_EXPORT, vncExportSchema } from './vnc.ts'
@@ -68,8 +69,8 @@ export const driveSchema = z.strictObject({
   kind: z.enum(['disk', 'cdrom', 'floppy']),
   /** Null: an empty drive (CD and floppy only). */
   path: filePathSchema.nullable(),
-  /** Declared here, never probed. */
-  format: z.enum(['raw']).default('raw'),
+  /** Declared here; found out once, when the image becomes the machine's. CDs and floppies are raw. */
+  format: diskFormat.default('raw'),
   readOnly: z.boolean().default(false),
   limits: driveLimitsSchema.nullable().default(null),
 })

@@ -1,9 +1,10 @@
 /** New machines: from Coppice Linux, an ISO, a disk or floppy image, or a kernel. */
-import { open, mkdir } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { TaskStarted } from '../../../src-shared/api/tasks.ts'
 import { newId } from '../../../src-shared/base/ids.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import type { ImageInfo } from '../../../src-shared/model/image-info.ts'
 import {
   isAbsolutePath,
   MACHINE_SCHEMA,
@@ -16,11 +17,13 @@ import {
 } from '../../../src-shared/model/machine.ts'
 import { applianceThread } from '../../../src-shared/threads/appliance-thread.ts'
 import { storageThread } from '../../../src-shared/threads/storage-thread.ts'
+import { storageJob } from '../images/storage-job.ts'
 import type { Library } from '../library/library.ts'
 import { planMachine } from '../planner/plan-machine.ts'
 import type { TaskContext, TaskService } from '../tasks/task-service.ts'
 import type { SharedThread } from '../threads/shared-thread.ts'
 import { placeCopy, placeShared } from './boot-files.ts'
+import { inspectDisk, notWritable } from './drive-formats.ts'
 import {
   bootFrom,
   drive,
@@ -46,7 +49,7 @@ export interface MakerParts extends SketchParts {
 /** Where the parts of a source stand in its bundle. */
 const KERNEL = 'boot/kernel'
 const INITRD = 'boot/initrd'
-const DISK = 'disks/disk0.img'
+const DISK = 'disks/disk0.qcow2'
 
 /**
  * Checks what can be checked at once, and begins.
@@ -107,7 +110,7 @@ async function place(
 ): Promise<{ boot: Boot; drives: Drive[] }> {
   const { source } = request
   const newDiskId = source.kind === 'disk' ? 'disk1' : 'disk0'
-  const newDisk = request.newDiskBytes === undefined ? [] : [await makeDisk(folder, newDiskId, request.newDiskBytes)]
+  const newDisk = request.newDiskBytes === undefined ? [] : [await makeDisk(folder, newDiskId, request.newDiskBytes, parts.storage)]
   switch (source.kind) {
     case 'sample':
       return { boot: await placeSample(folder, request.name, isSampleArch(arch) ? arch : 'i386', parts, context), drives: newDisk }
@@ -123,28 +126,35 @@ async function place(
     case 'floppy':
       return { boot: bootFrom('floppy', 'disk', 'cdrom'), drives: [...newDisk, drive('floppy0', 'floppy', source.path)] }
     case 'disk': {
-      if (source.copy) await copyImage(source.path, join(folder, DISK), parts.storage, context)
-      return { boot: bootFrom('disk', 'cdrom', 'floppy'), drives: [drive('disk0', 'disk', source.copy ? DISK : source.path), ...newDisk] }
+      const info = await usableDisk(source, parts.storage)
+      if (source.copy) await takeDisk(info, join(folder, DISK), parts.storage, context)
+      const disk: Drive = source.copy
+        ? { ...drive('disk0', 'disk', DISK), format: 'qcow2' }
+        : { ...drive('disk0', 'disk', source.path), format: info.format }
+      return { boot: bootFrom('disk', 'cdrom', 'floppy'), drives: [disk, ...newDisk] }
     }
   }
 }
 
-/** A new, empty, sparse disk. */
-async function makeDisk(folder: string, id: string, bytes: number): Promise<Drive> {
-  const path = join(folder, `disks/${id}.img`)
-  try {
-    await mkdir(dirname(path), { recursive: true })
-    const file = await open(path, 'wx', 0o600)
-    try {
-      await file.truncate(bytes)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-  } catch (error) {
-    throw asAppError(error, 'Making the disk')
-  }
-  return drive(id, 'disk', `disks/${id}.img`)
+/** A new, empty disk, which takes next to no room. */
+async function makeDisk(folder: string, id: string, bytes: number, storage: SharedThread): Promise<Drive> {
+  const path = `disks/${id}.qcow2`
+  await mkdir(join(folder, 'disks'), { recursive: true })
+  await storage.use((thread) =>
+    thread.rpc.service(storageThread).create({ path: join(folder, path), format: 'qcow2', size: bytes, backing: null }),
+  )
+  return { ...drive(id, 'disk', path), format: 'qcow2' }
+}
+
+/** @throws AppError `invalid-input` at `source.path` for an image that no machine could use so */
+async function usableDisk({ path, copy }: { path: string; copy: boolean }, storage: SharedThread): Promise<ImageInfo> {
+  const refuse = (message: string): AppError => AppError.invalid([{ path: 'source.path', message }])
+  const info = await inspectDisk(path, storage).catch((error: unknown) => {
+    throw refuse(asAppError(error).message)
+  })
+  const refused = info.problem ?? (copy ? null : notWritable(info))
+  if (refused !== null) throw refuse(refused)
+  return info
 }
 
 async function placeSample(folder: string, name: string, arch: SampleArch, parts: MakerParts, context: TaskContext): Promise<Boot> {
@@ -169,22 +179,25 @@ async function placeSample(folder: string, name: string, arch: SampleArch, parts
   return { kind: 'kernel', kernel: KERNEL, initrd: INITRD, cmdline: `${appliance.cmdline} coppice.hostname=${hostName(name)}` }
 }
 
-/** Copies an image in the storage thread, with the task's progress and cancel. */
+/** Copies an image as it is in the storage thread, with the task's progress and cancel. */
 export async function copyImage(from: string, to: string, storage: SharedThread, context: TaskContext): Promise<void> {
   context.step('Copying the disk image')
   await mkdir(dirname(to), { recursive: true })
-  await storage.use(async (thread) => {
-    const service = thread.rpc.service(storageThread)
-    const job = newId()
-    const progress = service.progress((now) => {
-      if (now.job === job) context.progress(now.done, now.total, 'bytes')
-    })
-    try {
-      await service.copy({ job, from, to }, { signal: context.signal })
-    } finally {
-      progress.dispose()
-    }
-  })
+  await storageJob(storage, context, (service, job, options) => service.copy({ job, from, to }, options))
+}
+
+/** The disk as a whole, in the format of machines' disks. */
+async function takeDisk(info: ImageInfo, to: string, storage: SharedThread, context: TaskContext): Promise<void> {
+  const { path, format } = info
+  if (format === 'qcow2' && info.backing === null) return copyImage(path, to, storage, context)
+  context.step('Converting the disk image')
+  await mkdir(dirname(to), { recursive: true })
+  await storageJob(storage, context, (service, job, options) =>
+    service.convert(
+      { job, from: { path, format, folders: [] }, to: { path: to, format: 'qcow2', packed: false, replace: false } },
+      options,
+    ),
+  )
 }
 
 /** A host name (RFC 1123 section 2.1) like the machine's name. */
@@ -215,6 +228,7 @@ async function checkSource(request: NewMachineRequest, parts: MakerParts): Promi
   const facts = { ...parts.engines.current, firmware: { bios: '', vgaBios: '' }, logFolder: '', firmwareFolder: '', files }
   const plan = planMachine(sketch, facts)
   if (plan.problems) throw AppError.invalid(plan.problems.map(({ path, message }) => ({ path: FIELDS[path] ?? path, message })))
+  if (source.kind === 'disk') await usableDisk(source, parts.storage)
   return sketch
 }
 

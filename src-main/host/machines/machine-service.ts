@@ -14,6 +14,7 @@ import { mapLimit } from '../library/map-limit.ts'
 import { readVncPassword } from '../vnc/password-file.ts'
 import { createMachine, type MakerParts } from './create-machine.ts'
 import { duplicateMachine } from './duplicate-machine.ts'
+import { withFormats } from './drive-formats.ts'
 import { considerMachine, openBundle, restoreMachine, trashMachine, updateMachine } from './edit-machine.ts'
 import { HeartbeatMonitor } from './heartbeat.ts'
 import { askAddresses, openExec } from './machine-agent.ts'
@@ -85,9 +86,10 @@ export class MachineService implements Disposable {
       considerNew: (wish) => considerNew(wish, parts),
       update: async ({ id, patch }, { signal }) => {
         const machine = await this.#find(id)
-        const { folder } = machine.bundle
+        const { folder, config } = machine.bundle
         await this.#vnc.check(machine, patch)
-        await updateMachine(machine, patch, library, signal)
+        const drives = patch.drives && config ? await withFormats(patch.drives, config.drives, folder, parts.storage) : null
+        await updateMachine(machine, drives ? { ...patch, drives } : patch, library, signal)
         if (patch.vncExport) this.#vnc.retry(machine)
         // A copy that was given a name has another id now.
         return (this.#machines.get(id) ?? this.#at(folder, patch.name)).view()
@@ -122,6 +124,12 @@ export class MachineService implements Disposable {
 
   views(): MachineView[] {
     return [...this.#machines.values()].map((machine) => machine.view())
+  }
+
+  /** All, when everything that runs from before is known. */
+  async all(): Promise<Machine[]> {
+    await this.#known
+    return [...this.#machines.values()]
   }
 
   /** Those that an engine runs, with their counters. */

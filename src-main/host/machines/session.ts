@@ -3,6 +3,7 @@
  * images, and the bundle's lock. It is over once: by the guest, by request, by a trap, or by the death of a thread; whatever
  * waits for the engine then fails at once with the cause, because an engine that is gone answers nothing.
  */
+import { dirname } from 'node:path'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { DisposableStore, type Disposable } from '../../../src-shared/base/disposable.ts'
 import { Emitter, nextValue, type Event } from '../../../src-shared/base/event.ts'
@@ -177,7 +178,9 @@ export class Session implements Disposable {
     const { port1, port2 } = new MessageChannel()
     this.#handles.add(handle)
     try {
-      await this.race(storage.open({ handle, path, format, readOnly, port: port1 }, { transfer: [port1] }))
+      // What a disk rests on lies beside it.
+      const folders = [dirname(path)]
+      await this.race(storage.open({ handle, path, format, readOnly, folders, port: port1 }, { transfer: [port1] }))
       return { port: port2, handle }
     } catch (error) {
       port2.close()

@@ -15,7 +15,7 @@ async function refusesToStart(host: TestHost, id: string, path: string, message:
 test('a disk that is missing', async () => {
   const host = await testHost()
   const id = await host.make('a', '', { newDiskBytes: 1024 * 1024 })
-  const disk = join((await host.machines.get({ id })).bundle, 'disks/disk0.img')
+  const disk = join((await host.machines.get({ id })).bundle, 'disks/disk0.qcow2')
   await rename(disk, `${disk}.away`)
   await refusesToStart(host, id, 'drives.0.path', `The disk image “${disk}” is not there. Put it back, or choose another file.`)
   await rename(`${disk}.away`, disk)

@@ -3,6 +3,7 @@ import { cp, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } fr
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
+import { openImage } from '../../../src-main/storage/open-image.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 import { fakeIso, fakeKernel, put } from './support/fake-files.ts'
 import { attach, testHost } from './support/test-host.ts'
@@ -12,6 +13,15 @@ beforeEach(async () => {
   vi.stubEnv('XDG_DATA_HOME', await tempFolder())
   return () => void vi.unstubAllEnvs()
 })
+
+/** The disk of a machine's own image: bytes, and the first MiB of what is on it. */
+async function contentOf(path: string): Promise<{ size: number; bytes: Buffer }> {
+  const image = await openImage({ path, format: 'qcow2', readOnly: true })
+  const bytes = Buffer.alloc(Math.min(1024 * 1024, image.info.size))
+  await image.read(0, bytes)
+  await image.close()
+  return { size: image.info.size, bytes }
+}
 
 describe('a new machine', () => {
   test('is Coppice Linux, with its host name, its files and its progress', async () => {
@@ -48,13 +58,13 @@ describe('a new machine', () => {
       memoryMiB: 128,
       boot: { kind: 'firmware', order: ['disk', 'cdrom', 'floppy'] },
       drives: [
-        { id: 'disk0', kind: 'disk', path: 'disks/disk0.img', readOnly: false },
+        { id: 'disk0', kind: 'disk', path: 'disks/disk0.qcow2', readOnly: false },
         { id: 'cdrom0', kind: 'cdrom', path: iso, readOnly: true },
       ],
     })
-    const disk = await stat(join(view.bundle, 'disks/disk0.img'))
-    expect(disk.size).toBe(newDiskBytes)
-    expect(disk.blocks * 512).toBeLessThan(1024 * 1024)
+    const path = join(view.bundle, 'disks/disk0.qcow2')
+    expect((await contentOf(path)).size).toBe(newDiskBytes)
+    expect((await stat(path)).blocks * 512).toBeLessThan(1024 * 1024)
     expect(await host.machines.start({ id: view.id })).toMatchObject({ state: 'running' })
   })
 
@@ -66,9 +76,12 @@ describe('a new machine', () => {
       host.machines.create({ name: 'used', source: { kind: 'disk', path: image, copy: false }, newDiskBytes: 1 << 20 }),
     )
     const { bundle } = await host.machines.get({ id: copied.result!.id! })
-    expect((await readFile(join(bundle, 'disks/disk0.img'))).equals(await readFile(image))).toBe(true)
+    expect((await contentOf(join(bundle, 'disks/disk0.qcow2'))).bytes.equals(await readFile(image))).toBe(true)
     const view = await host.machines.get({ id: used.result!.id! })
-    expect(view.config!.drives.map(({ path }) => path)).toEqual([image, 'disks/disk1.img'])
+    expect(view.config!.drives.map(({ path, format }) => [path, format])).toEqual([
+      [image, 'raw'],
+      ['disks/disk1.qcow2', 'qcow2'],
+    ])
     expect((await readdir(view.bundle)).sort()).toEqual(['disks', 'machine.json'])
   })
 
@@ -252,7 +265,7 @@ describe('a duplicate', () => {
     expect(copy.config!.nics[0]!.mac).not.toBe(original.config!.nics[0]!.mac)
     expect((await readdir(copy.bundle)).sort()).toEqual(['boot', 'disks', 'firmware', 'machine.json'])
     expect(await readdir(join(copy.bundle, 'firmware'))).toEqual(['vars.fd'])
-    const bytes = (bundle: string) => readFile(join(bundle, 'disks/disk0.img'))
+    const bytes = (bundle: string) => readFile(join(bundle, 'disks/disk0.qcow2'))
     expect((await bytes(copy.bundle)).equals(await bytes(original.bundle))).toBe(true)
     await Promise.all([host.machines.start({ id }), host.machines.start({ id: copy.id })])
     expect((await host.machines.get({ id })).task).toBeNull()
@@ -263,8 +276,8 @@ describe('a duplicate', () => {
     const id = await host.make('a', '', { newDiskBytes: 1024 * 1024 })
     const { bundle } = await host.machines.get({ id })
     const gone = { host: hostname(), pid: 2 ** 22 + 1, start: 'x', thread: 0, image: '0:0', token: 'x' }
-    await put(join(bundle, 'disks/.disk0.img.coppice-lock'), JSON.stringify(gone))
-    await put(join(bundle, 'disks/.disk0.img.1234.coppice-tmp'), 'half')
+    await put(join(bundle, 'disks/.disk0.qcow2.coppice-lock'), JSON.stringify(gone))
+    await put(join(bundle, 'disks/.disk0.qcow2.1234.coppice-tmp'), 'half')
     await put(join(bundle, '.machine.json.1234.coppice-tmp'), '{')
     await put(join(bundle, 'lock'), JSON.stringify(gone))
     await put(join(bundle, 'suspend.new/memory'), 'half')
@@ -272,7 +285,7 @@ describe('a duplicate', () => {
     const task = await host.done(host.machines.duplicate({ id, name: 'b' }))
     const copy = await host.machines.get({ id: task.result!.id! })
     expect((await readdir(copy.bundle, { recursive: true })).sort()).toEqual([
-      ...['boot', 'boot/kernel', 'disks', 'disks/disk0.img', 'machine.json'],
+      ...['boot', 'boot/kernel', 'disks', 'disks/disk0.qcow2', 'machine.json'],
     ])
     expect(await host.machines.start({ id: copy.id })).toMatchObject({ state: 'running' })
   })

@@ -75,7 +75,7 @@ describe('a suspended machine', () => {
     const id = await running(host, '', { newDiskBytes: 1024 * 1024 })
     await host.done(host.machines.suspend({ id }))
     const { bundle } = await host.machines.get({ id })
-    await writeFile(join(bundle, 'disks/disk0.img'), new Uint8Array(512), { flag: 'r+' })
+    await writeFile(join(bundle, 'disks/disk0.qcow2'), new Uint8Array(512), { flag: 'r+' })
     await expect(host.machines.resume({ id })).rejects.toMatchObject({ message: expect.stringContaining('was changed since') as string })
     expect(await host.machines.get({ id })).toMatchObject({ state: 'suspended', lastError: { code: 'corrupt' } })
   })

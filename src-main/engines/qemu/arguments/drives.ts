@@ -2,6 +2,7 @@
  * Disks, CDs and floppies. Each image is a block node named after its drive, which QMP commands use too: `<id>` is what the device reads and
  * `<id>-file` the image. A disk has a throttle group of its own even without limits, so that limits can be set while it runs.
  */
+import type { DiskFormat } from '../../../../src-shared/model/disk-format.ts'
 import { placed } from '../../../../src-shared/model/live-change.ts'
 import type { MachineSpec, QemuSpec } from '../../../../src-shared/model/machine-spec.ts'
 import { hotSlot, slot, type Board } from './board.ts'
@@ -101,9 +102,14 @@ function nodeArguments(drive: Drive): string[] {
 
 type Image = Pick<Drive, 'readOnly' | 'format'> & { path: string }
 
+/** QEMU's name of a format. */
+function formatDriver(format: DiskFormat): string {
+  return format === 'vhd' ? 'vpc' : format
+}
+
 /** What is in a CD or floppy drive, as a block node. */
 export function mediumNode(name: string, { path, readOnly, format }: Image): { 'node-name': string; driver: string } {
-  return { 'node-name': name, ...{ driver: format, 'read-only': readOnly, file: { driver: 'file', filename: path } } }
+  return { 'node-name': name, ...{ driver: formatDriver(format), 'read-only': readOnly, file: { driver: 'file', filename: path } } }
 }
 
 /** What a disk reads and writes: its throttle group, its image, and between the two what the device sees. */
@@ -120,7 +126,7 @@ export function diskNodes(drive: Image & Pick<Drive, 'id' | 'limits'>): {
     group: { 'qom-type': 'throttle-group', ...{ id: group, limits: throttleLimits(drive) } },
     image: {
       'node-name': file,
-      driver: format,
+      driver: formatDriver(format),
       ...{ 'read-only': readOnly, ...discard, ...(readOnly ? {} : { 'detect-zeroes': 'unmap' }) },
       ...{ file: { driver: 'file', filename: path, ...discard } },
     },

@@ -1,4 +1,5 @@
 /** The storage thread, which dies when a guest writes blocks that begin with 66. */
+import { writeFile } from 'node:fs/promises'
 import type { MessagePort } from 'node:worker_threads'
 import { RpcServer } from '../../../../src-shared/rpc/server.ts'
 import { nodePort, portWire } from '../../../../src-shared/rpc/wires/message-port-wire.ts'
@@ -32,7 +33,11 @@ serveThread((server) =>
     close: () => {},
     copy: () => ({ bytes: 0 }),
     inspect: none,
-    create: none,
+    // The engine asks this thread for the disk's bytes; the planner wants to see a file.
+    create: async ({ path }) => {
+      await writeFile(path, new Uint8Array(512))
+      return { size: 512 }
+    },
     convert: none,
     resize: none,
     compact: none,

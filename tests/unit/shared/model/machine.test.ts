@@ -85,7 +85,7 @@ describe('parseMachineConfig', () => {
     ['a disk without image', { drives: [{ ...drive, path: null }] }, 'drives.0.path', 'needs an image'],
     ['two drives of one id', { drives: [drive, drive] }, 'drives.1.id', 'same id'],
     ['five drives', { drives: [0, 1, 2, 3, 4].map((at) => ({ ...drive, id: `d${at}` })) }, 'drives', 'at most 4'],
-    ['a format that is not built', { drives: [{ ...drive, format: 'vmdk' }] }, 'drives.0.format', ''],
+    ['a format that nobody knows', { drives: [{ ...drive, format: 'zip' }] }, 'drives.0.format', ''],
     ['a multicast MAC', { nics: [{ ...nic, mac: '01:00:5e:00:00:01' }] }, 'nics.0.mac', 'unicast'],
     ['a MAC that is none', { nics: [{ ...nic, mac: '52:54:00' }] }, 'nics.0.mac', 'six pairs'],
     ['two NICs of one MAC', { nics: [nic, { ...nic, id: 'm' }] }, 'nics.1.mac', 'same MAC'],
