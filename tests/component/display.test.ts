@@ -240,6 +240,8 @@ describe('the keys', () => {
     await userEvent.keyboard('a')
     expect(display.keys).toEqual([])
     expect(display.pointer).toEqual([])
+    // Whoever forgot is told.
+    await expect.element(page.getByText(/“How the screen is used” turns it off/)).toBeVisible()
     await expect.element(page.getByRole('button', { name: 'Press keys in the machine' })).toHaveAttribute('aria-disabled', 'true')
   })
 })
