@@ -1,0 +1,40 @@
+/** Frozen states of machines: take, go back to, name, delete. */
+import { z } from 'zod'
+import { snapshotLabelSchema, snapshotNoteSchema, type SnapshotTree } from '../model/snapshot.ts'
+import { call, defineService, event } from '../rpc/service.ts'
+import type { TaskStarted } from './tasks.ts'
+
+const machine = z.uuid()
+const one = { machine, snapshot: z.uuid() }
+
+export const snapshots = defineService('snapshots', {
+  tree: call(z.strictObject({ machine })).returns<SnapshotTree>(),
+  /** Something of a machine's tree changed. */
+  changed: event<{ machine: string }>(),
+  /** `memory`: of a machine that runs or is suspended, what it was doing is kept as well. A machine that runs stands still meanwhile, and goes on. */
+  take: call(
+    z.strictObject({
+      machine,
+      label: snapshotLabelSchema,
+      note: snapshotNoteSchema.default(''),
+      memory: z.boolean().default(true),
+    }),
+  ).returns<TaskStarted>(),
+  /**
+   * The machine becomes what it was. What it is now is lost, unless `keep` names a snapshot of it that is taken first. One that ran when the snapshot was
+   * taken runs again.
+   */
+  restore: call(z.strictObject({ ...one, keep: snapshotLabelSchema.nullable() })).returns<TaskStarted>(),
+  update: call(
+    z.strictObject({
+      ...one,
+      label: snapshotLabelSchema.optional(),
+      note: snapshotNoteSchema.optional(),
+      pinned: z.boolean().optional(),
+    }),
+  ).returns<void>(),
+  /** What later states need of it is merged into them. `subtree`: with everything that came from it, unless the machine's present state did. */
+  delete: call(z.strictObject({ ...one, subtree: z.boolean() })).returns<TaskStarted>(),
+  /** The screen when it was taken, as PNG; null where there was none. */
+  picture: call(z.strictObject(one)).returns<Uint8Array<ArrayBuffer> | null>(),
+})
