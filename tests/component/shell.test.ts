@@ -85,7 +85,7 @@ describe('the keyboard', () => {
 describe('a lost connection', () => {
   test('is said calmly, the page stays, and what changed meanwhile is there when it is back', async () => {
     const web = fakeMachine('web')
-    window = await openWindow({ machines: [fakeMachine('web')] }, '#/doctor')
+    window = await openWindow({ machines: [web] }, '#/doctor')
     await expect.element(heading('Doctor')).toBeVisible()
     window.host.reachable = false
     window.host.cut()
