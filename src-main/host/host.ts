@@ -12,6 +12,7 @@ import { RpcServer } from '../../src-shared/rpc/server.ts'
 import { qemuThread } from '../../src-shared/threads/qemu-thread.ts'
 import { machineFolders } from '../process/machine-folders.ts'
 import type { HostOptions } from './host-options.ts'
+import { ImageService } from './images/image-service.ts'
 import { Library } from './library/library.ts'
 import { createLog, type Log } from './log/log.ts'
 import { describeEngine } from './machines/describe-engine.ts'
@@ -83,6 +84,7 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
     defaultMemoryMiB: () => settings.current.defaultMemoryMiB,
     ...(doubles.embedded ? { engineEntry: doubles.embedded } : {}),
   })
+  const images = new ImageService({ storage, tasks, machines: () => machines.all() })
   const metrics = store.add(new MetricsService({ machines: () => machines.counters(), onActiveChanged: machines.onActiveChanged }))
   store.add(engines.onFound(() => machines.refreshViews()))
   const lookingRound = lookRound(engines, machines, hasQemu ? qemu : null, log)
@@ -132,6 +134,7 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
 
   const server = new RpcServer((error, where) => log.error('api', where, { error }))
   server.register(api.machines, machines.handlers)
+  server.register(api.images, images.handlers)
   server.register(api.tasks, tasks.handlers)
   server.register(api.settings, settings.handlers)
   server.register(api.metrics, metrics.handlers)

@@ -19,6 +19,12 @@ export function sizeArgument(text: string): number {
   return bytes
 }
 
+/** "20G", or "+5G" for so much more. */
+export function newSizeArgument(text: string): { bytes: number; more: boolean } {
+  const more = text.startsWith('+')
+  return { bytes: sizeArgument(more ? text.slice(1) : text), more }
+}
+
 /** A whole number in `min … max`. */
 export function wholeNumber(what: string, min: number, max: number): (text: string) => number {
   return (text) => {
@@ -58,6 +64,12 @@ export function secondsArgument(text: string): number {
 export function folderArgument(text: string): string {
   if (text === '') throw new InvalidArgumentError('The folder’s path is empty.')
   return text
+}
+
+/** A file's path, from the folder that the command runs in. @returns absolute */
+export function fileArgument(text: string): string {
+  if (text === '') throw new InvalidArgumentError('The file’s path is empty.')
+  return resolve(text)
 }
 
 /** An address to listen on; an empty one (a variable that was not set) would be every address of this computer. */

@@ -1,7 +1,7 @@
 /** What a command gets: its output, the host, and the machine that it is about. */
 import { resolve } from 'node:path'
 import type { MachineView } from '../../../src-shared/api/machines.ts'
-import type { Task, TaskStarted } from '../../../src-shared/api/tasks.ts'
+import type { Task, TaskKind, TaskStarted } from '../../../src-shared/api/tasks.ts'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
 import { DisposableStore } from '../../../src-shared/base/disposable.ts'
 import { defaultLibrary } from '../paths.ts'
@@ -11,6 +11,9 @@ import { findMachine } from './find-machine.ts'
 import { ProgressBar } from './output/progress.ts'
 import { Output } from './output/output.ts'
 import { servicesOf, type Services } from './services.ts'
+
+/** Where a cancelled task may have done a part of its work. */
+const CHANGES_IN_PLACE: ReadonlySet<TaskKind> = new Set(['compact-image', 'check-image'])
 
 export interface GlobalOptions {
   json?: boolean
@@ -72,7 +75,7 @@ export class Cli {
       bar.clear()
       if (ended.state === 'done') return ended
       if (ended.state === 'cancelled' || !ended.error)
-        throw new AppError('cancelled', `${ended.title} was cancelled. Nothing is left of it.`)
+        throw new AppError('cancelled', `${ended.title} was cancelled.${CHANGES_IN_PLACE.has(ended.kind) ? '' : ' Nothing is left of it.'}`)
       throw AppError.fromWire(ended.error)
     } finally {
       bar.clear()

@@ -10,6 +10,9 @@ export const EXIT = { done: 0, failed: 1, usage: 2 } as const
  */
 export const EXEC_EXIT = { timeout: 124, failed: 125, interrupted: 130 } as const
 
+/** `coppice disk check`: what it found and did not mend. 3 is what qemu-img says of leaks too. */
+export const CHECK_EXIT = { leaks: 3, corrupt: 4 } as const
+
 /** The command line itself is wrong: exit code 2. The message is a sentence. */
 export class UsageError extends Error {
   constructor(message: string) {

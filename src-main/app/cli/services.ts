@@ -1,11 +1,12 @@
 /** The host as the command line sees it. */
-import { machines, metrics, system, tasks } from '../../../src-shared/api/index.ts'
+import { images, machines, metrics, system, tasks } from '../../../src-shared/api/index.ts'
 import { app } from '../../../src-shared/api/app.ts'
 import type { RpcClient } from '../../../src-shared/rpc/client.ts'
 import type { Client } from '../../../src-shared/rpc/service.ts'
 
 export interface Services {
   app: Client<typeof app>
+  images: Client<typeof images>
   machines: Client<typeof machines>
   metrics: Client<typeof metrics>
   system: Client<typeof system>
@@ -15,6 +16,7 @@ export interface Services {
 export function servicesOf(client: RpcClient): Services {
   return {
     app: client.service(app),
+    images: client.service(images),
     machines: client.service(machines),
     metrics: client.service(metrics),
     system: client.service(system),

@@ -23,6 +23,7 @@ export const COMMANDS = {
   exec: async () => (await import('./exec.ts')).defineExec,
   screenshot: async () => (await import('./screenshot.ts')).defineScreenshot,
   metrics: async () => (await import('./metrics.ts')).defineMetrics,
+  disk: async () => (await import('./disk.ts')).defineDisk,
   serve: async () => (await import('./serve.ts')).defineServe,
   quit: async () => (await import('./quit.ts')).defineQuit,
 } satisfies Record<string, () => Promise<Define>>

@@ -18,11 +18,7 @@ export const defineShow: Define = (program, run) => {
       run(async (cli) => {
         const host = await cli.host()
         const machine = await withAddressesOfNow(host, await cli.machine(host, name))
-        cli.output.result(machine, () => {
-          const facts = factsOf(machine)
-          const width = Math.max(...facts.map(([key]) => key.length))
-          for (const [key, value] of facts) cli.output.line(`${key.padEnd(width)}  ${value.replaceAll('\n', `\n${' '.repeat(width + 2)}`)}`)
-        })
+        cli.output.result(machine, () => cli.output.facts(factsOf(machine)))
       }),
     )
 }

@@ -28,6 +28,12 @@ export class Output {
     write(process.stdout, printable(text))
   }
 
+  /** "key  value" lines; a value's further lines stand below its first. */
+  facts(facts: readonly (readonly [key: string, value: string])[]): void {
+    const width = Math.max(...facts.map(([key]) => key.length))
+    for (const [key, value] of facts) this.line(`${key.padEnd(width)}  ${value.replaceAll('\n', `\n${' '.repeat(width + 2)}`)}`)
+  }
+
   table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): void {
     for (const line of formatTable(rows, columns, (text) => this.style('bold', text))) write(process.stdout, line)
   }

@@ -1,7 +1,9 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import {
+  fileArgument,
   memoryArgument,
+  newSizeArgument,
   patternArgument,
   secondsArgument,
   shareArgument,
@@ -23,6 +25,18 @@ describe('arguments', () => {
   it('reads sizes in bytes', () => {
     expect(sizeArgument('2G')).toBe(2 * 1024 ** 3)
     expect(() => sizeArgument('big')).toThrow('“big” is not a size.')
+  })
+
+  it('reads sizes that are relative to what is there', () => {
+    expect(newSizeArgument('1.5T')).toEqual({ bytes: 1.5 * 1024 ** 4, more: false })
+    expect(newSizeArgument('+512M')).toEqual({ bytes: 512 * 1024 ** 2, more: true })
+    for (const wrong of ['+', '-1G', '++1G', '+x']) expect(() => newSizeArgument(wrong)).toThrow('is not a size.')
+  })
+
+  it('reads files from the folder that the command runs in', () => {
+    expect(fileArgument('a.img')).toBe(join(process.cwd(), 'a.img'))
+    expect(fileArgument('/b/../a.img')).toBe('/a.img')
+    expect(() => fileArgument('')).toThrow('The file’s path is empty.')
   })
 
   it('reads whole numbers within their limits', () => {

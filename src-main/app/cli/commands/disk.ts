@@ -1,0 +1,208 @@
+import { Option, type Command } from 'commander'
+import { resolve } from 'node:path'
+import { formatBytes } from '../../../../src-shared/base/units.ts'
+import { AppError } from '../../../../src-shared/errors/app-error.ts'
+import { diskFormat, formatOfName, type DiskFormat } from '../../../../src-shared/model/disk-format.ts'
+import type { ImageInfo } from '../../../../src-shared/model/image-info.ts'
+import { fileArgument, folderArgument, newSizeArgument, sizeArgument } from '../arguments.ts'
+import type { Cli, Run } from '../cli.ts'
+import { checkExit, checkLine, imageFacts, imageLine, LAYER_COLUMNS } from '../disk-words.ts'
+import { CHECK_EXIT, inWordsOf, UsageError } from '../errors.ts'
+import type { Define } from './index.ts'
+
+const HELP = `
+An image may rest on others, which lie in its own folder or below; other folders are named by --backing-folder. The format of an image that is there is
+what the machine says that has it, else what the file’s mark says, else raw. An image that a running machine has is refused.`
+
+const CHECK_HELP = `
+Exit codes: 0 nothing is wrong (any more); ${CHECK_EXIT.leaks} clusters are lost that nothing uses, and no data; ${CHECK_EXIT.corrupt} data would be wrong; 1 it could not be looked
+through.`
+
+interface ImageOptions {
+  backingFolder: string[]
+}
+
+const WORDS = new Map([
+  ['clusterSize', '--cluster-size'],
+  ['folders', '--backing-folder'],
+])
+const CREATE_WORDS = new Map([...WORDS, ['size', '--size']])
+
+export const defineDisk: Define = (program, run) => {
+  const disk = program
+    .command('disk')
+    .description('make, look into and change disk images, a machine’s or others')
+    .addHelpText('after', HELP)
+  for (const define of [defineCreate, defineInfo, defineConvert, defineResize, defineCompact, defineCheck]) define(disk, run)
+}
+
+interface CreateOptions extends ImageOptions {
+  size?: number
+  format?: DiskFormat
+  backing?: string
+  backingFormat?: DiskFormat
+  clusterSize?: number
+}
+
+function defineCreate(disk: Command, run: Run): void {
+  subcommand(disk, 'create', 'make an empty image, or one that keeps what differs from another')
+    .argument('<file>', 'the new image', fileArgument)
+    .option('--size <size>', 'how large the disk is, as in 10G; with --backing as large as that', sizeArgument)
+    .addOption(formatOption('--format <format>', 'its format; as the file’s name says, else qcow2'))
+    .option('--backing <file>', 'the image that it rests on, which must not change from then on', fileArgument)
+    .addOption(formatOption('--backing-format <format>', 'that image’s format'))
+    .option('--cluster-size <size>', 'what is stored as a whole, as in 64K', sizeArgument)
+    .action((path: string, options: CreateOptions) =>
+      run(async (cli) => {
+        const { size, backing, backingFormat, clusterSize } = options
+        if (size === undefined && backing === undefined) throw new UsageError('Say how large the disk is: --size SIZE.')
+        if (backing === undefined && backingFormat !== undefined)
+          throw new UsageError('--backing-format belongs to an image that the new one rests on: give --backing FILE too.')
+        const folders = options.backingFolder
+        const format = options.format ?? formatOfName(path) ?? 'qcow2'
+        const { images } = await cli.host()
+        await images
+          .create({
+            ...{ path, format, size: size ?? null, clusterSize },
+            backing: backing === undefined ? null : { path: backing, format: backingFormat ?? null, folders },
+          })
+          .catch(inWordsOf(CREATE_WORDS))
+        const made = await images.info({ path, format, folders })
+        printImage(cli, made)
+        if (made.problem !== null && !cli.output.json) cli.output.note(made.problem)
+      }),
+    )
+}
+
+function defineInfo(disk: Command, run: Run): void {
+  subcommand(disk, 'info', 'show what an image is, and what it rests on')
+    .argument('<file>', 'the image', fileArgument)
+    .action((path: string, options: ImageOptions) =>
+      run(async (cli) => {
+        const { images } = await cli.host()
+        const info = await images.info({ path, folders: options.backingFolder }).catch(inWordsOf(WORDS))
+        cli.output.result(info, () => {
+          cli.output.facts(imageFacts(info))
+          if (info.layers.length === 0) return
+          cli.output.line('')
+          cli.output.table([info, ...info.layers], LAYER_COLUMNS)
+        })
+      }),
+    )
+}
+
+interface ConvertOptions extends ImageOptions {
+  format?: DiskFormat
+  packed?: boolean
+  force?: boolean
+}
+
+function defineConvert(disk: Command, run: Run): void {
+  subcommand(disk, 'convert', 'write the same disk into another file, with all that it rests on')
+    .argument('<file>', 'the image', fileArgument)
+    .argument('<target>', 'the new image', fileArgument)
+    .addOption(formatOption('--format <format>', 'its format; as its name says unless given'))
+    .option('--packed', 'compressed (qcow2, vmdk)')
+    .option('--force', 'replace a file of that name')
+    .action((from: string, to: string, options: ConvertOptions) =>
+      run(async (cli) => {
+        const format = options.format ?? formatOfName(to)
+        if (format === null) throw new UsageError(`The name “${to}” does not say a format. Add one, as in --format qcow2.`)
+        if (options.format === undefined && !cli.output.json) cli.output.note(`Writing the format ${format}, as the file’s name says.`)
+        const host = await cli.host()
+        const request = {
+          from: { path: from, folders: options.backingFolder },
+          to: { path: to, format, packed: options.packed === true, replace: options.force === true },
+        }
+        await cli
+          .follow(host, () => host.images.convert(request).catch(inWordsOf(WORDS)))
+          .catch(adding('already-exists', 'Replace it by --force.'))
+        printImage(cli, await host.images.info({ path: to, format }))
+      }),
+    )
+}
+
+function defineResize(disk: Command, run: Run): void {
+  subcommand(disk, 'resize', 'make a disk larger or smaller; what is in it, partitions and file systems, stays as it is')
+    .argument('<file>', 'the image', fileArgument)
+    .argument('<size>', 'how large it is to be, as in 20G; +5G is so much more', newSizeArgument)
+    .option('--shrink', 'what a smaller disk cuts off may be lost')
+    .action((path: string, size: { bytes: number; more: boolean }, options: ImageOptions & { shrink?: boolean }) =>
+      run(async (cli) => {
+        const { images } = await cli.host()
+        const image = { path, folders: options.backingFolder }
+        const before = await images.info(image).catch(inWordsOf(WORDS))
+        const bytes = size.more ? before.size + size.bytes : size.bytes
+        const resizing = images.resize({ image, size: bytes, shrink: options.shrink === true })
+        await (bytes < before.size ? resizing.catch(adding('invalid-input', 'Add --shrink for that.')) : resizing)
+        const after = await images.info(image)
+        cli.output.result(after, () => cli.output.line(`${path}: ${formatBytes(after.size)}, was ${formatBytes(before.size)}`))
+      }),
+    )
+}
+
+function defineCompact(disk: Command, run: Run): void {
+  subcommand(disk, 'compact', 'give back the room that holds zeroes or nothing')
+    .argument('<file>', 'the image', fileArgument)
+    .action((path: string, options: ImageOptions) =>
+      run(async (cli) => {
+        const host = await cli.host()
+        const image = { path, folders: options.backingFolder }
+        const task = await cli.follow(host, () => host.images.compact(image).catch(inWordsOf(WORDS)))
+        const { before, after } = task.result!.room!
+        const gain = before > after ? `${formatBytes(before - after)} given back` : 'nothing to give back'
+        cli.output.result({ path, before, after }, () => cli.output.line(`${path}: ${gain}, takes ${formatBytes(after)}`))
+      }),
+    )
+}
+
+function defineCheck(disk: Command, run: Run): void {
+  subcommand(disk, 'check', 'look through an image’s metadata')
+    .argument('<file>', 'the image', fileArgument)
+    .option('--repair', 'mend what can be mended; copy the image first')
+    .addHelpText('after', CHECK_HELP)
+    .action((path: string, options: ImageOptions & { repair?: boolean }) =>
+      run(async (cli) => {
+        const host = await cli.host()
+        const repair = options.repair === true
+        const image = { path, folders: options.backingFolder }
+        const task = await cli.follow(host, () => host.images.check({ image, repair }).catch(inWordsOf(WORDS)))
+        const check = task.result!.check ?? null
+        const found = check ?? { corruptions: 0, leaks: 0, repairedCorruptions: 0, repairedLeaks: 0, findings: [] }
+        cli.exit.done = checkExit(found)
+        cli.output.result({ path, checked: check !== null, ...found }, () => {
+          for (const finding of found.findings) cli.output.line(finding)
+          const line = check ? checkLine(check) : 'it can be opened, and its format has nothing more to look through'
+          cli.output.line(`${path}: ${line}`)
+          if (cli.exit.done !== 0 && !repair) cli.output.note('--repair mends what can be mended. Copy the image first.')
+        })
+      }),
+    )
+}
+
+function subcommand(disk: Command, name: string, description: string): Command {
+  return disk
+    .command(name)
+    .description(description)
+    .option('--backing-folder <folder>', 'where files may lie that it rests on, beside its own folder; may be repeated', addFolder, [])
+}
+
+function addFolder(text: string, before: string[]): string[] {
+  return [...before, resolve(folderArgument(text))]
+}
+
+function formatOption(flags: string, description: string): Option {
+  return new Option(flags, description).choices(diskFormat.options)
+}
+
+function printImage(cli: Cli, info: ImageInfo): void {
+  cli.output.result(info, () => cli.output.line(`${info.path}: ${imageLine(info)}`))
+}
+
+/** The host's sentence, and what it means for this command. */
+function adding(code: AppError['code'], advice: string): (error: unknown) => never {
+  return (error) => {
+    if (!(error instanceof AppError) || error.code !== code) throw error
+    throw new AppError(code, `${error.message} ${advice}`, { ...error.details, fields: undefined }, error)
+  }
+}
