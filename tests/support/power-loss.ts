@@ -47,6 +47,7 @@ export function journalled(content: Uint8Array, journal: Entry[], pause: () => P
     },
     write: (offset, bytes) => change({ kind: 'write', offset, bytes: bytes.slice() }, () => file.write(offset, bytes)),
     zero: (offset, length) => change({ kind: 'write', offset, bytes: new Uint8Array(length) }, () => file.zero(offset, length)),
+    discard: (offset, length) => change({ kind: 'write', offset, bytes: new Uint8Array(length) }, () => file.zero(offset, length)),
     truncate: (size) => change({ kind: 'truncate', size }, () => file.truncate(size)),
     async sync() {
       const covers = made

@@ -8,9 +8,11 @@ import { Turns } from '../../../../src-shared/base/turns.ts'
 import type { ByteFile } from '../../file/byte-file.ts'
 import { COPIED, entryHigh, entryLow, entryOffset } from './entry.ts'
 import { corrupt, type Qcow2Header } from './header.ts'
-import { L2_CACHE_BYTES, SLICE_BYTES } from './limits.ts'
+import { L2_CACHE_BYTES, L2_CACHE_BYTES_READING, SLICE_BYTES } from './limits.ts'
 import type { MetadataPlaces } from './metadata-places.ts'
 import type { Piece, Refcounts } from './refcounts.ts'
+
+const SECTOR = new Uint8Array(512)
 
 /** A part of an L2 table. */
 export interface Slice {
@@ -50,7 +52,7 @@ export class Mapping {
   readonly #slices = new Map<number, Slice>()
   readonly #loading = new Map<number, Promise<Slice>>()
   #dirtySlices = 0
-  #most: number
+  readonly #most: number
   readonly #turns = new Turns()
 
   /** @param l1 owned; @param refcounts, @param places null where nothing is to be written */
@@ -70,7 +72,7 @@ export class Mapping {
     this.#slicesPerTable = header.clusterSize / sliceBytes
     this.#l1 = new DataView(l1.buffer)
     this.#l1Offset = header.l1Offset
-    this.#most = Math.floor(L2_CACHE_BYTES / sliceBytes)
+    this.#most = Math.floor((refcounts ? L2_CACHE_BYTES : L2_CACHE_BYTES_READING) / sliceBytes)
   }
 
   get l1Offset(): number {
@@ -189,6 +191,20 @@ export class Mapping {
     this.#l1Offset = offset
   }
 
+  /** Lets go of tables that map only clusters of the disk from `first` to before `end`, and nothing any more. Nothing may be under way, or have changed. */
+  dropTables(first: number, end: number): void {
+    for (let l1Index = Math.ceil(first / this.perTable); (l1Index + 1) * this.perTable <= end; l1Index++) {
+      const offset = this.#tableOffset(l1Index)
+      if (offset === 0) continue
+      for (let i = 0; i < this.#slicesPerTable; i++) this.#slices.delete(l1Index * this.#slicesPerTable + i)
+      this.#refcounts!.drop(offset, this.#clusterSize)
+      this.#places!.remove(offset / this.#clusterSize, 1)
+      this.#l1.setUint32(l1Index * 8, 0)
+      this.#l1.setUint32(l1Index * 8 + 4, 0)
+      this.#l1Dirty.add(l1Index)
+    }
+  }
+
   async #ownTable(l1Index: number): Promise<void> {
     const refcounts = this.#refcounts!
     if ((this.#l1.getUint32(l1Index * 8) & COPIED) !== 0) return
@@ -199,7 +215,11 @@ export class Mapping {
         const table = new Uint8Array(this.#clusterSize)
         await this.#file.read(old, table)
         await this.#file.write(offset, table)
-      } else if (!fresh) await this.#file.zero(offset, this.#clusterSize)
+      } else {
+        if (!fresh) await this.#file.zero(offset, this.#clusterSize)
+        // It may come into use before anything in it is written; then the file must not end before it.
+        if (offset + this.#clusterSize > this.#file.size) await this.#file.write(offset + this.#clusterSize - SECTOR.length, SECTOR)
+      }
     } catch (error) {
       await refcounts.release(offset, 1)
       throw error

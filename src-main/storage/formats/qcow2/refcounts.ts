@@ -182,6 +182,18 @@ export class Refcounts {
     return this.#turns.run(() => this.#count(offset / this.#clusterSize))
   }
 
+  /** Cuts the file behind the last cluster in use. What is free there is free on disk, too: to be called after a flush that freed it. */
+  cutEnd(): Promise<void> {
+    return this.#turns.run(async () => {
+      let end = this.#end / this.#clusterSize
+      while (end > 0 && (await this.#count(end - 1)) === 0) end--
+      const size = end * this.#clusterSize
+      if (size >= this.#file.size) return
+      await this.#file.truncate(size)
+      this.#end = size
+    })
+  }
+
   /** What has changed since the last time, as it is now. */
   capture(): RefcountChanges {
     const blocks: Piece[] = []

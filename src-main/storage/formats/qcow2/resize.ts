@@ -30,14 +30,18 @@ export async function grow(parts: ImageParts, writing: WritingParts, eraser: Clu
 
 /** The disk shrinks: the header says so first, so that a crash leaves all of the old disk or the new one with room that it no longer needs. */
 export async function shrink(parts: ImageParts, writing: WritingParts, eraser: ClusterEraser, size: number): Promise<void> {
-  const { header, info } = parts
-  const oldEnd = Math.ceil(info.size / header.clusterSize) * header.clusterSize
+  const { header, info, mapping } = parts
   const newEnd = Math.ceil(size / header.clusterSize) * header.clusterSize
+  // All that the tables can map: also what a snapshot’s memory left behind the disk.
+  const mapped = Math.min(mapping.l1Entries * mapping.perTable * header.clusterSize, 2 ** 53 - header.clusterSize)
   await writing.writeBack.flush()
   await writing.headerSector.setSize(size)
   info.size = size
-  await eraser.eraseClusters(newEnd, oldEnd - newEnd, 'unmap')
+  await eraser.eraseClusters(newEnd, mapped - newEnd, 'unmap')
   await writing.writeBack.flush()
+  mapping.dropTables(newEnd / header.clusterSize, mapped / header.clusterSize)
+  await writing.writeBack.flush()
+  await writing.refcounts.cutEnd()
 }
 
 /** A longer L1 table is written elsewhere and counted; when that is on disk, the header names it. */

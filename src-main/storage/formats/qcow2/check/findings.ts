@@ -19,6 +19,12 @@ export class Findings {
     this.#note(sentence)
   }
 
+  /** @param count leaks that one sentence tells of */
+  leaking(count: number, sentence: string): void {
+    this.leaks += count
+    this.#note(sentence)
+  }
+
   #note(sentence: string): void {
     if (this.sentences.length < MOST_SENTENCES) this.sentences.push(sentence)
   }

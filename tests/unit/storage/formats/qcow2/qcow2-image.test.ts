@@ -247,8 +247,10 @@ describe('qcow2 images', () => {
       await image.close()
       await expectSound(file)
 
+      const large = file.size
       image = await openOver(file, below)
       await image.resize(50 * KiB + 512)
+      expect(file.size).toBeLessThan(large)
       await expect(image.write(51 * KiB, new Uint8Array(1))).rejects.toMatchObject({ code: 'invalid-input' })
       await image.resize(200 * KiB)
       model.fill(0, 50 * KiB + 512)
