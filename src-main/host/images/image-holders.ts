@@ -4,8 +4,10 @@
  * Theory of operation: the storage thread locks what it opens, but QEMU opens its images itself and knows nothing of those locks; and no lock speaks of a
  * machine that is off or suspended. So the machines themselves are asked, by what their drives lead to (device and inode: links and other spellings of a
  * path are seen). What runs has its images for itself, but for those that it only reads, which others may read too. What is suspended goes on with its
- * disks as they are. What is off is held: it cannot start until the work on its image is done. What a disk rests on counts as read by its machine; of machines that the
- * embedded engine runs, and of those that are off, the thread's locks see to that.
+ * disks as they are. What is off is held: it cannot start until the work on its image is done.
+ *
+ * What a disk rests on counts as read by its machine, where QEMU runs it or it is suspended. Of machines that the embedded engine runs, the thread's locks
+ * see to that; of those that are off nobody asks, because to look costs a lock, which a start at that moment would find.
  */
 import { stat } from 'node:fs/promises'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
@@ -114,7 +116,8 @@ export class ImageHolders {
 
   async #filesOf(machine: HoldingMachine): Promise<{ drive: HeldDrive; identity: string | null }[]> {
     const drives = await drivesOf(machine)
-    const layers = machine.session?.kind === 'qemu' ? await Promise.all(drives.map((drive) => this.#layersOf(drive))) : []
+    const asked = machine.session?.kind === 'qemu' || machine.state === 'suspended'
+    const layers = asked ? await Promise.all(drives.map((drive) => this.#layersOf(drive))) : []
     return Promise.all([...drives, ...layers.flat()].map(async (drive) => ({ drive, identity: await identityOf(drive.path) })))
   }
 

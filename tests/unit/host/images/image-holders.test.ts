@@ -95,16 +95,18 @@ describe('an image that a machine has', () => {
     expect(await holders.check(reading(path))).toEqual([])
   })
 
-  test('is not changed below the disk of a machine that QEMU runs', async () => {
+  test.each([
+    { state: 'running', code: 'busy' },
+    { state: 'suspended', code: 'wrong-state' },
+  ] as const)('is not changed below the disk of a machine that is $state', async ({ state, code }) => {
     const { folder, path, holders, layers } = await setting((folder) =>
       machine('web', folder, {
-        state: 'running',
-        drive: { format: 'qcow2' },
-        runs: { engine: 'qemu', path: join(folder, 'other.img') },
+        ...{ state, drive: { format: 'qcow2', path: 'other.img' } },
+        ...(state === 'running' ? { runs: { engine: 'qemu', path: join(folder, 'other.img') } } : {}),
       }),
     )
     layers.set(join(folder, 'other.img'), [path])
-    await expect(holders.check(writing(path))).rejects.toMatchObject({ code: 'busy' })
+    await expect(holders.check(writing(path))).rejects.toMatchObject({ code })
     expect(await holders.check(reading(path))).toEqual([])
   })
 
