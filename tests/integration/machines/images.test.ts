@@ -83,7 +83,7 @@ describe.skipIf(WITHOUT_QEMU_IMG)('an image', () => {
     expect((await images.info({ path: at('beside.qcow2') })).problem).toContain('is not there')
   })
 
-  test.each(['qcow2', 'vdi', 'vhd'] as const)('is converted into %s and back, with progress', async (format) => {
+  test.each(['qcow2', 'vmdk', 'vdi', 'vhd'] as const)('is converted into %s and back, with progress', async (format) => {
     const { host, images, at } = await setting()
     await rawImage(at('a.img'))
     const kinds = new Set<string>()
@@ -94,6 +94,18 @@ describe.skipIf(WITHOUT_QEMU_IMG)('an image', () => {
     expect(await qemuImg('compare', '-F', format === 'vhd' ? 'vpc' : format, '-f', 'raw', at('a.img'), to.path)).toContain('identical')
     await host.done(images.convert({ from: { path: to.path }, to: { path: at('c.img'), format: 'raw' } }))
     expect((await readFile(at('c.img'))).equals(await readFile(at('a.img')))).toBe(true)
+  })
+
+  test('is converted from a format that is only read', async () => {
+    const { host, images, at } = await setting()
+    await rawImage(at('a.img'))
+    await qemuImg('convert', '-O', 'vhdx', at('a.img'), at('a.vhdx'))
+    expect(await images.info({ path: at('a.vhdx') })).toMatchObject({ format: 'vhdx', size: 8 * MiB })
+    await host.done(images.convert({ from: { path: at('a.vhdx') }, to: { path: at('b.qcow2'), format: 'qcow2' } }))
+    expect(await qemuImg('compare', at('a.img'), at('b.qcow2'))).toContain('identical')
+    const back = host.done(images.convert({ from: { path: at('a.img') }, to: { path: at('c.vhdx'), format: 'vhdx' } }))
+    await expect(back).rejects.toMatchObject({ code: 'unsupported' })
+    expect((await readdir(at(''))).sort()).toEqual(['a.img', 'a.vhdx', 'b.qcow2'])
   })
 
   test('is stored packed, and replaces another only when that is said', async () => {
