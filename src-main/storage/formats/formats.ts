@@ -4,6 +4,7 @@ import type { DiskFormat } from '../../../src-shared/model/disk-format.ts'
 import type { ImageCheck } from '../../../src-shared/model/image-info.ts'
 import type { BlockDevice } from '../block-device.ts'
 import type { DiskImage, NamedBacking, OpenImageOptions } from '../disk-image.ts'
+import { openBeside } from '../chain/open-beside.ts'
 import type { ByteFile } from '../file/byte-file.ts'
 import { checkQcow2 } from './qcow2/check/check.ts'
 import { createQcow2 } from './qcow2/create-qcow2.ts'
@@ -11,12 +12,18 @@ import { isQcow2 } from './qcow2/header.ts'
 import { openQcow2 } from './qcow2/open-qcow2.ts'
 import { createRaw } from './raw/create-raw.ts'
 import { rawDevice } from './raw/raw-device.ts'
+import { checkVdi } from './vdi/check-vdi.ts'
 import { isVdi } from './vdi/vdi-header.ts'
 import { createVdi, openVdi } from './vdi/vdi-image.ts'
+import { checkVhd } from './vhd/check-vhd.ts'
 import { isVhd } from './vhd/vhd-footer.ts'
 import { createVhd, openVhd } from './vhd/vhd-image.ts'
 import { isVhdx } from './vhdx/vhdx-header.ts'
 import { openVhdx } from './vhdx/vhdx-image.ts'
+import { checkVmdk } from './vmdk/check-vmdk.ts'
+import { createVmdk } from './vmdk/create-vmdk.ts'
+import { isVmdk, openVmdk } from './vmdk/vmdk-image.ts'
+import { packVmdk } from './vmdk/write-stream-optimized.ts'
 
 export interface NewImage {
   format: DiskFormat
@@ -53,9 +60,16 @@ export interface FormatDriver {
 /** In the order in which a file's mark is looked for. */
 export const FORMATS: Partial<Record<DiskFormat, FormatDriver>> = {
   qcow2: { open: openQcow2, create: createQcow2, check: checkQcow2, recognises: isQcow2 },
-  vdi: { open: openVdi, create: (file, image) => createVdi(file, plain(image)), recognises: isVdi },
+  vdi: { open: openVdi, create: (file, image) => createVdi(file, plain(image)), check: checkVdi, recognises: isVdi },
   vhdx: { open: openVhdx, recognises: isVhdx },
-  vhd: { open: openVhd, create: (file, image) => createVhd(file, plain(image)), recognises: isVhd },
+  vhd: { open: openVhd, create: (file, image) => createVhd(file, plain(image)), check: checkVhd, recognises: isVhd },
+  vmdk: {
+    open: (file, options) => openVmdk(file, { ...options, openExtent: (name) => openBeside(file.path, name, file.readOnly) }),
+    create: (file, image) => createVmdk(file, plain(image)),
+    writePacked: packVmdk,
+    check: checkVmdk,
+    recognises: isVmdk,
+  },
   raw: { open: async (file) => rawDevice(file), create: (file, image) => createRaw(file, plain(image)) },
 }
 

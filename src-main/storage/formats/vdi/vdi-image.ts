@@ -8,7 +8,7 @@ import type { DiskImage, OpenImageOptions } from '../../disk-image.ts'
 import { formatBytes } from '../../../../src-shared/base/units.ts'
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import type { ByteFile } from '../../file/byte-file.ts'
-import { blockDisk, UNALLOCATED, ZERO } from '../blocks/block-disk.ts'
+import { blockDisk, UNALLOCATED, ZERO, type BlockGrowth } from '../blocks/block-disk.ts'
 import { EntryTable } from '../blocks/entry-table.ts'
 import { checkedSize, damaged } from '../blocks/faults.ts'
 import { ALLOCATED_AT, buildVdiHeader, HEADER_SIZE, MOST_BLOCKS, parseVdiHeader, type VdiHeader } from './vdi-header.ts'
@@ -21,11 +21,16 @@ const PAGE_ENTRIES = 16_384
 /** Bytes: VirtualBox's own block size. */
 const NEW_BLOCK_SIZE = 1024 * 1024
 
-/**
- * @param file owned by the image from now on; left open when this throws
- * @throws AppError `corrupt`, `unsupported` (a snapshot's file, an older version)
- */
-export async function openVdi(file: ByteFile, _options: OpenImageOptions): Promise<DiskImage> {
+/** What is known of an image before its blocks are looked at. */
+export interface VdiParts {
+  header: VdiHeader
+  table: EntryTable
+  /** As blockDisk wants it. */
+  place(entry: number, index: number): number
+}
+
+/** @throws AppError `corrupt`, `unsupported` (a snapshot's file, an older version) */
+export async function loadVdi(file: ByteFile): Promise<VdiParts> {
   const head = new Uint8Array(HEADER_SIZE)
   await file.read(0, head)
   const header = parseVdiHeader(head, file.path)
@@ -39,21 +44,34 @@ export async function openVdi(file: ByteFile, _options: OpenImageOptions): Promi
     decode: (page, at) => page.getUint32(at, true),
     encode: (page, at, entry) => page.setUint32(at, entry, true),
   })
-  const place = (entry: number, index: number): number => {
-    if (entry === ENTRY_UNALLOCATED) return UNALLOCATED
-    if (entry === ENTRY_ZERO) return ZERO
-    const at = header.dataAt + entry * (header.blockSize + header.blockExtra) + header.blockExtra
-    if (entry >= header.blocks || (file.readOnly && at >= file.size))
-      throw damaged(file.path, `entry ${index} of its block map points to block ${entry}, which is not there`)
-    return at
+  return {
+    header,
+    table,
+    place(entry, index) {
+      if (entry === ENTRY_UNALLOCATED) return UNALLOCATED
+      if (entry === ENTRY_ZERO) return ZERO
+      const at = header.dataAt + entry * (header.blockSize + header.blockExtra) + header.blockExtra
+      if (entry >= header.blocks || (file.readOnly && at >= file.size))
+        throw damaged(file.path, `entry ${index} of its block map points to block ${entry}, which is not there`)
+      return at
+    },
   }
+}
+
+/**
+ * @param file owned by the image from now on; left open when this throws
+ * @throws AppError `corrupt`, `unsupported` (a snapshot's file, an older version)
+ */
+export async function openVdi(file: ByteFile, _options: OpenImageOptions): Promise<DiskImage> {
+  const parts = await loadVdi(file)
+  const { header, table, place } = parts
   return blockDisk({
     file,
     info: { size: header.size, readOnly: file.readOnly, format: 'vdi' },
     blockSize: header.blockSize,
     table,
     place,
-    growth: file.readOnly ? null : await vdiGrowth(file, header, table, place),
+    growth: file.readOnly ? null : await vdiGrowth(file, parts),
     details: [
       { label: 'Kind', value: header.fixed ? 'Fixed' : 'Dynamic' },
       { label: 'Block size', value: formatBytes(header.blockSize) },
@@ -65,7 +83,7 @@ export async function openVdi(file: ByteFile, _options: OpenImageOptions): Promi
  * Looks through the whole block map, for the numbers that are free: a crash may have left some behind that the header counts.
  * @throws AppError `corrupt`: two entries have one block, so that a write to one would change the other
  */
-async function vdiGrowth(file: ByteFile, header: VdiHeader, table: EntryTable, place: (entry: number, index: number) => number) {
+async function vdiGrowth(file: ByteFile, { header, table, place }: VdiParts): Promise<BlockGrowth> {
   const used = new Uint8Array(Math.ceil(header.blocks / 8))
   const isUsed = (entry: number): boolean => (used[entry >> 3]! & (1 << (entry & 7))) !== 0
   let next = 0
@@ -80,7 +98,7 @@ async function vdiGrowth(file: ByteFile, header: VdiHeader, table: EntryTable, p
   let gap = 0
   let counted = header.allocated
   const end = (): number => header.dataAt + next * (header.blockSize + header.blockExtra)
-  const growth = {
+  const growth: BlockGrowth = {
     zeroEntry: ENTRY_ZERO,
     pristineFrom: Math.max(file.size, end()),
     allocate(): number {
@@ -92,11 +110,10 @@ async function vdiGrowth(file: ByteFile, header: VdiHeader, table: EntryTable, p
     },
     async prepare(): Promise<void> {
       if (file.size < end()) await file.truncate(end())
-      if (counted === next) return
-      const field = new Uint8Array(4)
-      new DataView(field.buffer).setUint32(0, next, true)
-      await file.write(ALLOCATED_AT, field)
-      counted = next
+      const count = next
+      if (counted === count) return
+      await file.write(ALLOCATED_AT, countField(count))
+      counted = count
     },
   }
   if (counted !== next) {
@@ -104,6 +121,13 @@ async function vdiGrowth(file: ByteFile, header: VdiHeader, table: EntryTable, p
     await file.sync()
   }
   return growth
+}
+
+/** The header's count of blocks. */
+export function countField(count: number): Uint8Array<ArrayBuffer> {
+  const field = new Uint8Array(4)
+  new DataView(field.buffer).setUint32(0, count, true)
+  return field
 }
 
 /**

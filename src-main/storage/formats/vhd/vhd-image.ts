@@ -40,21 +40,20 @@ const OLD_FOOTER_SIZE = 511
  * @throws AppError `corrupt`, `unsupported` (a differencing disk)
  */
 export async function openVhd(file: ByteFile, _options: OpenImageOptions): Promise<DiskImage> {
-  const { bytes, footer, atEnd } = await readFooter(file)
-  if (footer.kind === 'fixed') return fixedDisk(file, footer, atEnd)
-  const head = new Uint8Array(DYNAMIC_HEADER_SIZE)
-  await file.read(footer.headerAt, head)
-  const header = parseDynamicHeader(head, footer, file.path)
-  if (footer.kind === 'differencing')
-    throw unsupported(
-      file.path,
-      `it is a differencing disk and needs its parent “${header.parentName}”. Merge it into its parent in Hyper-V (Edit Disk), or convert it, and use the result.`,
-    )
-  return dynamicDisk(file, header, footer, bytes, atEnd !== null)
+  const found = await readFooter(file)
+  const dynamic = await loadDynamic(file, found)
+  return dynamic ? dynamicDisk(file, dynamic) : fixedDisk(file, found)
+}
+
+export interface FoundFooter {
+  bytes: Uint8Array<ArrayBuffer>
+  footer: VhdFooter
+  /** null: there is none at the end, this is the copy. */
+  atEnd: number | null
 }
 
 /** The footer at the end, or where that is damaged its copy at the beginning. */
-async function readFooter(file: ByteFile): Promise<{ bytes: Uint8Array<ArrayBuffer>; footer: VhdFooter; atEnd: number | null }> {
+export async function readFooter(file: ByteFile): Promise<FoundFooter> {
   for (const length of [FOOTER_SIZE, OLD_FOOTER_SIZE]) {
     const at = file.size - length
     if (at < 0) continue
@@ -70,8 +69,8 @@ async function readFooter(file: ByteFile): Promise<{ bytes: Uint8Array<ArrayBuff
   return { bytes, footer, atEnd: null }
 }
 
-function fixedDisk(file: ByteFile, footer: VhdFooter, footerAt: number | null): DiskImage {
-  if (footerAt === null || footer.size > footerAt) throw damaged(file.path, 'its file is shorter than its disk')
+function fixedDisk(file: ByteFile, { footer, atEnd }: FoundFooter): DiskImage {
+  if (atEnd === null || footer.size > atEnd) throw damaged(file.path, 'its file is shorter than its disk')
   return {
     ...rawDevice(fileWindow(file, 0, footer.size)),
     info: { size: footer.size, readOnly: file.readOnly, format: 'vhd' },
@@ -83,13 +82,32 @@ function fixedDisk(file: ByteFile, footer: VhdFooter, footerAt: number | null): 
   }
 }
 
-async function dynamicDisk(
-  file: ByteFile,
-  header: DynamicHeader,
-  footer: VhdFooter,
-  footerBytes: Uint8Array<ArrayBuffer>,
-  footerAtEnd: boolean,
-): Promise<DiskImage> {
+/** What is known of a dynamic disk before its blocks are looked at. */
+export interface DynamicParts {
+  header: DynamicHeader
+  footer: VhdFooter
+  footerBytes: Uint8Array<ArrayBuffer>
+  /** Where the footer at the end is; null: it is not whole. */
+  footerAt: number | null
+  table: EntryTable
+  /** As blockDisk wants it. */
+  place(entry: number, index: number): number
+}
+
+/**
+ * @returns null for a fixed disk
+ * @throws AppError `corrupt`, `unsupported` (a differencing disk)
+ */
+export async function loadDynamic(file: ByteFile, { bytes, footer, atEnd }: FoundFooter): Promise<DynamicParts | null> {
+  if (footer.kind === 'fixed') return null
+  const head = new Uint8Array(DYNAMIC_HEADER_SIZE)
+  await file.read(footer.headerAt, head)
+  const header = parseDynamicHeader(head, footer, file.path)
+  if (footer.kind === 'differencing')
+    throw unsupported(
+      file.path,
+      `it is a differencing disk and needs its parent “${header.parentName}”. Merge it into its parent in Hyper-V (Edit Disk), or convert it, and use the result.`,
+    )
   const { tableAt, blocks, blockSize, bitmapSize } = header
   if (tableAt + blocks * 4 > file.size) throw damaged(file.path, 'its block table reaches past the end of the file')
   const table = new EntryTable(file, {
@@ -108,6 +126,12 @@ async function dynamicDisk(
       throw damaged(file.path, `block ${index} is said to be at ${at}, where none can be`)
     return at + bitmapSize
   }
+  return { header, footer, footerBytes: bytes, footerAt: atEnd, table, place }
+}
+
+async function dynamicDisk(file: ByteFile, parts: DynamicParts): Promise<DiskImage> {
+  const { header, footer, table, place } = parts
+  const { blocks, blockSize, bitmapSize } = header
   return blockDisk({
     file,
     info: { size: footer.size, readOnly: file.readOnly, format: 'vhd' },
@@ -115,7 +139,7 @@ async function dynamicDisk(
     table,
     place,
     partial: sectorBitmaps(file, blocks, blockSize, bitmapSize),
-    growth: file.readOnly ? null : await vhdGrowth(file, header, footer, table, footerBytes, footerAtEnd),
+    growth: file.readOnly ? null : await vhdGrowth(file, parts),
     details: [
       { label: 'Kind', value: 'Dynamic' },
       { label: 'Block size', value: formatBytes(blockSize) },
@@ -124,19 +148,17 @@ async function dynamicDisk(
   })
 }
 
+/** Bytes: after header, table and footer's copy. */
+export function firstBlock({ tableAt, blocks }: DynamicHeader, footer: VhdFooter): number {
+  return Math.ceil(Math.max(tableAt + blocks * 4, footer.headerAt + DYNAMIC_HEADER_SIZE, FOOTER_SIZE) / SECTOR) * SECTOR
+}
+
 /**
  * Looks through the whole table for the end of the blocks; puts the footer right where it is not there.
  * @throws AppError `corrupt`: blocks lie over each other, so that a write to one would change another
  */
-async function vhdGrowth(
-  file: ByteFile,
-  header: DynamicHeader,
-  footer: VhdFooter,
-  table: EntryTable,
-  footerBytes: Uint8Array<ArrayBuffer>,
-  footerAtEnd: boolean,
-): Promise<BlockGrowth> {
-  const { blocks, blockSize, bitmapSize, tableAt } = header
+async function vhdGrowth(file: ByteFile, { header, footer, footerBytes, footerAt: found, table }: DynamicParts): Promise<BlockGrowth> {
+  const { blocks, blockSize, bitmapSize } = header
   const room = bitmapSize + blockSize
   const entries = new Uint32Array(blocks)
   let used = 0
@@ -147,13 +169,12 @@ async function vhdGrowth(
     entries[used++] = entry
   }
   const sorted = entries.subarray(0, used).sort()
-  let end = Math.max(tableAt + blocks * 4, footer.headerAt + DYNAMIC_HEADER_SIZE, FOOTER_SIZE)
-  end = Math.ceil(end / SECTOR) * SECTOR
+  let end = firstBlock(header, footer)
   for (const entry of sorted) {
     if (entry * SECTOR < end) throw damaged(file.path, 'some of its blocks lie over each other')
     end = entry * SECTOR + room
   }
-  let footerAt = footerAtEnd ? file.size - FOOTER_SIZE : -1
+  let footerAt = found !== null && found % SECTOR === 0 && found >= end ? found : null
   const growth: BlockGrowth = {
     zeroEntry: null,
     pristineFrom: 0,
@@ -171,7 +192,8 @@ async function vhdGrowth(
       footerAt = to
     },
   }
-  if (footerAt !== end) {
+  if (footerAt !== null) end = footerAt
+  else {
     // What a crash left after the last block is nobody's.
     if (file.size > end + FOOTER_SIZE) await file.truncate(end + FOOTER_SIZE)
     await growth.prepare()

@@ -18,11 +18,6 @@ const FOOTER_FROM_END = 1024
 /** Grain tables that are added to an extent that has none in places. Programs make all of them at first. */
 const MOST_NEW_TABLES = 65_536
 
-export interface SparseExtent {
-  file: ByteFile
-  header: SparseHeader
-}
-
 /** @throws AppError `corrupt`, `unsupported` */
 export async function readSparseHeader(file: ByteFile): Promise<SparseHeader> {
   const bytes = new Uint8Array(HEADER_SIZE)
@@ -58,7 +53,33 @@ export async function sparseExtent(file: ByteFile, header: SparseHeader, options
   const redundant = !readOnly && header.redundantAt ? await readDirectory(file, header, header.redundantAt) : null
   if (!readOnly) await addTables(file, header, directory, redundant)
   const grainSize = header.grain * SECTOR
-  const table = new EntryTable(file, {
+  return blockDisk({
+    file,
+    info: { size: sectors * SECTOR, readOnly, format: 'vmdk' },
+    blockSize: grainSize,
+    table: grainTable(file, header, directory, redundant, options.cacheBytes),
+    place: grainPlace(file, header, readOnly),
+    below: options.below,
+    partial: header.compressed ? compressedGrains(file, grainSize) : null,
+    growth: readOnly ? null : grainGrowth(file, header, grainSize),
+    details: [],
+  })
+}
+
+/** The table and places of an extent that is only looked at. @throws AppError `corrupt` */
+export async function loadGrains(file: ByteFile, header: SparseHeader) {
+  const directory = await readDirectory(file, header, header.directoryAt!)
+  return { table: grainTable(file, header, directory, null), place: grainPlace(file, header, true) }
+}
+
+function grainTable(
+  file: ByteFile,
+  header: SparseHeader,
+  directory: Uint32Array,
+  redundant: Uint32Array | null,
+  cacheBytes?: number,
+): EntryTable {
+  return new EntryTable(file, {
     count: Math.ceil(header.capacity / header.grain),
     pageEntries: header.tableEntries,
     entryBytes: 4,
@@ -67,30 +88,24 @@ export async function sparseExtent(file: ByteFile, header: SparseHeader, options
       return redundant ? [directory[page]! * SECTOR, redundant[page]! * SECTOR] : [directory[page]! * SECTOR]
     },
     absent: 0,
-    cacheBytes: options.cacheBytes,
+    ...(cacheBytes === undefined ? {} : { cacheBytes }),
     decode: (page, at) => page.getUint32(at, true),
     encode: (page, at, entry) => page.setUint32(at, entry, true),
   })
-  return blockDisk({
-    file,
-    info: { size: sectors * SECTOR, readOnly, format: 'vmdk' },
-    blockSize: grainSize,
-    table,
-    place(entry, index) {
-      if (entry === 0) return UNALLOCATED
-      if (entry === ENTRY_ZERO && header.zeroGrains) return ZERO
-      const at = entry * SECTOR
-      // A guest must never write into the descriptor, which names files.
-      const overDescriptor = at < header.descriptorAt + header.descriptorSize && at + grainSize > header.descriptorAt
-      if (at < HEADER_SIZE || overDescriptor || (readOnly && at >= file.size))
-        throw damaged(file.path, `grain ${index} is said to be at ${at}, where none can be`)
-      return at
-    },
-    below: options.below,
-    partial: header.compressed ? compressedGrains(file, grainSize) : null,
-    growth: readOnly ? null : grainGrowth(file, header, grainSize),
-    details: [],
-  })
+}
+
+function grainPlace(file: ByteFile, header: SparseHeader, readOnly: boolean): (entry: number, index: number) => number {
+  const grainSize = header.grain * SECTOR
+  return (entry, index) => {
+    if (entry === 0) return UNALLOCATED
+    if (entry === ENTRY_ZERO && header.zeroGrains) return ZERO
+    const at = entry * SECTOR
+    // A guest must never write into the descriptor, which names files.
+    const overDescriptor = at < header.descriptorAt + header.descriptorSize && at + grainSize > header.descriptorAt
+    if (at < HEADER_SIZE || overDescriptor || (readOnly && at >= file.size))
+      throw damaged(file.path, `grain ${index} is said to be at ${at}, where none can be`)
+    return at
+  }
 }
 
 /** @throws AppError `corrupt`: it, or a table that it names, reaches past the end of the file */

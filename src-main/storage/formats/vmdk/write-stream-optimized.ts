@@ -8,6 +8,7 @@ import { deflate } from 'node:zlib'
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import type { BlockDevice } from '../../block-device.ts'
 import type { DiskImage } from '../../disk-image.ts'
+import type { ByteFile } from '../../file/byte-file.ts'
 import { checkedSize } from '../blocks/faults.ts'
 import { buildDescriptor } from './descriptor.ts'
 import { buildSparseHeader, MOST_TABLES, NEW_GRAIN, SECTOR, TABLE_ENTRIES, tables } from './sparse-header.ts'
@@ -36,7 +37,7 @@ export interface StreamSink {
 export interface StreamOptions {
   /** The name that the file will have, which its descriptor says. */
   name: string
-  signal: AbortSignal
+  signal?: AbortSignal
   /** Bytes of the disk that are done; after each 32 MiB, and once at the end. */
   onProgress(done: number, total: number): void
 }
@@ -86,12 +87,32 @@ export async function writeStreamOptimized(
   await putMetadata(END_OF_STREAM, new Uint8Array(0))
 }
 
+/**
+ * As `writeStreamOptimized`, into an empty file whose path says the name.
+ * @param progress bytes that are done; what it throws ends the work
+ */
+export async function packVmdk(file: ByteFile, source: BlockDevice, progress: (done: number) => void): Promise<void> {
+  let end = 0
+  const sink: StreamSink = {
+    async write(bytes) {
+      await file.write(end, bytes)
+      end += bytes.length
+    },
+  }
+  await writeStreamOptimized(source, sink, { name: file.path, onProgress: progress })
+}
+
 /** The grains of a part of the disk that are not zeroes, in order, each with its marker, deflated and in whole sectors. */
-async function* grains(source: BlockDevice & Partial<Pick<DiskImage, 'backing'>>, from: number, to: number, signal: AbortSignal) {
+async function* grains(
+  source: BlockDevice & Partial<Pick<DiskImage, 'backing'>>,
+  from: number,
+  to: number,
+  signal: AbortSignal | undefined,
+) {
   // What a layer does not say shows what is below it. Where nothing is known to be below, it is read.
   const unallocatedIsZero = source.backing === null
   for (let at = from; at < to;) {
-    if (signal.aborted) throw AppError.cancelled()
+    if (signal?.aborted) throw AppError.cancelled()
     const { state, length } = await source.extent(at, to - at)
     if (state === 'zero' || (state === 'unallocated' && unallocatedIsZero)) {
       const skipped = at + length === to ? to : Math.floor((at + length) / GRAIN_SIZE) * GRAIN_SIZE

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { BlockDevice } from '../../../../src-main/storage/block-device.ts'
 import type { ByteFile } from '../../../../src-main/storage/file/byte-file.ts'
+import { checkVdi } from '../../../../src-main/storage/formats/vdi/check-vdi.ts'
 import { isVdi } from '../../../../src-main/storage/formats/vdi/vdi-header.ts'
 import { createVdi, openVdi } from '../../../../src-main/storage/formats/vdi/vdi-image.ts'
 import { actLikeModel, expectSame } from '../../../support/disk-model.ts'
@@ -116,6 +117,30 @@ describe('VDI', () => {
     await shared.truncate(8192)
     await expect(open(shared)).rejects.toMatchObject({ code: 'corrupt', message: expect.stringContaining('same block') as string })
     await expect(createVdi(memoryFile(), { size: 1000 })).rejects.toMatchObject({ code: 'invalid-input' })
+  })
+
+  test('a check finds what is miscounted, shared or nowhere, and mends the count', async () => {
+    const file = await smallBlocks(8)
+    const image = await open(file)
+    await image.write(0, new Uint8Array(5 * 4096).fill(1))
+    await image.close()
+    const sound = { corruptions: 0, leaks: 0, repairedCorruptions: 0, repairedLeaks: 0, findings: [] }
+    expect(await checkVdi(file, { repair: false })).toEqual(sound)
+    await file.write(388, new Uint8Array([3]))
+    expect(await checkVdi(file, { repair: false })).toMatchObject({ corruptions: 1, leaks: 0, repairedCorruptions: 0 })
+    await file.write(388, new Uint8Array([8]))
+    expect(await checkVdi(file, { repair: true })).toMatchObject({ corruptions: 0, leaks: 3, repairedLeaks: 3 })
+    expect(await checkVdi(file, { repair: true })).toEqual(sound)
+    await file.write(512, new Uint8Array([1]))
+    await file.write(516 + 12, new Uint8Array([7]))
+    expect(await checkVdi(file, { repair: true })).toMatchObject({
+      corruptions: 2,
+      leaks: 2,
+      findings: ['Block 1 lies over another one.', 'Block 4 is said to be where none can be.', expect.any(String)],
+    })
+    const readOnly = memoryFile(file.bytes(), 'a.vdi', true)
+    await expect(checkVdi(readOnly, { repair: true })).rejects.toMatchObject({ code: 'denied' })
+    await expect(checkVdi(file, { repair: false, signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'cancelled' })
   })
 
   test('survives any bytes', async () => {

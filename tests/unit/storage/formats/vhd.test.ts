@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { BlockDevice } from '../../../../src-main/storage/block-device.ts'
 import type { ByteFile } from '../../../../src-main/storage/file/byte-file.ts'
+import { checkVhd } from '../../../../src-main/storage/formats/vhd/check-vhd.ts'
 import { buildDynamicHeader, buildFooter, geometry, isVhd } from '../../../../src-main/storage/formats/vhd/vhd-footer.ts'
 import { createVhd, openVhd } from '../../../../src-main/storage/formats/vhd/vhd-image.ts'
 import { actLikeModel, expectSame } from '../../../support/disk-model.ts'
@@ -158,6 +159,29 @@ describe('VHD', () => {
     await file.write(0, new Uint8Array(10))
     await file.write(file.size - 512, new Uint8Array(10))
     await expect(open(file)).rejects.toMatchObject({ code: 'corrupt' })
+  })
+
+  test('a check finds what is shared, nowhere, nobody’s or missing, and mends the last two', async () => {
+    const file = await smallBlocks(8)
+    const image = await open(file)
+    await image.write(0, new Uint8Array(5 * 4096).fill(1))
+    await image.close()
+    const sound = { corruptions: 0, leaks: 0, repairedCorruptions: 0, repairedLeaks: 0, findings: [] }
+    expect(await checkVhd(file, { repair: false })).toEqual(sound)
+    const whole = file.bytes().slice()
+    // A block more at the end, and no footer behind it.
+    await file.truncate(file.size + 4096)
+    expect(await checkVhd(file, { repair: false })).toMatchObject({ corruptions: 1, leaks: 1, repairedCorruptions: 0 })
+    expect(await checkVhd(file, { repair: true })).toMatchObject({ corruptions: 1, leaks: 1, repairedCorruptions: 1, repairedLeaks: 1 })
+    expectSame(file.bytes(), whole, 0)
+    await file.write(1536, file.bytes().slice(1540, 1544))
+    await file.write(1536 + 16, new Uint8Array([0, 1, 0, 0]))
+    expect(await checkVhd(file, { repair: true })).toMatchObject({
+      corruptions: 2,
+      repairedCorruptions: 0,
+      findings: ['Block 1 lies over another one.', 'Block 4 is said to be where none can be.', expect.any(String)],
+    })
+    expect(await checkVhd(await fixedWith(() => {}), { repair: false })).toEqual(sound)
   })
 
   test('a differencing disk is refused with its parent’s name', async () => {

@@ -2,6 +2,7 @@ import { inflateSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import type { BlockDevice } from '../../../../src-main/storage/block-device.ts'
 import type { ByteFile } from '../../../../src-main/storage/file/byte-file.ts'
+import { checkVmdk } from '../../../../src-main/storage/formats/vmdk/check-vmdk.ts'
 import { createVmdk } from '../../../../src-main/storage/formats/vmdk/create-vmdk.ts'
 import { parseDescriptor } from '../../../../src-main/storage/formats/vmdk/descriptor.ts'
 import { isVmdk, openVmdk, type OpenVmdkOptions } from '../../../../src-main/storage/formats/vmdk/vmdk-image.ts'
@@ -163,6 +164,26 @@ describe('VMDK', () => {
       await image.write(33 * MiB, new Uint8Array([5]))
       await image.close()
       expect((await readBytes(await open(file), 33 * MiB, 1))[0]).toBe(5)
+    })
+
+    test('a check finds grains that are shared or nowhere', async () => {
+      const file = await smallGrains(40 * KiB)
+      const image = await open(file)
+      await image.write(0, new Uint8Array(5 * 4096).fill(1))
+      await image.close()
+      const sound = { corruptions: 0, leaks: 0, repairedCorruptions: 0, repairedLeaks: 0, findings: [] }
+      expect(await checkVmdk(file, { repair: false })).toEqual(sound)
+      const fields = new DataView(file.bytes().buffer)
+      const table = fields.getUint32(Number(fields.getBigUint64(56, true)) * 512, true) * 512
+      fields.setUint32(table, fields.getUint32(table + 4, true) + 7, true)
+      fields.setUint32(table + 8, 5, true)
+      expect(await checkVmdk(file, { repair: false })).toMatchObject({
+        corruptions: 2,
+        findings: ['Block 1 lies over another one.', 'Block 2 is said to be where none can be.'],
+      })
+      const { bytes } = await stream(rawDevice(memoryFile(noise(seeded(2), 300_000))))
+      expect(await checkVmdk(memoryFile(bytes, 'a.vmdk', true), { repair: false })).toEqual(sound)
+      await expect(checkVmdk(memoryFile(utf8(descriptor('RW 1 ZERO'))), { repair: false })).rejects.toMatchObject({ code: 'unsupported' })
     })
 
     test('grains of zeroes, where the header has them', async () => {

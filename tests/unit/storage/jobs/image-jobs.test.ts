@@ -39,7 +39,7 @@ describe('a new raw disk', () => {
       })
     await expect(createImage({ path: join(folder, 'b.img'), format: 'raw', size: 512, backing: raw(path) })).rejects.toMatchObject({
       code: 'invalid-input',
-      message: expect.stringContaining('rests on no other image') as string,
+      message: expect.stringContaining('rests on no other one') as string,
     })
     expect(await readdir(folder)).toEqual(['a.img'])
   })
