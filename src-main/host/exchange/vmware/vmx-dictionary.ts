@@ -1,0 +1,44 @@
+/**
+ * The form of VMware's .vmx files: lines of `key = "value"`, keys in any case, `#` before comments, `|22` for a character in hexadecimal, and
+ * the encoding in the file itself (`.encoding`). Nobody publishes a specification: this is what Workstation 17 and ESXi 8 write, and what
+ * open-vm-tools' lib/dict (dictll.c) reads.
+ */
+import { AppError } from '../../../../src-shared/errors/app-error.ts'
+import { decodeText, encodingByMark } from '../text/decode-text.ts'
+
+export const MAX_VMX_BYTES = 1024 * 1024
+export const MAX_VMX_KEYS = 20_000
+
+/** By lower-case key; of two with one key the last. */
+export type VmxDictionary = ReadonlyMap<string, string>
+
+/**
+ * @param what the file, for sentences: "debian.vmx"
+ * @throws AppError `corrupt` with the line; `unsupported` past a limit
+ */
+export function parseDictionary(bytes: Uint8Array, what: string): VmxDictionary {
+  const limit = (is: string): AppError => new AppError('unsupported', `${what} ${is}.`, { subject: what })
+  if (bytes.length > MAX_VMX_BYTES) throw limit(`has more than ${MAX_VMX_BYTES / 1024} KiB, too much for a description of a machine`)
+  const text = decodeText(bytes, encodingByMark(bytes) ?? declaredEncoding(bytes), what)
+  const entries = new Map<string, string>()
+  text.split(/\r\n|\n|\r/).forEach((line, index) => {
+    if (/^\s*(#|$)/.test(line)) return
+    // Values may stand without quotes; what follows a quoted one is a comment.
+    const parts = /^\s*([^\s="#]+)\s*=\s*(?:"([^"]*)"|([^\s"#]*))\s*(?:#.*)?$/.exec(line)
+    if (parts === null)
+      throw new AppError('corrupt', `${what}, line ${index + 1}: it is no setting of the form name = "value".`, { subject: what })
+    entries.set(parts[1]!.toLowerCase(), unescape(parts[2] ?? parts[3] ?? ''))
+    if (entries.size > MAX_VMX_KEYS) throw limit(`has more than ${MAX_VMX_KEYS} settings`)
+  })
+  return entries
+}
+
+function unescape(value: string): string {
+  return value.replace(/\|([0-9A-Fa-f]{2})/g, (_, digits: string) => String.fromCharCode(parseInt(digits, 16)))
+}
+
+/** The encodings there are agree in ASCII, so that its name can be read before it is known. */
+function declaredEncoding(bytes: Uint8Array): string {
+  const text = new TextDecoder('latin1').decode(bytes)
+  return /^\s*\.encoding\s*=\s*"([^"\r\n]{1,40})"/im.exec(text)?.[1] ?? 'utf-8'
+}
