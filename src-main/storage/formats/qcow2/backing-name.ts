@@ -22,25 +22,20 @@ export function withBacking(head: Uint8Array, backing: NamedBacking | null): Uin
   const fields = new DataView(bytes.buffer)
   const oldAt = Number(fields.getBigUint64(FIELD.backingOffset))
   const oldEnd = oldAt === 0 ? 0 : oldAt + fields.getUint32(FIELD.backingLength)
-  if (!backing) {
-    fields.setBigUint64(FIELD.backingOffset, 0n)
-    fields.setUint32(FIELD.backingLength, 0)
-    return bytes
-  }
   const refuse = (): never => {
-    const message = `“${backing.path}” cannot be the name of a backing file in this image.`
+    const message = `“${backing?.path ?? ''}” cannot be the name of a backing file in this image.`
     throw AppError.invalid([{ path: 'backing.path', message }])
   }
-  const name = utf8(backing.path)
-  if (name.length === 0 || name.length > MAX_BACKING_NAME_BYTES || backing.path.includes('\0')) refuse()
   // Old and new may share room only in the first sector.
   const clear = (from: number, to: number): boolean =>
     to <= bytes.length && (to <= HEADER_SECTOR || oldEnd <= HEADER_SECTOR || Math.max(from, oldAt, HEADER_SECTOR) >= Math.min(to, oldEnd))
 
-  const { at, length, end } = formatExtension(fields, oldAt || bytes.length)
-  const format = utf8(backing.format === null ? '' : formatName(backing.format))
-  let free = end + 8 // behind the extension that ends the list
-  if (at !== null) {
+  const { at, length, end } = formatExtension(fields, oldAt)
+  const format = utf8(!backing || backing.format === null ? '' : formatName(backing.format))
+  const free = end + (at === null && format.length > 0 ? 24 : 8) // behind the extension that ends the list
+  if (!clear(end, free)) refuse()
+  bytes.fill(0, end, free)
+  if (at !== null && backing) {
     const room = Math.ceil(length / 8) * 8
     if (format.length > room) refuse()
     // The next extension stays where it is.
@@ -48,23 +43,24 @@ export function withBacking(head: Uint8Array, backing: NamedBacking | null): Uin
     bytes.fill(0, at + 8, at + 8 + room)
     bytes.set(format, at + 8)
   } else if (format.length > 0) {
-    free += 16
-    if (!clear(end, free)) refuse()
     fields.setUint32(end, EXTENSION.backingFormat)
     fields.setUint32(end + 4, format.length)
-    bytes.fill(0, end + 8, free)
     bytes.set(format, end + 8)
   }
-  const place = [free, Math.max(free, oldEnd)].find((start) => clear(start, start + name.length)) ?? refuse()
-  bytes.set(name, place)
+
+  const name = utf8(backing?.path ?? '')
+  if (backing && (name.length === 0 || name.length > MAX_BACKING_NAME_BYTES || backing.path.includes('\0'))) refuse()
+  const place = backing ? ([free, Math.max(free, oldEnd)].find((start) => clear(start, start + name.length)) ?? refuse()) : 0
+  if (backing) bytes.set(name, place)
   fields.setBigUint64(FIELD.backingOffset, BigInt(place))
   fields.setUint32(FIELD.backingLength, name.length)
   return bytes
 }
 
 /** @returns where the extension with the backing's format begins and how long its data is, and where the list ends */
-function formatExtension(fields: DataView, limit: number): { at: number | null; length: number; end: number } {
+function formatExtension(fields: DataView, nameAt: number): { at: number | null; length: number; end: number } {
   let at = fields.getUint32(FIELD.version) === 2 ? V2_HEADER_BYTES : fields.getUint32(FIELD.headerLength)
+  const limit = nameAt >= at ? nameAt : fields.byteLength
   let found: number | null = null
   let length = 0
   while (at + 8 <= limit && fields.getUint32(at) !== EXTENSION.end) {

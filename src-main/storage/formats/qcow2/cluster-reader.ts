@@ -1,6 +1,6 @@
 /** Reads the disk: finds runs of clusters that lie side by side, and gets each of them at once. The caller sees to it that their mapping stays. */
 import type { BlockDevice } from '../../block-device.ts'
-import { allDone } from './all-done.ts'
+import { allDone, underWay } from './all-done.ts'
 import { decompress } from './compression.ts'
 import { compressedEnd, compressedPlace, entryKind, entryOffset, KIND, type Kind } from './entry.ts'
 import { corrupt } from './header.ts'
@@ -86,7 +86,7 @@ export class ClusterReader {
     let showing = 0 // bytes before `done` that the backing shows
     let done = 0
     const show = (): void => {
-      if (showing > 0) work.push(this.readBacking(offset + done - showing, into.subarray(done - showing, done)))
+      if (showing > 0) work.push(underWay(this.readBacking(offset + done - showing, into.subarray(done - showing, done))))
       showing = 0
     }
     try {
@@ -96,8 +96,8 @@ export class ClusterReader {
         else {
           show()
           const piece = into.subarray(done, done + run.length)
-          if (run.kind === KIND.data) work.push(this.#parts.file.read(run.host, piece))
-          else if (run.kind === KIND.compressed) work.push(this.#readCompressed(run, (offset + done) % this.#clusterSize, piece))
+          if (run.kind === KIND.data) work.push(underWay(this.#parts.file.read(run.host, piece)))
+          else if (run.kind === KIND.compressed) work.push(underWay(this.#readCompressed(run, (offset + done) % this.#clusterSize, piece)))
           else piece.fill(0)
         }
         done += run.length

@@ -3,7 +3,7 @@
  * a snapshot) gets new clusters: the bytes, and what the clusters had around them, are written first; when that is done, the entries change in
  * memory, and the old clusters lose a reference. The caller sees to it that nobody else uses the mapping of these clusters, except in `writeInPlace`.
  */
-import { allDone } from './all-done.ts'
+import { allDone, underWay } from './all-done.ts'
 import type { ClusterReader, MappedRun } from './cluster-reader.ts'
 import { compress } from './compression.ts'
 import { compressedEnd, compressedHigh, compressedPlace, COPIED, entryHigh, entryKind, entryLow, entryOffset, KIND } from './entry.ts'
@@ -63,14 +63,14 @@ export class ClusterWriter {
         const run = this.#reader.runNow(offset + done, bytes.length - done) ?? (await this.#reader.run(offset + done, bytes.length - done))
         if (ownData(run)) {
           this.#checkNoMetadata(run)
-          work.push(this.#parts.file.write(run.host, bytes.subarray(done, done + run.length)))
+          work.push(underWay(this.#parts.file.write(run.host, bytes.subarray(done, done + run.length))))
           done += run.length
           continue
         }
         const room = await this.#findRoom(offset + done, run)
         const start = offset + done
         const end = Math.min(start + run.length, (Math.floor(start / this.#clusterSize) + room.count) * this.#clusterSize)
-        work.push(this.#fill(room, run, start, bytes.subarray(done, done + end - start)))
+        work.push(underWay(this.#fill(room, run, start, bytes.subarray(done, done + end - start))))
         done = end - offset
       }
     } catch (error) {

@@ -218,7 +218,7 @@ function featureName(names: Uint8Array | undefined, bit: number): string {
 
 /** Everything between the header and the backing file's name; the first extension of each type. */
 function readExtensions(head: Uint8Array, from: number, backingAt: number, path: string): Map<number, Uint8Array> {
-  const end = backingAt > from ? backingAt : head.length
+  const end = backingAt >= from ? backingAt : head.length
   const found = new Map<number, Uint8Array>()
   for (let at = from; at + 8 <= end;) {
     const type = view(head).getUint32(at)

@@ -30,6 +30,7 @@ export class WriteBack {
   readonly #lazy: boolean
   #running: Promise<void> | null = null
   #next: Promise<void> | null = null
+  #nextIsAll = false
 
   constructor(file: ByteFile, durable: TrustedSync, header: HeaderSector, mapping: Mapping, refcounts: Refcounts, lazy: boolean) {
     this.#file = file
@@ -51,22 +52,27 @@ export class WriteBack {
 
   /** Resolves when everything that was changed before is durable. Those who ask while a round is under way share the next one. */
   flush(): Promise<void> {
-    if (this.#next) return this.#next
-    if (!this.#running) return this.#start(false)
-    return (this.#next = this.#running
-      .catch(() => {}) // told to those who waited for it
-      .then(() => {
-        this.#next = null
-        return this.#start(false)
-      }))
+    return this.#request(false)
   }
 
-  /** Everything, also what may wait, such as counts of what was freed. Nothing else may be under way. */
+  /** Everything, also what may wait, such as counts of what was freed. Nothing is changed meanwhile. */
   async finish(): Promise<void> {
-    await this.#running?.catch(() => {})
-    await this.#start(true)
-    if (this.#refcounts.dirtyBytes > 0 || this.#refcounts.dropped > 0) await this.#start(true)
+    await this.#request(true)
+    if (this.#refcounts.dirtyBytes > 0 || this.#refcounts.dropped > 0) await this.#request(true)
     await this.#header.markSound()
+  }
+
+  /** One round at a time. @param all see `finish` */
+  #request(all: boolean): Promise<void> {
+    if (!this.#running && !this.#next) return this.#start(all)
+    this.#nextIsAll ||= all
+    return (this.#next ??= this.#running!.catch(() => {}) // told to those who waited for it
+      .then(() => {
+        const isAll = this.#nextIsAll
+        this.#next = null
+        this.#nextIsAll = false
+        return this.#start(isAll)
+      }))
   }
 
   #start(all: boolean): Promise<void> {

@@ -122,7 +122,7 @@ describe('qcow2 and power that fails', () => {
     }
   })
 
-  test('while the refcount table gets too small', async () => {
+  test('while the refcount table gets too small', { timeout: 60_000 }, async () => {
     const size = 4500 * 512
     const file = await newQcow2({ size, clusterSize: 512, refcountBits: 64 })
     const made = await openOver(file)
@@ -154,7 +154,7 @@ describe('qcow2 and power that fails', () => {
     expect(places.size).toBe(2)
   })
 
-  test('while an image grows or shrinks', async () => {
+  test('while an image grows or shrinks', { timeout: 60_000 }, async () => {
     for (const [from, to] of [
       [100 * 512, 3000 * 512],
       [3000 * 512, 10 * 512 + 512],
@@ -200,7 +200,7 @@ describe('qcow2 and power that fails', () => {
     }
   })
 
-  test('while an image is repaired', async () => {
+  test('while an image is repaired', { timeout: 60_000 }, async () => {
     for (const lower of [false, true]) {
       const file = await newQcow2({ size: 300 * 512, clusterSize: 512, refcountBits: 16 })
       const image = await openOver(file)

@@ -298,6 +298,21 @@ describe('qcow2 images', () => {
       }
   })
 
+  test('another backing, where an old header has its name right behind the fields', async () => {
+    const file = await newQcow2({ size: 64 * KiB, version: 2 })
+    patchHeader(file, (head) => {
+      head.setBigUint64(8, 72n)
+      head.setUint32(16, 9)
+      new Uint8Array(head.buffer).set(new TextEncoder().encode('below.raw'), 72)
+    })
+    for (const backing of [BACKING, null, { path: 'x', format: null }, BACKING]) {
+      const image = await openOver(file)
+      await image.setBacking(backing)
+      await image.close()
+      expect((await openOver(file)).backing).toEqual(backing)
+    }
+  })
+
   test('changing an image clears what only those may keep who understand it', async () => {
     const file = await newQcow2({ size: MiB })
     const autoclear = 88
