@@ -20,6 +20,8 @@ const DEEPEST = 64
 const MOST_PARTS = 1024
 /** Files and folders that `walk` gives. */
 const MOST_ENTRIES = 1_000_000
+/** Bytes of folders that `walk` reads. */
+const MOST_WALKED_BYTES = 1024 * 1024 * 1024
 /** Types of POSIX modes. */
 const TYPE_MASK = 0o170000
 const TYPE_LINK = 0o120000
@@ -95,11 +97,14 @@ export async function openIso(file: ByteFile): Promise<IsoImage> {
       const seen = new Set<number>()
       const waiting = [{ path: '', entry: root }]
       let count = 0
+      let bytes = 0
       for (let next = waiting.pop(); next; next = waiting.pop()) {
-        const at = next.entry.parts[0]!.at
+        const { at, length } = next.entry.parts[0]!
         // A folder that is in itself, or in two places.
         if (seen.has(at)) continue
         seen.add(at)
+        bytes += length
+        if (bytes > MOST_WALKED_BYTES) throw damaged(file.path, 'its folders are too large')
         for (const entry of await list(next.entry)) {
           if (++count > MOST_ENTRIES) throw damaged(file.path, `it has more than ${MOST_ENTRIES} files`)
           const path = next.path === '' ? entry.name : `${next.path}/${entry.name}`

@@ -4,8 +4,8 @@ import { checkedSize } from '../blocks/faults.ts'
 import { buildDescriptor } from './descriptor.ts'
 import { buildSparseHeader, NEW_GRAIN, SECTOR, TABLE_ENTRIES, tables } from './sparse-header.ts'
 
-/** Bytes: a grain's place is a sector's number of 32 bits. */
-const LARGEST_DISK = 2 * 1024 ** 4 - 64 * 1024 ** 2 * 16
+/** Bytes: the place of a grain is a sector's number of 32 bits, and the tables need some of them. */
+const LARGEST_DISK = 2 * 1024 ** 4 - 1024 ** 3
 /** Sectors kept for the descriptor, as VMware keeps them: programs write into it in place. */
 const DESCRIPTOR_SECTORS = 20
 /** Sectors of a grain table. */
