@@ -12,6 +12,7 @@ const PARTS = 6
 /**
  * Opens `rounds` images that differ from `image` in a few bytes or their end, reads some of each and, where it opens for writing, writes and flushes: all it
  * may do is work or throw an AppError. Reads outside of what any size allows, hangs and huge allocations show as a failed or slow test.
+ * @param rounds unless FUZZ_RUNS says otherwise, for longer runs by hand
  * @param ranges where bytes matter: [from, to) offsets in the file
  */
 export async function surviveMutations(
@@ -20,10 +21,11 @@ export async function surviveMutations(
   rounds: number,
   open: (file: ByteFile) => Promise<BlockDevice>,
 ): Promise<void> {
-  const random = seeded(rounds)
+  const total = fuzzRuns(rounds)
+  const random = seeded(total)
   const values = [0, 1, 2, 0x7f, 0x80, 0xfe, 0xff]
   let refused = 0
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < total; round++) {
     let bytes = image.slice()
     for (let change = random(4); change >= 0; change--) {
       const [from, to] = ranges[random(ranges.length)]!
@@ -52,6 +54,11 @@ export async function surviveMutations(
   }
   // Otherwise the mutations hit nothing.
   expect(refused).toBeGreaterThan(0)
+}
+
+/** @param usual rounds where FUZZ_RUNS does not say how many */
+export function fuzzRuns(usual: number): number {
+  return Number(process.env['FUZZ_RUNS'] ?? usual)
 }
 
 /** Longest file that a mutated image may grow to in memory; as a full disk. */
