@@ -18,14 +18,12 @@ export const MAX_BITMAPS = 65_535
 /** Bytes of the table that lists the bitmaps. */
 export const MAX_BITMAP_DIRECTORY_BYTES = 64 * MiB
 
-/** Bytes of L2 tables kept in memory, as far as they are used: the tables of a disk of 256 GiB with clusters of 64 KiB. */
+/** Bytes of L2 tables kept in memory, as far as they are used; when half of them have changed they are written unasked: the tables of a disk of 256 GiB with clusters of 64 KiB. */
 export const L2_CACHE_BYTES = 32 * MiB
 /** The same for an image that is open for reading only, as the layers of a chain are, which can be many. */
 export const L2_CACHE_BYTES_READING = 8 * MiB
-/** Bytes of refcount blocks kept in memory. */
+/** Bytes of refcount blocks kept in memory; likewise. */
 export const REFCOUNT_CACHE_BYTES = 8 * MiB
-/** Bytes of changed metadata, of either kind, above which it is written without a flush of the guest's. */
-export const MAX_DIRTY_BYTES = 4 * MiB
 /** Runs of clusters waiting to be freed, above which metadata is written without a flush of the guest's. */
 export const MAX_PENDING_FREES = 16_384
 /** Bytes of the part of an L2 table that is read and kept at once. */

@@ -10,7 +10,8 @@ import { COPIED, entryHigh, entryLow, entryOffset } from './entry.ts'
 import { corrupt, type Qcow2Header } from './header.ts'
 import { L2_CACHE_BYTES, L2_CACHE_BYTES_READING, SLICE_BYTES } from './limits.ts'
 import type { MetadataPlaces } from './metadata-places.ts'
-import type { Piece, Refcounts } from './refcounts.ts'
+import type { Piece } from './refcount-blocks.ts'
+import type { Refcounts } from './refcounts.ts'
 
 const SECTOR = new Uint8Array(512)
 
@@ -83,9 +84,9 @@ export class Mapping {
     return this.#l1.byteLength / 8
   }
 
-  /** Bytes of changed slices. */
-  get dirtyBytes(): number {
-    return this.#dirtySlices * this.perSlice * 8
+  /** Whether so many slices have changed that they should be written. */
+  get crowded(): boolean {
+    return this.#dirtySlices > this.#most / 2
   }
 
   /** Clusters of the disk that one L2 table maps. */

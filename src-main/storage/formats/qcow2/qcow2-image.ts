@@ -33,6 +33,8 @@ import type { InternalSnapshot, SnapshotTable } from './snapshots.ts'
 /** Runs of clusters that one call of `extent` looks at. */
 const EXTENT_STEPS = 256
 const SECTOR = 512
+/** Snapshots that a sentence names. */
+const MOST_NAMES = 5
 
 export interface Qcow2Image extends DiskImage {
   /** Bytes. */
@@ -95,6 +97,14 @@ export class Qcow2Device implements Qcow2Image {
 
   get snapshots(): readonly InternalSnapshot[] {
     return this.#snapshots.snapshots
+  }
+
+  get rewriteLoses(): string | null {
+    const names = this.#snapshots.snapshots.map(({ id, name }) => `“${name || id}”`)
+    if (names.length === 0) return null
+    const which =
+      names.length <= MOST_NAMES ? names.join(', ') : `${names.slice(0, MOST_NAMES).join(', ')} and ${names.length - MOST_NAMES} more`
+    return `The disk image “${this.#parts.file.path}” has internal snapshots (${which}), which would be lost. Delete them with the program that made them, or convert the image, which leaves them out.`
   }
 
   async read(offset: number, into: Uint8Array): Promise<void> {

@@ -16,9 +16,10 @@
 import { concatBytes } from '../../../../src-shared/base/bytes.ts'
 import type { ByteFile } from '../../file/byte-file.ts'
 import type { HeaderSector } from './header-sector.ts'
-import { MAX_DIRTY_BYTES, MAX_PENDING_FREES } from './limits.ts'
+import { MAX_PENDING_FREES } from './limits.ts'
 import type { Mapping } from './mapping.ts'
-import type { Piece, Refcounts } from './refcounts.ts'
+import type { Piece } from './refcount-blocks.ts'
+import type { Refcounts } from './refcounts.ts'
 import type { TrustedSync } from './trusted-sync.ts'
 
 export class WriteBack {
@@ -43,11 +44,7 @@ export class WriteBack {
 
   /** Whether so much has changed that it should be written now. */
   get due(): boolean {
-    return (
-      this.#mapping.dirtyBytes > MAX_DIRTY_BYTES ||
-      this.#refcounts.dirtyBytes > MAX_DIRTY_BYTES ||
-      this.#refcounts.dropped > MAX_PENDING_FREES
-    )
+    return this.#mapping.crowded || this.#refcounts.blocks.crowded || this.#refcounts.dropped > MAX_PENDING_FREES
   }
 
   /** Resolves when everything that was changed before is durable. Those who ask while a round is under way share the next one. */
@@ -58,7 +55,7 @@ export class WriteBack {
   /** Everything, also what may wait, such as counts of what was freed. Nothing is changed meanwhile. */
   async finish(): Promise<void> {
     await this.#request(true)
-    if (this.#refcounts.dirtyBytes > 0 || this.#refcounts.dropped > 0) await this.#request(true)
+    if (this.#refcounts.blocks.changed || this.#refcounts.dropped > 0) await this.#request(true)
     await this.#header.markSound()
   }
 
@@ -84,8 +81,8 @@ export class WriteBack {
 
   async #round(all: boolean): Promise<void> {
     const mapping = this.#mapping.capture()
-    const counts =
-      !this.#lazy || all || this.#refcounts.tableChanged || this.#refcounts.dirtyBytes > MAX_DIRTY_BYTES ? this.#refcounts.capture() : null
+    const { blocks } = this.#refcounts
+    const counts = !this.#lazy || all || blocks.tableChanged || blocks.crowded ? blocks.capture() : null
     const dropped = this.#refcounts.takeDropped()
     let prepared = false
     try {

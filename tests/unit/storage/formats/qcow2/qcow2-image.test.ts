@@ -91,6 +91,18 @@ describe('qcow2 images', () => {
     await image.close()
   })
 
+  test('tables that change without end are written unasked', { timeout: 30_000 }, async () => {
+    const size = 1200 * MiB
+    const file = await newQcow2({ size, clusterSize: 512, refcountBits: 1, backing: BACKING })
+    let syncs = 0
+    const image = await openWith(file, { sync: async () => void syncs++ })
+    await image.writeZeroes(0, size)
+    expect(syncs).toBeGreaterThan(1)
+    expect(await image.extent(size - 512, 512)).toEqual({ length: 512, state: 'zero' })
+    await image.close()
+    await expectSound(file)
+  })
+
   test('requests at once in one cluster do not lose each other', async () => {
     const file = await newQcow2({ size: MiB, backing: BACKING })
     const below = belowBytes(MiB)
