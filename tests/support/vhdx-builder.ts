@@ -24,9 +24,10 @@ export interface VhdxChoice {
 
 export interface LogEntry {
   sequence: bigint
-  /** 0 means: the ring's first entry. */
   writes: { at: number; bytes: Uint8Array }[]
   zeroes?: { at: number; length: number }[]
+  /** MiB; what the file has, unless it says so. */
+  flushedSize?: number
 }
 
 export function buildVhdx(choice: VhdxChoice): Uint8Array<ArrayBuffer> {
@@ -98,7 +99,7 @@ export function batSector(entries: Record<number, Uint8Array>): { at: number; by
 /** Into a log of 1 MiB at 1 MiB. */
 export function writeLog(file: Uint8Array, start: number, entries: readonly LogEntry[]): void {
   let at = start
-  for (const { sequence, writes, zeroes = [] } of entries) {
+  for (const { sequence, writes, zeroes = [], flushedSize } of entries) {
     const descriptors = writes.length + zeroes.length
     const dataAt = Math.ceil((64 + descriptors * 32) / 4096) * 4096
     const entry = new Uint8Array(dataAt + writes.length * 4096)
@@ -109,7 +110,7 @@ export function writeLog(file: Uint8Array, start: number, entries: readonly LogE
     fields.setBigUint64(16, sequence, true)
     fields.setUint32(24, descriptors, true)
     setGuid(entry, 32, LOG_GUID)
-    fields.setBigUint64(48, BigInt(file.length), true)
+    fields.setBigUint64(48, BigInt(flushedSize === undefined ? file.length : flushedSize * MiB), true)
     fields.setBigUint64(56, BigInt(file.length), true)
     for (const [index, write] of writes.entries()) {
       const descriptor = 64 + index * 32

@@ -51,7 +51,11 @@ export async function replayed(file: ByteFile, header: VhdxHeader): Promise<Byte
   await file.read(logAt, ring)
   const sequence = activeSequence(ring, header.logGuid, file.path)
   if (sequence.length === 0) throw damaged(file.path, 'its log has no entry that is whole')
-  const patches: Patches = { sectors: new Map(), zeroes: [], size: file.size }
+  const head = sequence.at(-1)!
+  if (head.flushedFileSize > BigInt(file.size)) throw damaged(file.path, 'its file was cut off after its log was written')
+  if (head.lastFileSize > BigInt(Number.MAX_SAFE_INTEGER))
+    throw damaged(file.path, 'its log says that the file is larger than a file can be')
+  const patches: Patches = { sectors: new Map(), zeroes: [], size: Math.max(file.size, Number(head.lastFileSize)) }
   for (const entry of sequence) apply(ring, entry, patches, file)
   return patchedFile(file, patches)
 }
@@ -118,7 +122,6 @@ function parseEntry(ring: Uint8Array, at: number, logGuid: string): Entry | null
 /** 2.3.1.2 to 2.3.1.4. */
 function apply(ring: Uint8Array, entry: Entry, patches: Patches, file: ByteFile): void {
   const fault = (): Error => damaged(file.path, `entry ${entry.sequence} of its log is not what its checksum says`)
-  if (entry.flushedFileSize > BigInt(file.size)) throw damaged(file.path, 'its file was cut off after its log was written')
   const bytes = fromRing(ring, entry.at, entry.length)
   const fields = view(bytes)
   let data = Math.ceil((ENTRY_HEADER_SIZE + entry.descriptors * DESCRIPTOR_SIZE) / LOG_SECTOR) * LOG_SECTOR
@@ -145,8 +148,6 @@ function apply(ring: Uint8Array, entry: Entry, patches: Patches, file: ByteFile)
     patches.size = Math.max(patches.size, Number(start) + LOG_SECTOR)
     data += LOG_SECTOR
   }
-  if (entry.lastFileSize > BigInt(Number.MAX_SAFE_INTEGER)) throw fault()
-  patches.size = Math.max(patches.size, Number(entry.lastFileSize))
 }
 
 function addZeroes(patches: Patches, start: number, end: number, path: string): void {

@@ -1,8 +1,8 @@
 /** Looks through the grain tables of a VMDK in one file. What is wrong with them cannot be mended: nobody knows whose a grain is. */
+import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import type { ImageCheck } from '../../disk-image.ts'
 import type { ByteFile } from '../../file/byte-file.ts'
 import { checkBlocks, mayRepair, type CheckOptions } from '../blocks/check-blocks.ts'
-import { unsupported } from '../blocks/faults.ts'
 import { Findings } from '../qcow2/check/findings.ts'
 import { loadGrains, readSparseHeader } from './sparse-extent.ts'
 import { isSparse, SECTOR } from './sparse-header.ts'
@@ -16,7 +16,8 @@ export async function checkVmdk(file: ByteFile, options: CheckOptions): Promise<
   mayRepair(file, options.repair)
   const magic = new Uint8Array(4)
   await file.read(0, magic)
-  if (!isSparse(magic)) throw unsupported(file.path, 'its disk is in several files. Check those, one by one.')
+  if (!isSparse(magic))
+    throw new AppError('unsupported', `The disk of “${file.path}” is in several files. Check those, one by one.`, { subject: file.path })
   const header = await readSparseHeader(file)
   const { table, place } = await loadGrains(file, header)
   const found = new Findings()

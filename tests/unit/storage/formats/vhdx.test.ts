@@ -120,6 +120,14 @@ describe('VHDX', () => {
       expect((await readBytes(await openBytes(file), 0, 1))[0]).toBe(0x44)
     })
 
+    test('only its newest entry knows how long the file has to be', async () => {
+      const entries = [
+        { sequence: 1n, writes: [moved.bat], flushedSize: 9 },
+        { sequence: 2n, writes: [], flushedSize: 6 },
+      ]
+      await (await openBytes(withData({ ...DISK, log: { start: 0, entries } }))).close()
+    })
+
     test('that should be there and is not, or whose file was cut off, is a fault', async () => {
       const file = withData({ ...DISK, log: { start: 0, entries: [{ sequence: 1n, writes: [moved.bat] }] } })
       const torn = file.slice()
