@@ -22,39 +22,54 @@ export interface ImageChoice {
   folders?: readonly string[]
 }
 
+export type LayerChoice = Omit<ImageChoice, 'folders'>
+
 /**
  * @returns an image that owns its open file and lock, and those of all layers below it; its extents are those of the whole disk
  * @throws AppError `not-found`, `denied`, `invalid-input` (neither a regular file nor a block device), `corrupt`, `unsupported`, `busy` (somebody else
  *   writes it, or reads what should be written), or the system's reason; of the image or of one that it rests on
  */
-export async function openImage({ path, format, readOnly, folders = [] }: ImageChoice): Promise<DiskImage> {
-  const top = await openLocked(path, readOnly)
+export async function openImage({ folders = [], ...choice }: ImageChoice): Promise<DiskImage> {
   let backing: BlockDevice | null = null
-  try {
-    const image = await driver(format, path).open(top.file, {
-      openBacking: async (named) => (backing = await openBelow(path, named, folders, new Set([top.identity]))),
-    })
-    return resolvedExtents(image, backing)
-  } catch (error) {
-    await closeQuietly(backing)
-    await top.file.close()
-    throw asAppError(error, `Opening the disk image “${path}”`)
-  }
+  const image = await openOver(
+    choice,
+    async (named, identity) => (backing = await openBelow(choice.path, named, folders, new Set([identity]))),
+  )
+  return resolvedExtents(image, backing)
 }
 
 /** An image without what it rests on: what it lacks reads as zeroes, and its extents say what it has itself. */
-export async function openLayer({ path, format, readOnly }: Omit<ImageChoice, 'folders'>): Promise<DiskImage> {
-  const { file } = await openLocked(path, readOnly)
+export function openLayer(choice: LayerChoice): Promise<DiskImage> {
+  return openOver(choice, async () => null)
+}
+
+/**
+ * An image over what `below` gives for what it rests on; its extents say what it has itself.
+ * @param below as `OpenImageOptions.openBacking`; @param openFile how the file itself is opened
+ * @throws AppError as openImage
+ */
+export async function openOver(
+  { path, format, readOnly }: LayerChoice,
+  below: (named: NamedBacking, identity: string) => Promise<BlockDevice | null>,
+  openFile: typeof openLocked = openLocked,
+): Promise<DiskImage> {
+  const { file, identity } = await openFile(path, readOnly)
+  let backing: BlockDevice | null = null
   try {
-    return await driver(format, path).open(file, { openBacking: async () => null })
+    return await driver(format, path).open(file, { openBacking: async (named) => (backing = await below(named, identity)) })
   } catch (error) {
+    await closeQuietly(backing)
     await file.close()
     throw asAppError(error, `Opening the disk image “${path}”`)
   }
 }
 
-/** @param seen identities of the files above */
-async function openBelow(from: string, named: NamedBacking, folders: readonly string[], seen: Set<string>): Promise<BlockDevice> {
+/**
+ * What an image rests on, down to the last layer, for reading.
+ * @param from the image; @param named what it rests on; @param folders where that may lie; @param seen identities of the files above
+ * @throws AppError as openImage
+ */
+export async function openBelow(from: string, named: NamedBacking, folders: readonly string[], seen: Set<string>): Promise<BlockDevice> {
   const layers: DiskImage[] = []
   try {
     for (let next: NamedBacking | null = named, above = from; next !== null;) {

@@ -13,6 +13,7 @@ import { copyImage } from './jobs/copy.ts'
 import { createImage } from './jobs/create-image.ts'
 import { inspectImage } from './jobs/inspect-image.ts'
 import type { JobOptions } from './jobs/job-progress.ts'
+import { mergeLayers } from './jobs/merge-layers.ts'
 import { resizeImage } from './jobs/resize-image.ts'
 import { openImage, type ImageChoice } from './open-image.ts'
 import { serveBlock, type ServedBlock } from './serve-block.ts'
@@ -35,6 +36,7 @@ export class StorageService {
     resize: ({ image, size, shrink }) => resizeImage(image, size, shrink),
     compact: ({ job, image }, { signal }) => compactImage(image, this.#options(job, signal)),
     check: ({ job, image, repair }, { signal }) => checkImage(image, repair, this.#options(job, signal)),
+    merge: ({ job, ...choice }, { signal }) => mergeLayers(choice, this.#options(job, signal)),
     progress: this.#progress.event,
   }
 

@@ -71,6 +71,20 @@ export const storageThread = defineService('storage', {
   compact: call(z.strictObject({ job, image: z.strictObject(image) })).returns<{ before: number; after: number }>(),
   /** Looks through all metadata, and with `repair` mends it. Null where the format has nothing to look through. */
   check: call(z.strictObject({ job, image: z.strictObject(image), repair: z.boolean() })).returns<ImageCheck | null>(),
+  /**
+   * Two files of a disk's chain become one, at `upper`'s path: the same disk, which then rests on what `lower` rested on; `lower` is gone. `upper` names
+   * `lower` and is in the same folder, nobody has either open, and nothing else rests on `lower`, which from now on is not the disk that it was, also where
+   * this fails or is cancelled. `upper` is the same disk at every moment; asked again, it goes on. What was merged already is no error. `folders`: where the
+   * files may lie that `lower` rests on, beside its own. Bytes of data that were copied.
+   */
+  merge: call(
+    z.strictObject({
+      job,
+      lower: z.strictObject({ path, format: diskFormat }),
+      upper: z.strictObject({ path, format: diskFormat }),
+      folders: z.array(path).default([]),
+    }),
+  ).returns<{ bytes: number }>(),
   /** Bytes of the disk, of all of it; at most ten times a second. */
   progress: event<{ job: string; done: number; total: number }>(),
 })

@@ -37,6 +37,15 @@ export async function findBacking(from: string, name: string, folders: readonly 
   }
 }
 
+/**
+ * Whether an image means a file by the name of its backing. Opens nothing.
+ * @param from real path of the image; @param name as the image has it; @param file real path, of a file that may be gone
+ */
+export async function restsOn(from: string, name: string, file: string): Promise<boolean> {
+  const named = resolve(dirname(from), name)
+  return named === file || (await realpath(named).catch(() => named)) === file
+}
+
 function isInside(path: string, folder: string): boolean {
   const way = relative(folder, path)
   return way !== '' && way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way)

@@ -42,6 +42,7 @@ serveThread((server) =>
     resize: none,
     compact: none,
     check: none,
+    merge: none,
     progress: progress.event,
   }),
 )

@@ -1,0 +1,105 @@
+/**
+ * Moves what one layer has of a disk into its neighbour. Theory of operation: at every moment, whatever has been written, the disk that shows through both
+ * is the same. Pulled up, the upper layer gets copies of what shows through it anyway. Pushed down, the lower one changes only where the upper one
+ * hides it.
+ */
+import { MiB } from '../../../src-shared/base/units.ts'
+import type { BlockDevice } from '../block-device.ts'
+import type { DiskImage } from '../disk-image.ts'
+import { pour } from './pour.ts'
+
+/** Bytes: what is written at once where zeroes can only be written; a multiple of every cluster size. */
+const ZEROES = new Uint8Array(2 * MiB)
+/** Bytes that one question for an extent spans at most, so that a job can be stopped in between. */
+const EXTENT_SPAN = 1024 * MiB
+
+export interface Neighbours {
+  /** Without what it rests on; its extents say what it has itself. */
+  upper: DiskImage
+  /** Over `base`; its extents say what it has itself. */
+  lower: DiskImage
+  /** All that the lower one rests on. */
+  base: BlockDevice | null
+}
+
+type Source = Pick<BlockDevice, 'info' | 'read' | 'extent'>
+
+/** Bytes of data that each way would write. */
+export async function mergeCosts(layers: Neighbours, signal: AbortSignal): Promise<{ pull: number; push: number }> {
+  return { pull: await dataIn(missing(layers), signal), push: await dataIn(layers.upper, signal) }
+}
+
+/**
+ * The upper layer gets what it needs in order to rest on `base`. Nothing is flushed.
+ * @returns bytes of data written
+ */
+export async function pullUp(layers: Neighbours, progress: (done: number) => void): Promise<number> {
+  const { upper, base } = layers
+  let bytes = 0
+  const write = async (offset: number, piece: Uint8Array): Promise<void> => {
+    await upper.write(offset, piece)
+    bytes += piece.length
+  }
+  const zeroes = async (offset: number, length: number): Promise<void> => {
+    await upper.writeZeroes(offset, length)
+    // Some versions cannot say that a cluster is zeroes.
+    for (let at = offset; at < offset + length;) {
+      const { length: run, state } = await upper.extent(at, Math.min(ZEROES.length, offset + length - at))
+      if (state === 'unallocated') await write(at, ZEROES.subarray(0, run))
+      at += run
+    }
+  }
+  // Whole clusters of the upper layer only, so that what they have around a request never is asked for. Without a base, what is not there is zeroes.
+  await pour(missing(layers), { data: write, ...(base ? { zeroes } : {}) }, { grain: upper.clusterSize!, progress })
+  return bytes
+}
+
+/**
+ * The lower layer gets what the upper one has; they are of one size. Nothing is flushed.
+ * @returns bytes of data written
+ */
+export async function pushDown({ upper, lower }: Neighbours, progress: (done: number) => void): Promise<number> {
+  let bytes = 0
+  const data = async (offset: number, piece: Uint8Array): Promise<void> => {
+    await lower.write(offset, piece)
+    bytes += piece.length
+  }
+  const zeroes = (offset: number, length: number): Promise<void> => lower.writeZeroes(offset, length)
+  await pour(upper, { data, zeroes }, { grain: upper.clusterSize!, progress })
+  return bytes
+}
+
+/** What the upper layer lacks if it is to rest on `base`: `unallocated` is where it has its own, or where `base` shows the same as the lower layer. */
+function missing({ upper, lower, base }: Neighbours): Source {
+  const end = lower.info.size
+  const baseEnd = base?.info.size ?? 0
+  return {
+    info: upper.info,
+    async read(offset, into) {
+      // Past the lower layer's end are zeroes, whatever the base has there.
+      const there = Math.max(0, Math.min(into.length, end - offset))
+      into.fill(0, there)
+      if (there > 0) await lower.read(offset, into.subarray(0, there))
+    },
+    async extent(offset, length) {
+      const own = await upper.extent(offset, length)
+      if (own.state !== 'unallocated') return { length: own.length, state: 'unallocated' }
+      const shows = offset < baseEnd
+      if (offset >= end)
+        return shows ? { length: Math.min(own.length, baseEnd - offset), state: 'zero' } : { length: own.length, state: 'unallocated' }
+      const its = await lower.extent(offset, Math.min(own.length, end - offset))
+      return its.state === 'zero' && !shows ? { length: its.length, state: 'unallocated' } : its
+    },
+  }
+}
+
+async function dataIn(source: Source, signal: AbortSignal): Promise<number> {
+  let bytes = 0
+  for (let at = 0; at < source.info.size;) {
+    signal.throwIfAborted()
+    const { length, state } = await source.extent(at, Math.min(EXTENT_SPAN, source.info.size - at))
+    if (state === 'data') bytes += length
+    at += length
+  }
+  return bytes
+}
