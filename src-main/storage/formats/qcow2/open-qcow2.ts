@@ -21,5 +21,5 @@ export async function openQcow2(file: ByteFile, options: OpenImageOptions): Prom
   }
   const { parts, snapshots } = await loadParts(file, loaded.header, loaded.head, !file.readOnly)
   if (loaded.header.backing) parts.backing = await options.openBacking(loaded.header.backing)
-  return new Qcow2Device(parts, snapshots)
+  return new Qcow2Device(parts, snapshots.snapshots)
 }

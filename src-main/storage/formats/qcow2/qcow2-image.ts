@@ -17,18 +17,17 @@
  */
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import type { BlockDevice, Extent } from '../../block-device.ts'
-import type { DiskImage, ImageCheck, NamedBacking } from '../../disk-image.ts'
+import type { DiskImage, NamedBacking } from '../../disk-image.ts'
 import { requestGuard, type RequestGuard } from '../../request-guard.ts'
-import { checkQcow2, type CheckOptions } from './check/check.ts'
 import { ClusterEraser, type EraseMode } from './cluster-eraser.ts'
 import { ClusterReader } from './cluster-reader.ts'
 import { ClusterWriter } from './cluster-writer.ts'
 import { describe } from './describe.ts'
 import { KIND, type Kind } from './entry.ts'
 import type { ImageParts, WritingParts } from './image-parts.ts'
-import { loadHeader, loadParts } from './load-parts.ts'
+import { loadHeader } from './load-parts.ts'
 import { grow, shrink } from './resize.ts'
-import type { InternalSnapshot, SnapshotTable } from './snapshots.ts'
+import type { InternalSnapshot } from './snapshots.ts'
 
 /** Runs of clusters that one call of `extent` looks at. */
 const EXTENT_STEPS = 256
@@ -43,8 +42,7 @@ export interface Qcow2Image extends DiskImage {
   readonly snapshots: readonly InternalSnapshot[]
   /** Writes whole clusters in as little room as they take. Each later write into one takes a new cluster. */
   readonly packed: NonNullable<DiskImage['packed']>
-  /** Waits until no request is under way. @throws AppError as `checkQcow2` */
-  check(options: CheckOptions): Promise<ImageCheck>
+  readonly rewriteLoses: string | null
   resize(size: number): Promise<void>
   setBacking(backing: NamedBacking | null): Promise<void>
 }
@@ -58,7 +56,7 @@ interface Changing {
 
 export class Qcow2Device implements Qcow2Image {
   readonly #parts: ImageParts
-  #snapshots: SnapshotTable
+  readonly snapshots: readonly InternalSnapshot[]
   readonly #guard: RequestGuard
   readonly #reader: ClusterReader
   readonly #change: Changing | null
@@ -66,9 +64,9 @@ export class Qcow2Device implements Qcow2Image {
   #begun: Promise<void> | null = null
   #closing: Promise<void> | null = null
 
-  constructor(parts: ImageParts, snapshots: SnapshotTable) {
+  constructor(parts: ImageParts, snapshots: readonly InternalSnapshot[]) {
     this.#parts = parts
-    this.#snapshots = snapshots
+    this.snapshots = snapshots
     this.#guard = requestGuard(parts.info, parts.file.path)
     this.#reader = new ClusterReader(parts)
     const { writing } = parts
@@ -92,15 +90,11 @@ export class Qcow2Device implements Qcow2Image {
   }
 
   get details(): DiskImage['details'] {
-    return describe(this.#parts.header, this.#snapshots.snapshots)
-  }
-
-  get snapshots(): readonly InternalSnapshot[] {
-    return this.#snapshots.snapshots
+    return describe(this.#parts.header, this.snapshots)
   }
 
   get rewriteLoses(): string | null {
-    const names = this.#snapshots.snapshots.map(({ id, name }) => `“${name || id}”`)
+    const names = this.snapshots.map(({ id, name }) => `“${name || id}”`)
     if (names.length === 0) return null
     const which =
       names.length <= MOST_NAMES ? names.join(', ') : `${names.slice(0, MOST_NAMES).join(', ')} and ${names.length - MOST_NAMES} more`
@@ -177,7 +171,7 @@ export class Qcow2Device implements Qcow2Image {
     this.#guard.writing(0, 0)
     if (!Number.isSafeInteger(size) || size < 0 || size % SECTOR !== 0)
       throw new AppError('invalid-input', `A disk cannot have ${size} bytes: its size is a multiple of ${SECTOR}.`)
-    if (this.#parts.header.version === 2 && this.#snapshots.snapshots.length > 0)
+    if (this.#parts.header.version === 2 && this.snapshots.length > 0)
       throw new AppError(
         'unsupported',
         `The disk image “${this.#parts.file.path}” has internal snapshots and is of version 2, which cannot be resized then. Convert it first.`,
@@ -197,21 +191,6 @@ export class Qcow2Device implements Qcow2Image {
       await writing!.writeBack.flush()
       await writing!.headerSector.setBacking(backing, header.clusterSize)
       header.backing = (await loadHeader(file)).header.backing
-    })
-  }
-
-  async check(options: CheckOptions): Promise<ImageCheck> {
-    if (options.repair) this.#guard.writing(0, 0)
-    else this.#guard.open()
-    return this.#alone(async () => {
-      const { file, writing } = this.#parts
-      await writing?.writeBack.finish()
-      this.#begun = null
-      try {
-        return await checkQcow2(file, options)
-      } finally {
-        if (options.repair) await this.#reload()
-      }
     })
   }
 
@@ -273,27 +252,6 @@ export class Qcow2Device implements Qcow2Image {
   async #writeBackIfDue(): Promise<void> {
     const { writeBack } = this.#parts.writing!
     if (writeBack.due) await writeBack.flush()
-  }
-
-  /** The tables may lie elsewhere now. */
-  async #reload(): Promise<void> {
-    const { backing } = this.#parts
-    const { parts, snapshots } = await this.#loadAgain()
-    const { info, order } = this.#parts
-    Object.assign(this.#parts.writing!, parts.writing)
-    Object.assign(this.#parts, { ...parts, backing, info, order, writing: this.#parts.writing })
-    this.#snapshots = snapshots
-    this.#reader.forgetDecompressed()
-  }
-
-  async #loadAgain(): ReturnType<typeof loadParts> {
-    try {
-      const { header, head } = await loadHeader(this.#parts.file)
-      return await loadParts(this.#parts.file, header, head, true)
-    } catch (error) {
-      this.#guard.end() // what is in memory is not what is on disk
-      throw error
-    }
   }
 }
 

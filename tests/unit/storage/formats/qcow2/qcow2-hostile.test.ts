@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { checkQcow2 } from '../../../../../src-main/storage/formats/qcow2/check/check.ts'
 import { zstdFrameLength } from '../../../../../src-main/storage/formats/qcow2/zstd-frame.ts'
 import { fuzzOpen, fuzzRepair } from '../../../../support/qcow2-fuzz.ts'
 import { newQcow2, openOver, patchHeader } from '../../../../support/qcow2-images.ts'
@@ -47,11 +48,14 @@ describe('hostile qcow2', () => {
     const image = await openOver(file)
     await expect(image.write(40_000, new Uint8Array(10))).rejects.toMatchObject({ code: 'corrupt' })
     expect((await readBytes(image, 0, 1))[0]).toBe(1)
-    const { corruptions, repairedCorruptions } = await image.check({ repair: true })
-    expect(repairedCorruptions).toBe(corruptions)
-    await image.write(40_000, new Uint8Array(10).fill(2))
-    expect((await readBytes(image, 40_000, 1))[0]).toBe(2)
     await image.close()
+    const { corruptions, repairedCorruptions } = await checkQcow2(file, { repair: true })
+    expect(repairedCorruptions).toBe(corruptions)
+    const repaired = await openOver(file)
+    await repaired.write(40_000, new Uint8Array(10).fill(2))
+    expect((await readBytes(repaired, 0, 1))[0]).toBe(1)
+    expect((await readBytes(repaired, 40_000, 1))[0]).toBe(2)
+    await repaired.close()
   })
 
   test('frames of Zstandard are measured, cut ones are none', () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { ByteFile } from '../../../../../src-main/storage/file/byte-file.ts'
+import { checkQcow2 } from '../../../../../src-main/storage/formats/qcow2/check/check.ts'
 import { isQcow2 } from '../../../../../src-main/storage/formats/qcow2/header.ts'
 import { actLikeModel, expectSame } from '../../../../support/disk-model.ts'
 import {
@@ -32,6 +33,7 @@ describe('qcow2 images', () => {
     const image = await openOver(file)
     expect(image.info).toEqual({ size: 10 * MiB + 512, readOnly: false, format: 'qcow2' })
     expect(image.backing).toBeNull()
+    expect(image.rewriteLoses).toBeNull()
     expect(image.details).toEqual([
       { label: 'Version', value: '3 (QEMU 1.1)' },
       { label: 'Cluster size', value: '64 KiB' },
@@ -232,6 +234,7 @@ describe('qcow2 images', () => {
       image = await openOver(file)
       expect(image.snapshots).toMatchObject([{ id: '1', name: 'first', takenAt: 1_700_000_000_000, stateBytes: 0, diskSize: size }])
       expect(image.details.at(-1)).toEqual({ label: 'Internal snapshots', value: 'first' })
+      expect(image.rewriteLoses).toContain('internal snapshots')
       const reopen = async (device: { close(): Promise<void> }) => {
         await device.close()
         await expectSound(file)
@@ -374,8 +377,10 @@ describe('qcow2 images', () => {
     expect(image.details.at(-1)).toMatchObject({ label: 'State' })
     expectSame(await readBytes(image, 0, 4096), new Uint8Array(4096), 0)
     await expect(image.write(0, new Uint8Array(1))).rejects.toMatchObject({ code: 'denied' })
-    await expect(image.check({ repair: true })).rejects.toMatchObject({ code: 'denied' })
+    await expect(checkQcow2(altered(file, { readOnly: true }), { repair: true })).rejects.toMatchObject({ code: 'denied' })
     await image.close()
+    expect(await checkQcow2(file, { repair: true })).toMatchObject({ corruptions: 0, leaks: 0 })
+    await (await openOver(file)).close()
   })
 
   test('a sync that failed is never made good', async () => {
