@@ -25,6 +25,7 @@ import { cleanStaging } from './machines/staging.ts'
 import { MetricsService } from './metrics/metrics-service.ts'
 import { SettingsService } from './settings/settings-service.ts'
 import { createDoctor } from './system/doctor.ts'
+import { SnapshotService } from './snapshots/snapshot-service.ts'
 import { SystemService } from './system/system-service.ts'
 import { TaskService } from './tasks/task-service.ts'
 import { loadPty, TerminalService } from './terminals/terminal-service.ts'
@@ -84,6 +85,7 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
     defaultMemoryMiB: () => settings.current.defaultMemoryMiB,
     ...(doubles.embedded ? { engineEntry: doubles.embedded } : {}),
   })
+  const snapshots = new SnapshotService({ library, storage, log, tasks, machine: (id) => machines.find(id) })
   const images = new ImageService({ storage, tasks, machines: () => machines.all() })
   const metrics = store.add(new MetricsService({ machines: () => machines.counters(), onActiveChanged: machines.onActiveChanged }))
   store.add(engines.onFound(() => machines.refreshViews()))
@@ -135,6 +137,7 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
   const server = new RpcServer((error, where) => log.error('api', where, { error }))
   server.register(api.machines, machines.handlers)
   server.register(api.images, images.handlers)
+  server.register(api.snapshots, snapshots.handlers)
   server.register(api.tasks, tasks.handlers)
   server.register(api.settings, settings.handlers)
   server.register(api.metrics, metrics.handlers)

@@ -5,7 +5,16 @@ import type { ImageCheck } from '../model/image-info.ts'
 import { call, defineService, event } from '../rpc/service.ts'
 
 export type TaskKind =
-  'create-machine' | 'duplicate-machine' | 'suspend-machine' | 'prepare-appliance' | 'convert-image' | 'compact-image' | 'check-image'
+  | 'create-machine'
+  | 'duplicate-machine'
+  | 'suspend-machine'
+  | 'take-snapshot'
+  | 'restore-snapshot'
+  | 'delete-snapshot'
+  | 'prepare-appliance'
+  | 'convert-image'
+  | 'compact-image'
+  | 'check-image'
 export type TaskState = 'running' | 'done' | 'failed' | 'cancelled'
 
 export interface Task {
@@ -15,6 +24,8 @@ export interface Task {
   title: string
   /** The machine it is about. */
   machine: string | null
+  /** restore-snapshot, delete-snapshot: the snapshot that it is about. */
+  snapshot?: string
   state: TaskState
   /** The current step, for people; '' before the first. */
   step: string

@@ -200,6 +200,8 @@ export const machineConfigSchema = z
     created: z.iso.datetime(),
     /** The catalogue's name of the system it was made with, for its icon and advice: "coppice-linux". */
     guest: z.string().max(64).nullable().default(null),
+    /** The snapshot that its present state came from; null: as it was made. `otherwise`: which one it was before, should taking that one not have ended. */
+    point: z.strictObject({ snapshot: z.uuid(), otherwise: z.uuid().nullable() }).nullable().default(null),
     ...configShape,
   })
   .superRefine((config, context) => {

@@ -1,5 +1,5 @@
 /** The host as the command line sees it. */
-import { images, machines, metrics, system, tasks } from '../../../src-shared/api/index.ts'
+import { images, machines, metrics, snapshots, system, tasks } from '../../../src-shared/api/index.ts'
 import { app } from '../../../src-shared/api/app.ts'
 import type { RpcClient } from '../../../src-shared/rpc/client.ts'
 import type { Client } from '../../../src-shared/rpc/service.ts'
@@ -9,6 +9,7 @@ export interface Services {
   images: Client<typeof images>
   machines: Client<typeof machines>
   metrics: Client<typeof metrics>
+  snapshots: Client<typeof snapshots>
   system: Client<typeof system>
   tasks: Client<typeof tasks>
 }
@@ -19,6 +20,7 @@ export function servicesOf(client: RpcClient): Services {
     images: client.service(images),
     machines: client.service(machines),
     metrics: client.service(metrics),
+    snapshots: client.service(snapshots),
     system: client.service(system),
     tasks: client.service(tasks),
   }

@@ -1,6 +1,7 @@
 /**
  * suspend/suspend.json: stands beside a memory state and says what it belongs to. Its presence is what makes a machine `suspended`.
- * The drives' stamps guard against resuming onto a disk that was changed meanwhile: the guest's caches would overwrite what was changed.
+ * The drives' stamps guard against resuming onto a disk that was changed meanwhile: the guest's caches would overwrite what was changed. While a
+ * snapshot is taken, a drive has two: of the file that is frozen, and of the one that goes on from it.
  */
 import { z } from 'zod'
 import { machineSpecSchema } from '../../../src-shared/model/machine-spec.ts'
@@ -31,6 +32,8 @@ export const suspendRecordSchema = z.strictObject({
   /** When the guest had booted, before it was suspended; null where that was never seen. */
   bootedAt: z.iso.datetime().nullable(),
   drives: z.array(driveStampSchema),
+  /** The snapshots of which the machine's present state may have come from for this to be its memory (as `point` in machine.json). Absent: whichever. */
+  points: z.array(z.uuid().nullable()).optional(),
   /** As it was then, which may be not quite what its configuration builds: it can be changed while it runs. Absent in older records. */
   spec: machineSpecSchema.optional(),
 })

@@ -187,7 +187,7 @@ export async function copyImage(from: string, to: string, storage: SharedThread,
 }
 
 /** The disk as a whole, in the format of machines' disks. */
-async function takeDisk(info: ImageInfo, to: string, storage: SharedThread, context: TaskContext): Promise<void> {
+export async function takeDisk(info: ImageInfo, to: string, storage: SharedThread, context: TaskContext): Promise<void> {
   const { path, format } = info
   if (format === 'qcow2' && info.backing === null) return copyImage(path, to, storage, context)
   context.step('Converting the disk image')

@@ -10,7 +10,8 @@ import { fileFact } from '../planner/probe-files.ts'
 import { VARIABLES } from '../planner/qemu-firmware.ts'
 import type { TaskContext } from '../tasks/task-service.ts'
 import { placeCopy } from './boot-files.ts'
-import { copyImage, hostName, type MakerParts } from './create-machine.ts'
+import { copyImage, hostName, takeDisk, type MakerParts } from './create-machine.ts'
+import { inspectDisk } from './drive-formats.ts'
 import { stageBundle } from './staging.ts'
 
 export interface Original {
@@ -39,7 +40,7 @@ export function duplicateMachine(original: Original, name: string, parts: MakerP
 
 async function fill(staging: string, original: Original, name: string, parts: MakerParts, context: TaskContext): Promise<MachineConfig> {
   const { folder, config } = original
-  const disks = new Set(config.drives.map((drive) => drive.path))
+  const disks = new Map(config.drives.map((drive) => [drive.path, drive]))
   for (const path of new Set(pathsOf(config))) {
     if (isAbsolutePath(path)) continue
     if (context.signal.aborted) throw AppError.cancelled()
@@ -47,7 +48,11 @@ async function fill(staging: string, original: Original, name: string, parts: Ma
     if (fact.kind !== 'file')
       throw new AppError('not-found', `“${path}” of “${config.name}” is not there, or not a file.`, { subject: fact.path })
     const target = join(staging, path)
-    if (disks.has(path)) await copyImage(fact.path, target, parts.storage, context)
+    const disk = disks.get(path)
+    // What snapshots froze below it comes along, as one file.
+    if (disk?.kind === 'disk' && disk.format === 'qcow2')
+      await takeDisk(await inspectDisk(fact.path, parts.storage), target, parts.storage, context)
+    else if (disk) await copyImage(fact.path, target, parts.storage, context)
     else await placeCopy(fact.path, target)
   }
   // What its UEFI knows to boot is on the disks that are copied; what its TPM keeps is the original's own.
@@ -68,6 +73,7 @@ export function withNewIdentity(config: MachineConfig, name: string): MachineCon
     ...config,
     id: newId(),
     created: new Date().toISOString(),
+    point: null,
     name,
     // The password stays the original's.
     vncExport: NO_VNC_EXPORT,

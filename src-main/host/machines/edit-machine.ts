@@ -21,7 +21,7 @@ import { removeSuspended } from './suspended-state.ts'
 import { wrongState } from './wrong-state.ts'
 
 /** What the guest sees. */
-const HARDWARE = [
+export const HARDWARE = [
   ...['engine', 'arch', 'cpus', 'memoryMiB', 'firmware', 'tpm', 'devices', 'display', 'pointer'],
   ...['boot', 'drives', 'nics', 'serialPorts', 'sharedFolders'],
 ] as const satisfies (keyof MachineConfig)[]

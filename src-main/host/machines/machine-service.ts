@@ -198,6 +198,11 @@ export class MachineService implements Disposable {
     this.#activeChanged.dispose()
   }
 
+  /** @throws AppError `not-found` */
+  find(id: string): Promise<Machine> {
+    return this.#find(id)
+  }
+
   async #find(id: string): Promise<Machine> {
     await this.#known
     const machine = this.#machines.get(id)

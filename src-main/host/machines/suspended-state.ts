@@ -7,7 +7,7 @@
 import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
-import type { MachineConfig } from '../../../src-shared/model/machine.ts'
+import type { Drive, MachineConfig } from '../../../src-shared/model/machine.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import type { MemoryHeader } from '../../../src-shared/threads/engine-thread.ts'
 import { syncFolder, writeFileAtomic } from '../../files/write-file-atomic.ts'
@@ -61,10 +61,15 @@ export async function prepareSuspended(
   try {
     const header = await save(join(folder, 'memory'))
     const record: SuspendRecord = { schema: 1, header, bootedAt, drives: await driveStamps(bundle, config), spec }
-    await writeFileAtomic(join(folder, RECORD), `${JSON.stringify(record, null, 2)}\n`)
+    await writeSuspendRecord(bundle, record, folder)
   } catch (error) {
     throw await whyNotWritten(bundle, error)
   }
+}
+
+/** @param folder where the memory stands that it belongs to */
+export function writeSuspendRecord(bundle: string, record: SuspendRecord, folder = bundlePaths(bundle).suspend): Promise<void> {
+  return writeFileAtomic(join(folder, RECORD), `${JSON.stringify(record, null, 2)}\n`)
 }
 
 /** From here on the machine is suspended. */
@@ -118,7 +123,7 @@ export async function removeSuspended(bundle: string): Promise<void> {
   }
 }
 
-async function driveStamps(bundle: string, config: MachineConfig): Promise<DriveStamp[]> {
+export async function driveStamps(bundle: string, config: Pick<MachineConfig, 'drives'>): Promise<DriveStamp[]> {
   const stamps = config.drives.map(async (drive) => {
     if (drive.path === null) return []
     const { bytes, modified, inode } = await fileFact(bundle, drive.path)
@@ -146,15 +151,20 @@ export function suspendedProblem(
   const memoryMiB = record.spec ? memoryOf(record.spec) : record.header.memoryMiB
   if (memoryMiB !== config.memoryMiB)
     return refuse(`it was suspended with ${memoryMiB} MiB of memory, and now has ${config.memoryMiB} MiB.`)
-  const stamps = new Map(record.drives.map((stamp) => [stamp.id, stamp]))
+  if (record.points && !record.points.includes(config.point?.snapshot ?? null))
+    return refuse('its suspended state belongs to another snapshot than the one it is at.')
   for (const drive of config.drives) {
     const file = drive.path === null ? undefined : files.get(drive.path)
-    const stamp = stamps.get(drive.id)
-    if ((file !== undefined) !== (stamp !== undefined)) return refuse(`the drive “${drive.id}” was changed since.`)
-    if (!file || !stamp) continue
-    const changedInPlace = file.inode === stamp.inode && file.modified !== stamp.modified && !drive.readOnly && drive.kind !== 'cdrom'
-    if (file.bytes !== stamp.bytes || changedInPlace)
+    const stamps = record.drives.filter(({ id }) => id === drive.id)
+    if ((file !== undefined) !== stamps.length > 0) return refuse(`the drive “${drive.id}” was changed since.`)
+    if (file && !stamps.some((stamp) => isUnchanged(file, stamp, drive)))
       return refuse(`the file “${file.path}” was changed since, and the guest would overwrite what was changed.`)
   }
   return null
+}
+
+/** A copy of the file has the same size; the file itself also the same time of its last change, unless nobody minds one. */
+function isUnchanged(file: FileFact, stamp: DriveStamp, { readOnly, kind }: Drive): boolean {
+  const changedInPlace = file.inode === stamp.inode && file.modified !== stamp.modified && !readOnly && kind !== 'cdrom'
+  return file.bytes === stamp.bytes && !changedInPlace
 }

@@ -17,6 +17,8 @@ export interface TaskSpec {
   title: string
   /** Id of the machine that it is about. */
   machine?: string | null
+  /** Id of its snapshot that it is about. */
+  snapshot?: string
   /** Default true. */
   cancellable?: boolean
 }
@@ -44,7 +46,7 @@ export class TaskService implements Disposable {
   readonly handlers: Handlers<typeof tasks> = {
     list: () => [...this.#ended.values(), ...[...this.#running.values()].map((task) => task.view())],
     changed: this.#changed.event,
-    cancel: ({ id }) => this.#cancel(id),
+    cancel: ({ id }) => this.cancel(id),
     wait: ({ id }, { signal }) => this.#whenEnded(id, signal),
     clear: () => {
       const ids = [...this.#ended.keys()]
@@ -95,7 +97,8 @@ export class TaskService implements Disposable {
     return task.state === 'running' ? nextValue(this.onChanged, (next) => next.id === id && next.state !== 'running', signal) : task
   }
 
-  #cancel(id: string): void {
+  /** Asks it to end; one that has ended is left alone. @throws AppError `not-found`, `wrong-state` where it cannot be cancelled */
+  cancel(id: string): void {
     const task = this.#existing(id)
     if (task.state !== 'running') return
     if (!task.cancellable) throw new AppError('wrong-state', `“${task.title}” cannot be cancelled now.`, { subject: id })
@@ -133,6 +136,7 @@ class RunningTask {
       kind: spec.kind,
       title: spec.title,
       machine: spec.machine ?? null,
+      ...(spec.snapshot === undefined ? {} : { snapshot: spec.snapshot }),
       state: 'running',
       step: '',
       progress: null,

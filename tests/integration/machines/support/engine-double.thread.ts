@@ -187,6 +187,11 @@ class DoubleMachine implements EngineMachine {
         await block.flush({})
         break
       }
+      case 'read': {
+        const bytes = await this.#attach.blocks.values().next().value!.read({ offset: 0, length: 1 })
+        this.#print(`<${bytes[0]}>\r\n`)
+        break
+      }
       case 'eject':
         this.#changed({ kind: 'eject', drive: rest })
         break

@@ -1,0 +1,52 @@
+/** Which of a machine's disks a snapshot freezes, and what goes on from them. Pure. */
+import type { Drive, MachineConfig } from '../../../src-shared/model/machine.ts'
+import { isAbsolutePath } from '../../../src-shared/model/machine.ts'
+import type { Snapshot } from '../../../src-shared/model/snapshot.ts'
+
+/** A disk whose image is the machine's alone, and which it may write to. */
+export type OwnDisk = Drive & { path: string }
+
+export function ownDisks({ drives }: Pick<MachineConfig, 'drives'>): OwnDisk[] {
+  return drives.filter((drive): drive is OwnDisk => isWritableDisk(drive) && !isAbsolutePath(drive.path))
+}
+
+function isWritableDisk(drive: Drive): drive is OwnDisk {
+  return drive.kind === 'disk' && !drive.readOnly && drive.path !== null
+}
+
+/** Why no snapshot of this machine can be taken, as sentences. */
+export function obstacles({ drives }: Pick<MachineConfig, 'drives'>): string[] {
+  return drives.flatMap((drive) =>
+    isWritableDisk(drive) && isAbsolutePath(drive.path)
+      ? [
+          `The disk “${drive.id}” lies outside of the machine’s folder (“${drive.path}”), so that a snapshot could not keep it from being changed. Make it read-only, or make the machine anew with a copy of the disk.`,
+        ]
+      : [],
+  )
+}
+
+/** "disks/disk0.qcow2" goes on as "disks/disk0.1a2b3c4d.qcow2". */
+const OVERLAY = /\.[0-9a-f]{8}\.qcow2$/
+
+/** @param id names it apart from all others: a UUID's beginning is used */
+export function overlayPath(frozen: string, id: string): string {
+  const stem = frozen.replace(OVERLAY, '').replace(/\.[A-Za-z0-9]{1,8}$/, '')
+  return `${stem}.${id.replaceAll('-', '').slice(0, 8)}.qcow2`
+}
+
+export function isOverlay(path: string): boolean {
+  return OVERLAY.test(path)
+}
+
+/** The machine's drives, with its own disks going on in new files. */
+export function withOverlays(drives: readonly Drive[], overlays: ReadonlyMap<string, string>): Drive[] {
+  return drives.map((drive) => {
+    const path = overlays.get(drive.id)
+    return path === undefined ? drive : { ...drive, path, format: 'qcow2' }
+  })
+}
+
+/** The files that somebody named: frozen by a snapshot, or written by the machine now. */
+export function namedFiles(config: Pick<MachineConfig, 'drives'>, snapshots: readonly Snapshot[]): Set<string> {
+  return new Set([config, ...snapshots.map((snapshot) => snapshot.config)].flatMap((state) => ownDisks(state).map(({ path }) => path)))
+}

@@ -1,0 +1,100 @@
+/**
+ * Makes the files of a machine's disks fit its snapshots: files that nobody names any more are merged with what rests on them, or deleted. What is to be
+ * done follows from what is there, so that it goes on where a crash or a cancel ended it, and a machine that ran meanwhile is tidied when it is off.
+ */
+import { readdir, realpath, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { DiskFormat } from '../../../src-shared/model/disk-format.ts'
+import type { MachineConfig } from '../../../src-shared/model/machine.ts'
+import type { Snapshot } from '../../../src-shared/model/snapshot.ts'
+import { storageThread } from '../../../src-shared/threads/storage-thread.ts'
+import { storageJob } from '../images/storage-job.ts'
+import { bundlePaths } from '../library/bundle.ts'
+import type { TaskContext } from '../tasks/task-service.ts'
+import type { SharedThread } from '../threads/shared-thread.ts'
+import { nextStep, type Below } from './layers.ts'
+import { isOverlay, namedFiles, ownDisks } from './own-disks.ts'
+import { cleanSnapshots } from './snapshot-files.ts'
+
+interface Layers {
+  below: Below
+  formats: ReadonlyMap<string, DiskFormat>
+}
+
+/**
+ * Of a machine at rest.
+ * @param still the machine is suspended: its memory goes with its disks' present files, which stay as they are
+ * @param once files that snapshots named that are gone now: they may be deleted, whatever they are called
+ * @throws AppError `cancelled`, or why a file cannot be read or merged; trying again goes on from there
+ */
+export async function tidy(
+  bundle: string,
+  config: MachineConfig,
+  snapshots: readonly Snapshot[],
+  still: boolean,
+  once: ReadonlySet<string>,
+  storage: SharedThread,
+  context: Pick<TaskContext, 'signal' | 'progress' | 'step'>,
+): Promise<void> {
+  await cleanSnapshots(bundle)
+  const root = await realpath(bundle)
+  const absolute = (path: string): string => join(root, path)
+  const named = new Set([...namedFiles(config, snapshots)].map(absolute))
+  const files = await diskFiles(root)
+  const kept = new Set(still ? ownDisks(config).map(({ path }) => absolute(path)) : [])
+  for (;;) {
+    const layers = await readLayers([config, ...snapshots.map((snapshot) => snapshot.config)], absolute, storage)
+    const loose = [...files].filter((path) => !layers.below.has(path) && (isOverlay(path) || once.has(path)))
+    const below = new Map([...layers.below, ...loose.map((path) => [path, null] as const)])
+    const step = nextStep(below, named, new Set([...files].filter((path) => !kept.has(path))))
+    if (!step) return
+    context.signal.throwIfAborted()
+    if (step.kind === 'delete') {
+      await rm(step.path, { force: true })
+      files.delete(step.path)
+      continue
+    }
+    context.step('Merging disks')
+    const layer = (path: string): { path: string; format: DiskFormat } => ({ path, format: layers.formats.get(path)! })
+    await storageJob(storage, context, (calls, job, options) =>
+      calls.merge({ job, lower: layer(step.lower), upper: layer(step.upper) }, options),
+    )
+    files.delete(step.lower)
+  }
+}
+
+/** Files in the machine's own folder of disks. */
+async function diskFiles(bundle: string): Promise<Set<string>> {
+  const { disks } = bundlePaths(bundle)
+  const entries = await readdir(disks, { withFileTypes: true }).catch(() => [])
+  return new Set(entries.filter((entry) => entry.isFile() && !entry.name.startsWith('.')).map((entry) => join(disks, entry.name)))
+}
+
+/** Every file that is named or rested on, each looked at once. */
+async function readLayers(
+  states: readonly Pick<MachineConfig, 'drives'>[],
+  absolute: (path: string) => string,
+  storage: SharedThread,
+): Promise<Layers> {
+  const below = new Map<string, string | null>()
+  const formats = new Map<string, DiskFormat>()
+  await storage.use(async (thread) => {
+    const calls = thread.rpc.service(storageThread)
+    for (const { path: own, format } of states.flatMap(ownDisks)) {
+      const path = absolute(own)
+      if (below.has(path)) continue
+      const { layers, problem } = await calls.inspect({ path, format, folders: [] })
+      if (problem !== null) throw new Error(problem)
+      formats.set(path, format)
+      let above = path
+      for (const layer of layers) {
+        if (below.has(above)) break
+        below.set(above, layer.path)
+        formats.set(layer.path, layer.format)
+        above = layer.path
+      }
+      if (!below.has(above)) below.set(above, null)
+    }
+  })
+  return { below, formats }
+}
