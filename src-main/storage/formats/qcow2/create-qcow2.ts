@@ -96,7 +96,7 @@ function plan(options: CreateQcow2): Layout {
 
   const data = preallocation === 'metadata' ? Math.ceil(size / clusterSize) : 0
   const l2 = preallocation === 'metadata' ? l1Entries : 0
-  const l1 = Math.max(1, Math.ceil((l1Entries * 8) / clusterSize))
+  const l1 = Math.ceil((l1Entries * 8) / clusterSize)
   const perBlock = (clusterSize * 8) / refcountBits
   let blocks = 1
   let tableClusters = 1

@@ -62,6 +62,9 @@ export class Qcow2Device implements Qcow2Image {
   readonly #change: Changing | null
   /** The header says that the image is being changed. */
   #begun: Promise<void> | null = null
+  /** Requests under way that change the image. */
+  #changes = 0
+  #onUnchanging: (() => void) | null = null
   #closing: Promise<void> | null = null
 
   constructor(parts: ImageParts, snapshots: readonly InternalSnapshot[]) {
@@ -109,10 +112,11 @@ export class Qcow2Device implements Qcow2Image {
   async write(offset: number, bytes: Uint8Array): Promise<void> {
     this.#guard.writing(offset, bytes.length)
     if (bytes.length === 0) return
-    const { writer } = await this.#begin()
-    if (await this.#claim(false, offset, bytes.length, () => writer.writeInPlace(offset, bytes))) return
-    await this.#claim(true, offset, bytes.length, () => writer.write(offset, bytes))
-    await this.#writeBackIfDue()
+    await this.#changing(async ({ writer }) => {
+      if (await this.#claim(false, offset, bytes.length, () => writer.writeInPlace(offset, bytes))) return
+      await this.#claim(true, offset, bytes.length, () => writer.write(offset, bytes))
+      await this.#writeBackIfDue()
+    })
   }
 
   writeZeroes(offset: number, length: number): Promise<void> {
@@ -135,17 +139,18 @@ export class Qcow2Device implements Qcow2Image {
         'invalid-input',
         `Only whole clusters (${clusterSize} bytes) can be compressed, not ${bytes.length} bytes at ${offset}.`,
       )
-    const { writer } = await this.#begin()
     let cluster = bytes
     if (bytes.length < clusterSize) {
       cluster = new Uint8Array(clusterSize)
       cluster.set(bytes)
     }
-    const compressed = await writer.compress(cluster)
-    await this.#claim(true, offset, bytes.length, async () => {
-      if (!(await writer.writeCompressed(offset, cluster, compressed))) await writer.write(offset, bytes)
+    await this.#changing(async ({ writer }) => {
+      const compressed = await writer.compress(cluster)
+      await this.#claim(true, offset, bytes.length, async () => {
+        if (!(await writer.writeCompressed(offset, cluster, compressed))) await writer.write(offset, bytes)
+      })
+      await this.#writeBackIfDue()
     })
-    await this.#writeBackIfDue()
   }
 
   async flush(): Promise<void> {
@@ -176,22 +181,24 @@ export class Qcow2Device implements Qcow2Image {
         'unsupported',
         `The disk image “${this.#parts.file.path}” has internal snapshots and is of version 2, which cannot be resized then. Convert it first.`,
       )
-    const { writing, eraser } = await this.#begin()
-    await this.#alone(async () => {
-      if (size > this.info.size) await grow(this.#parts, writing, eraser, size)
-      else if (size < this.info.size) await shrink(this.#parts, writing, eraser, size)
-    })
+    await this.#changing(({ writing, eraser }) =>
+      this.#alone(async () => {
+        if (size > this.info.size) await grow(this.#parts, writing, eraser, size)
+        else if (size < this.info.size) await shrink(this.#parts, writing, eraser, size)
+      }),
+    )
   }
 
   async setBacking(backing: NamedBacking | null): Promise<void> {
     this.#guard.writing(0, 0)
-    await this.#begin()
-    await this.#alone(async () => {
-      const { file, header, writing } = this.#parts
-      await writing!.writeBack.flush()
-      await writing!.headerSector.setBacking(backing, header.clusterSize)
-      header.backing = (await loadHeader(file)).header.backing
-    })
+    await this.#changing(({ writing }) =>
+      this.#alone(async () => {
+        const { file, header } = this.#parts
+        await writing.writeBack.flush()
+        await writing.headerSector.setBacking(backing, header.clusterSize)
+        header.backing = (await loadHeader(file)).header.backing
+      }),
+    )
   }
 
   close(): Promise<void> {
@@ -203,6 +210,7 @@ export class Qcow2Device implements Qcow2Image {
   async #close(): Promise<void> {
     const { file, writing, order, backing } = this.#parts
     try {
+      if (this.#changes > 0) await new Promise<void>((resolve) => (this.#onUnchanging = resolve))
       await order.idle()
       if (writing) {
         await writing.writeBack.finish()
@@ -221,22 +229,26 @@ export class Qcow2Device implements Qcow2Image {
   async #erase(offset: number, length: number, mode: EraseMode): Promise<void> {
     this.#guard.writing(offset, length)
     if (length === 0) return
-    const { eraser } = await this.#begin()
-    await this.#claim(true, offset, length, () => eraser.erase(offset, length, mode))
-    await this.#writeBackIfDue()
+    await this.#changing(async ({ eraser }) => {
+      await this.#claim(true, offset, length, () => eraser.erase(offset, length, mode))
+      await this.#writeBackIfDue()
+    })
   }
 
-  /** Before the image is changed in any way. */
-  async #begin(): Promise<Changing> {
-    const { writing } = this.#change!
-    this.#begun ??= writing.headerSector.beginChanges(this.#parts.header.lazyRefcounts)
+  /** Runs what changes the image, when its header says that it is being changed. */
+  async #changing(work: (change: Changing) => Promise<void>): Promise<void> {
+    const change = this.#change!
+    this.#changes++
     try {
-      await this.#begun
-    } catch (error) {
-      this.#begun = null
-      throw error
+      this.#begun ??= change.writing.headerSector.beginChanges(this.#parts.header.lazyRefcounts)
+      await this.#begun.catch((error: unknown) => {
+        this.#begun = null
+        throw error
+      })
+      await work(change)
+    } finally {
+      if (--this.#changes === 0) this.#onUnchanging?.()
     }
-    return this.#change!
   }
 
   #claim<T>(alone: boolean, offset: number, length: number, work: () => Promise<T>): Promise<T> {

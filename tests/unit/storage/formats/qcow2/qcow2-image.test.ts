@@ -144,6 +144,30 @@ describe('qcow2 images', () => {
     await image.close()
   })
 
+  test('what is under way when the image closes comes to its end', async () => {
+    const file = await newQcow2({ size: MiB, clusterSize: 4096 })
+    const image = await openOver(file)
+    const model = new Uint8Array(MiB)
+    for (let i = 0; i < 50; i++) model.fill(i + 1, i * 9000, i * 9000 + 9000)
+    const writes = Array.from({ length: 50 }, (_, i) => image.write(i * 9000, model.slice(i * 9000, i * 9000 + 9000)))
+    await image.close()
+    await Promise.all(writes)
+    await expect(image.write(0, new Uint8Array(1))).rejects.toMatchObject({ code: 'disconnected' })
+    await expectSound(file)
+    expectSame(await readBytes(await openOver(file), 0, MiB), model, 0)
+  })
+
+  test('a disk of no bytes can grow', async () => {
+    const file = await newQcow2({ size: 0 })
+    await expectSound(file)
+    const image = await openOver(file)
+    await image.resize(MiB)
+    await image.write(MiB - 512, new Uint8Array(512).fill(1))
+    await image.close()
+    await expectSound(file)
+    expect((await readBytes(await openOver(file), MiB - 1, 1))[0]).toBe(1)
+  })
+
   test('what was discarded is used again, after a flush', async () => {
     const file = await newQcow2({ size: 4 * MiB })
     const image = await openOver(file)
