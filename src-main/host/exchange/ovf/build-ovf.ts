@@ -56,7 +56,6 @@ export function buildOvf(machine: ForeignMachine, sizes: ReadonlyMap<string, num
 }
 
 const NAMESPACES = {
-  'ovf:version': '1.0',
   'xml:lang': 'en-US',
   xmlns: 'http://schemas.dmtf.org/ovf/envelope/1',
   'xmlns:ovf': 'http://schemas.dmtf.org/ovf/envelope/1',

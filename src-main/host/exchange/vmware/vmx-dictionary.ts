@@ -23,14 +23,28 @@ export function parseDictionary(bytes: Uint8Array, what: string): VmxDictionary 
   const entries = new Map<string, string>()
   text.split(/\r\n|\n|\r/).forEach((line, index) => {
     if (/^\s*(#|$)/.test(line)) return
-    // Values may stand without quotes; what follows a quoted one is a comment.
-    const parts = /^\s*([^\s="#]+)\s*=\s*(?:"([^"]*)"|([^\s"#]*))\s*(?:#.*)?$/.exec(line)
-    if (parts === null)
+    const setting = parseLine(line)
+    if (setting === null)
       throw new AppError('corrupt', `${what}, line ${index + 1}: it is no setting of the form name = "value".`, { subject: what })
-    entries.set(parts[1]!.toLowerCase(), unescape(parts[2] ?? parts[3] ?? ''))
+    entries.set(setting.key, setting.value)
     if (entries.size > MAX_VMX_KEYS) throw limit(`has more than ${MAX_VMX_KEYS} settings`)
   })
   return entries
+}
+
+/** By hand: an expression for all of it takes time that grows with the square of a line's length. Values may stand without quotes. */
+function parseLine(line: string): { key: string; value: string } | null {
+  const equals = line.indexOf('=')
+  const key = line.slice(0, equals).trim().toLowerCase()
+  if (equals < 0 || !/^[^\s"#]+$/.test(key)) return null
+  const rest = line.slice(equals + 1).trim()
+  if (!rest.startsWith('"')) {
+    const value = rest.split('#', 1)[0]!.trim()
+    return /["\s]/.test(value) ? null : { key, value: unescape(value) }
+  }
+  const end = rest.indexOf('"', 1)
+  const after = rest.slice(end + 1).trim()
+  return end < 0 || (after !== '' && !after.startsWith('#')) ? null : { key, value: unescape(rest.slice(1, end)) }
 }
 
 function unescape(value: string): string {
@@ -40,5 +54,6 @@ function unescape(value: string): string {
 /** The encodings there are agree in ASCII, so that its name can be read before it is known. */
 function declaredEncoding(bytes: Uint8Array): string {
   const text = new TextDecoder('latin1').decode(bytes)
-  return /^\s*\.encoding\s*=\s*"([^"\r\n]{1,40})"/im.exec(text)?.[1] ?? 'utf-8'
+  // No \s: over many empty lines it would look from each of them to the last.
+  return /^[ \t]*\.encoding[ \t]*=[ \t]*"([^"\r\n]{1,40})"/im.exec(text)?.[1] ?? 'utf-8'
 }

@@ -69,6 +69,12 @@ describe('.vmx', () => {
     ['hello world', 'line 1'],
     ['guestOS = "a', 'line 1'],
     ['a = "b"', 'does not describe a machine'],
+    // As large as may be, and nothing in it: time must not grow faster than it.
+    ['\n'.repeat(1024 * 1024), 'does not describe a machine'],
+    [' '.repeat(1024 * 1024), 'does not describe a machine'],
+    [`${'a'.repeat(1024 * 1024 - 1)}`, 'line 1'],
+    [`a = ${' '.repeat(1024 * 1024 - 9)}"`, 'line 1'],
+    ['\n'.repeat(1024 * 1024 + 1), '1024 KiB'],
     ['.encoding = "klingon"\nguestOS = "other"', 'unknown encoding'],
     ['guestOS = "\xff"', 'not text'],
     ['guestOS = "other"\nencryption.data = "abc"', 'encrypted'],

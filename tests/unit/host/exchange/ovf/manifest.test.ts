@@ -37,6 +37,10 @@ describe('a manifest', () => {
     [`SHA1(../a)= ${'0'.repeat(40)}`, 'not a file beside it'],
     [`SHA1(/etc/passwd)= ${'0'.repeat(40)}`, 'not a file beside it'],
     [`SHA1(a)= ${'0'.repeat(40)}\nSHA1(a)= ${'1'.repeat(40)}`, 'two different digests'],
+    // As long as a line may be: time must not grow faster than it.
+    [`SHA1(${') '.repeat(130_000)}`, 'line 1'],
+    [`SHA1(a)= ${'0'.repeat(130_000)}${' '.repeat(130_000)}x`, 'line 1'],
+    [`SHA1${' '.repeat(260_000)}x`, 'line 1'],
     ['\n'.repeat(5000), '4096 lines'],
     [' '.repeat(300_000), '256 KiB'],
   ])('%#: refused', (text, sentence) => {
