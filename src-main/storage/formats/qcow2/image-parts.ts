@@ -8,7 +8,6 @@ import type { HeaderSector } from './header-sector.ts'
 import type { Mapping } from './mapping.ts'
 import type { MetadataPlaces } from './metadata-places.ts'
 import type { Refcounts } from './refcounts.ts'
-import type { TrustedSync } from './trusted-sync.ts'
 import type { WriteBack } from './write-back.ts'
 
 export interface ImageParts {
@@ -28,6 +27,5 @@ export interface WritingParts {
   refcounts: Refcounts
   places: MetadataPlaces
   headerSector: HeaderSector
-  durable: TrustedSync
   writeBack: WriteBack
 }

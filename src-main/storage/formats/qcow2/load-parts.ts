@@ -56,7 +56,7 @@ export async function loadParts(
   const refcounts = new Refcounts(file, header, table, places)
   const mapping = new Mapping(file, header, l1, refcounts, places)
   const writeBack = new WriteBack(file, durable, headerSector, mapping, refcounts, header.lazyRefcounts)
-  const writing: WritingParts = { refcounts, places, headerSector, durable, writeBack }
+  const writing: WritingParts = { refcounts, places, headerSector, writeBack }
   return { parts: { ...common, mapping, writing }, snapshots }
 }
 

@@ -135,11 +135,6 @@ export class Refcounts {
     })
   }
 
-  /** The count of the cluster at `offset`. */
-  count(offset: number): Promise<number> {
-    return this.#turns.run(() => this.#count(offset / this.#clusterSize))
-  }
-
   /** Cuts the file behind the last cluster in use. What is free there is free on disk, too: to be called after a flush that freed it. */
   cutEnd(): Promise<void> {
     return this.#turns.run(async () => {

@@ -38,11 +38,7 @@ export async function readSnapshots(file: ByteFile, header: Qcow2Header): Promis
 }
 
 /** Pure. @returns null: it goes on past the end of `bytes` */
-export function parseSnapshots(
-  bytes: Uint8Array,
-  header: Pick<Qcow2Header, 'snapshotCount' | 'clusterSize'>,
-  path: string,
-): SnapshotTable | null {
+function parseSnapshots(bytes: Uint8Array, header: Pick<Qcow2Header, 'snapshotCount' | 'clusterSize'>, path: string): SnapshotTable | null {
   const fields = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const text = (at: number, length: number): string => new TextDecoder().decode(bytes.subarray(at, at + length))
   const snapshots: InternalSnapshot[] = []
