@@ -1,0 +1,54 @@
+/** Snapshots of running guests on both engines, through the whole product: files, caches and what a shell had in mind are as they were. */
+import { expect, test } from 'vitest'
+import { snapshots } from '../../src-shared/api/index.ts'
+import { MiB } from '../../src-shared/base/units.ts'
+import { cacheFolder, resourcesFolder } from '../../src-main/app/paths.ts'
+import { attach, testHost } from '../integration/machines/support/test-host.ts'
+import { QEMU_PROGRAM } from '../support/qemu-program.ts'
+
+const engines = [
+  { engine: 'embedded', there: true },
+  { engine: 'qemu', there: QEMU_PROGRAM !== undefined },
+] as const
+
+for (const { engine, there } of engines)
+  test.skipIf(!there)(`${engine}: written, snapshot, changed, gone back to: as it was; and forward again`, async () => {
+    const host = await testHost({ doubles: {}, resources: resourcesFolder(), cacheFolder: cacheFolder() })
+    const service = host.rpc.service(snapshots)
+    const made = await host.done(host.machines.create({ name: 'a', source: { kind: 'sample' }, engine, newDiskBytes: 64 * MiB }))
+    const machine = made.result!.id!
+    await host.machines.start({ id: machine })
+    await host.machines.waitBooted({ id: machine })
+    let lines = 0
+    /** What a command prints, in the shell that has been there all the time. */
+    const run = async (command: string): Promise<string> => {
+      const console = await attach(host, machine)
+      const mark = `mark${lines++}`
+      await console.type(`echo ${mark}b''egin; ${command}; echo ${mark}e''nd`)
+      const text = await console.until(`${mark}end`)
+      return text
+        .slice(text.indexOf(`${mark}begin`) + `${mark}begin`.length, text.indexOf(`${mark}end`))
+        .replaceAll('\r', '')
+        .trim()
+    }
+    // Drivers are loaded after the first prompt.
+    await run('until [ -b /dev/sda ] || [ -b /dev/vda ]; do sleep 0.2; done; D=/dev/sda; [ -b $D ] || D=/dev/vda')
+    await run('mke2fs -q $D 32768 && mount -t ext4 $D /mnt && echo one > /mnt/f && sync; V=first')
+    // Not forced to the disk: it is in the guest's cache alone.
+    await run('echo cached > /mnt/cache')
+    const first = (await host.done(service.take({ machine, label: 'first' }))).result!.id!
+    expect(await host.machines.get({ id: machine })).toMatchObject({ state: 'running' })
+    expect(await run('cat /mnt/f /mnt/cache; echo $V')).toBe('one\ncached\nfirst')
+
+    await run('echo two > /mnt/f; rm /mnt/cache; sync; V=second')
+    await host.done(service.restore({ machine, snapshot: first, keep: 'second' }))
+    expect(await host.machines.get({ id: machine })).toMatchObject({ state: 'running', lastError: null })
+    expect(await run('cat /mnt/f /mnt/cache; echo $V')).toBe('one\ncached\nfirst')
+    expect(await run('umount /mnt; echo 3 > /proc/sys/vm/drop_caches; mount -t ext4 $D /mnt && cat /mnt/f /mnt/cache')).toBe('one\ncached')
+
+    const { snapshots: all } = await service.tree({ machine })
+    await host.done(service.restore({ machine, snapshot: all.find(({ label }) => label === 'second')!.id, keep: null }))
+    expect(await run('cat /mnt/f /mnt/cache 2> /dev/null; echo $V')).toBe('two\nsecond')
+    await host.done(service.delete({ machine, snapshot: first, subtree: false }))
+    await host.machines.powerOff({ id: machine })
+  })
