@@ -1,6 +1,6 @@
 /** Names of the same things in other products: guest systems, network cards, image formats. */
 import type { DiskFormat } from '../../../src-shared/model/disk-format.ts'
-import type { Arch } from '../../../src-shared/model/machine.ts'
+import { isPc, type Arch } from '../../../src-shared/model/machine.ts'
 import type { ForeignDrive, ForeignGuest, ForeignNicModel, GuestFamily } from './foreign-machine.ts'
 import { shown } from './text/remarks.ts'
 
@@ -9,7 +9,7 @@ const FAMILIES: readonly (readonly [RegExp, GuestFamily])[] = [
   [/darwin|mac ?os/, 'macos'],
   [/win|longhorn|^msdos.*nt/, 'windows'],
   [
-    /linux|ubuntu|debian|red ?hat|rhel|centos|fedora|suse|sles|arch|gentoo|mandriva|oracle|alma|rocky|photon|coreos|amazon|turbo|mandrake|asianux|xandros/,
+    /linux|ubuntu|debian|red ?hat|rhel|centos|fedora|suse|sles|gentoo|mandriva|oracle|alma|rocky|photon|coreos|amazon|turbo|mandrake|asianux|xandros/,
     'linux',
   ],
   [/bsd/, 'bsd'],
@@ -30,6 +30,7 @@ export function guestByName(name: string): { guest: ForeignGuest; arch: Arch | n
 
 function archOf(lower: string, family: GuestFamily): Arch | null {
   if (/arm64|aarch64|^arm-/.test(lower)) return 'aarch64'
+  if (/riscv64/.test(lower)) return 'riscv64'
   if (/(64|64guest|64-bit)$/.test(lower)) return 'x86_64'
   return family === 'other' ? null : 'i386'
 }
@@ -54,6 +55,9 @@ export function guestByCim(id: number): { family: GuestFamily; arch: Arch } | nu
   }
   return null
 }
+
+/** Another system, of any kind. */
+const CIM_OTHER = 1
 
 /** For descriptors that are written: CIM's number and VMware's name of a guest, of 32 and of 64 bits. */
 const WRITTEN: Record<GuestFamily, readonly [narrow: readonly [number, string], wide: readonly [number, string]]> = {
@@ -82,14 +86,19 @@ const WRITTEN: Record<GuestFamily, readonly [narrow: readonly [number, string], 
     [14, 'dosGuest'],
   ],
   other: [
-    [1, 'otherGuest'],
+    [CIM_OTHER, 'otherGuest'],
     [102, 'otherGuest64'],
   ],
 }
 
-export function writtenGuest(family: GuestFamily, arch: Arch | null): { cim: number; vmware: string } {
+/** @returns `vmware` null for what is no PC: CIM has no numbers for other processors, so that the description alone tells them. */
+export function writtenGuest(
+  { family, label }: ForeignGuest,
+  arch: Arch | null,
+): { cim: number; vmware: string | null; description: string } {
+  if (arch !== null && !isPc(arch)) return { cim: CIM_OTHER, vmware: null, description: `${label ?? family} (${arch})` }
   const [cim, vmware] = WRITTEN[family][arch === 'i386' ? 0 : 1]
-  return { cim, vmware }
+  return { cim, vmware, description: label ?? family }
 }
 
 const NICS: Readonly<Record<string, ForeignNicModel>> = {

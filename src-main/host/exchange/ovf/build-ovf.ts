@@ -28,7 +28,7 @@ export function buildOvf(machine: ForeignMachine, sizes: ReadonlyMap<string, num
   const files = listFiles(machine, sizes)
   const name = machine.name === '' ? 'machine' : machine.name
   const networks = [...new Set(machine.nics.map(networkOf))]
-  const { cim, vmware } = writtenGuest(machine.guest.family, machine.arch)
+  const { cim, vmware, description } = writtenGuest(machine.guest, machine.arch)
   const xml = node('Envelope', NAMESPACES, [
     node(
       'References',
@@ -46,8 +46,8 @@ export function buildOvf(machine: ForeignMachine, sizes: ReadonlyMap<string, num
       node('Name', {}, name),
       ...machine.licences.map((licence) => section('EulaSection', {}, 'Licence', [node('License', {}, licence)])),
       ...(machine.notes === '' ? [] : [section('AnnotationSection', {}, 'Notes', [node('Annotation', {}, machine.notes)])]),
-      section('OperatingSystemSection', { 'ovf:id': String(cim), 'vmw:osType': vmware }, 'The guest’s operating system', [
-        node('Description', {}, machine.guest.label ?? machine.guest.family),
+      section('OperatingSystemSection', { 'ovf:id': String(cim), ...(vmware === null ? {} : { 'vmw:osType': vmware }) }, 'The guest', [
+        node('Description', {}, description),
       ]),
       hardware(machine, name, files, losses),
     ]),

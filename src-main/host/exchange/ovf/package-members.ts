@@ -5,6 +5,7 @@
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import { plainName } from '../text/file-reference.ts'
 import { shown } from '../text/remarks.ts'
+import { compareManifest, type ManifestLine } from './manifest.ts'
 
 /** Members of an archive. */
 export const MAX_MEMBERS = 4096
@@ -68,4 +69,19 @@ export function orderProblems(names: readonly string[], members: PackageMembers,
 /** The order in which an archive is written: descriptor, manifest, then the files as the descriptor lists them. */
 export function memberOrder(descriptor: string, manifest: string, references: readonly string[]): string[] {
   return [descriptor, manifest, ...references]
+}
+
+/**
+ * How far the package is assured, as sentences for people; empty for a manifest of all its files and no signature.
+ * @param lines of the manifest; null without one
+ */
+export function sealRemarks(members: PackageMembers, lines: readonly ManifestLine[] | null): string[] {
+  const remarks: string[] = []
+  if (members.certificate !== null)
+    remarks.push(`The package is signed (“${shown(members.certificate)}”). Who signed it is not checked here.`)
+  if (lines === null) return [...remarks, 'The package has no manifest: whether its files are whole cannot be checked.']
+  const { missing, extra } = compareManifest(lines, [members.descriptor, ...members.others])
+  if (missing.length > 0) remarks.push(`In the manifest, but not in the package: ${shown(missing.join(', '))}.`)
+  if (extra.length > 0) remarks.push(`Not in the manifest, and so not checked: ${shown(extra.join(', '))}.`)
+  return remarks
 }

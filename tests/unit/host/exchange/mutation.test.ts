@@ -19,6 +19,7 @@ import { MAX_REMARKS } from '../../../../src-main/host/exchange/text/remarks.ts'
 import { parseUtm } from '../../../../src-main/host/exchange/utm/parse-utm.ts'
 import { parseVbox } from '../../../../src-main/host/exchange/virtualbox/parse-vbox.ts'
 import { parseVmx } from '../../../../src-main/host/exchange/vmware/parse-vmx.ts'
+import { fuzzRuns } from '../../../support/hostile-image.ts'
 import { ESXI_8_VMX, UTM_4, VIRTUALBOX_7_VBOX, WORKSTATION_17_VMX } from './fixtures/folders.ts'
 import { COLLECTION_2, ESXI_8, VIRTUALBOX_7, WORKSTATION_17 } from './fixtures/ovf.ts'
 
@@ -114,8 +115,7 @@ const KINDS: [string, string, (bytes: Uint8Array) => ForeignMachine[]][] = [
   ['UTM’s config.plist', UTM_4, (bytes) => [parseUtm(bytes, 'a.utm')]],
 ]
 
-/** FUZZ_RUNS: for longer runs by hand. */
-const numRuns = Number(process.env.FUZZ_RUNS ?? 150)
+const numRuns = fuzzRuns(150)
 
 describe.each(KINDS)('%s, mutated', (_, text, parse) => {
   test('is a machine or an AppError', () => {

@@ -86,9 +86,9 @@ describe('guests', () => {
   test('what is written is read back', () => {
     for (const family of ['linux', 'windows', 'bsd', 'solaris'] as const)
       for (const arch of ['i386', 'x86_64'] as const) {
-        const { cim, vmware } = writtenGuest(family, arch)
+        const { cim, vmware } = writtenGuest({ family, label: null }, arch)
         expect(guestByCim(cim)).toEqual({ family, arch })
-        expect(guestByName(vmware)).toMatchObject({ guest: { family }, arch })
+        expect(guestByName(vmware!)).toMatchObject({ guest: { family }, arch })
       }
     expect([0, 1, 9, 39, 9999].map(guestByCim)).toEqual(Array(5).fill(null))
   })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { memberOrder, orderProblems, packageMembers } from '../../../../../src-main/host/exchange/ovf/package-members.ts'
+import { memberOrder, orderProblems, packageMembers, sealRemarks } from '../../../../../src-main/host/exchange/ovf/package-members.ts'
 
 describe('members', () => {
   test('of a usual archive', () => {
@@ -36,4 +36,18 @@ describe('order', () => {
     expect(problems('a.ovf', '2.vmdk', 'a.mf', '1.vmdk')).toHaveLength(2)
     expect(problems('a.ovf', 'a.mf', '1.vmdk', 'a.cert')).toHaveLength(1)
   })
+})
+
+test('what assures a package', () => {
+  const line = (file: string) => ({ file, kind: 'sha256', digest: '' }) as const
+  const whole = packageMembers(['a.ovf', 'a.mf', '1.vmdk'], 'a.ova')
+  expect(sealRemarks(whole, [line('a.ovf'), line('1.vmdk')])).toEqual([])
+  expect(sealRemarks(whole, [line('a.ovf'), line('2.vmdk')])).toEqual([
+    'In the manifest, but not in the package: 2.vmdk.',
+    'Not in the manifest, and so not checked: 1.vmdk.',
+  ])
+  expect(sealRemarks(packageMembers(['a.ovf', 'a.cert'], 'a.ova'), null)).toEqual([
+    'The package is signed (“a.cert”). Who signed it is not checked here.',
+    'The package has no manifest: whether its files are whole cannot be checked.',
+  ])
 })
