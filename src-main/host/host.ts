@@ -85,7 +85,10 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
     defaultMemoryMiB: () => settings.current.defaultMemoryMiB,
     ...(doubles.embedded ? { engineEntry: doubles.embedded } : {}),
   })
-  const snapshots = new SnapshotService({ library, storage, log, tasks, machine: (id) => machines.find(id) })
+  const snapshots = new SnapshotService({
+    ...{ library, storage, log, tasks, machine: (id: string) => machines.find(id) },
+    onActiveChanged: machines.onActiveChanged,
+  })
   const images = new ImageService({ storage, tasks, machines: () => machines.all() })
   const metrics = store.add(new MetricsService({ machines: () => machines.counters(), onActiveChanged: machines.onActiveChanged }))
   store.add(engines.onFound(() => machines.refreshViews()))

@@ -6,7 +6,7 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { snapshots } from '../../../src-shared/api/snapshots.ts'
 import type { TaskStarted } from '../../../src-shared/api/tasks.ts'
-import { Emitter } from '../../../src-shared/base/event.ts'
+import { Emitter, type Event } from '../../../src-shared/base/event.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
 import type { Snapshot, SnapshotTree, SnapshotView } from '../../../src-shared/model/snapshot.ts'
@@ -27,6 +27,8 @@ const STAT_BLOCK = 512
 
 export interface SnapshotServiceParts extends SnapshotParts {
   tasks: TaskService
+  /** Fires when a machine began to run, or ended. */
+  onActiveChanged: Event<void>
   /** @throws AppError `not-found` */
   machine(id: string): Promise<Machine>
 }
@@ -34,6 +36,8 @@ export interface SnapshotServiceParts extends SnapshotParts {
 export class SnapshotService {
   #parts: SnapshotServiceParts
   #changed = new Emitter<{ machine: string }>()
+  /** Machines that ran when a snapshot of theirs was deleted: their disks are merged when they are off. */
+  #unmerged = new Set<string>()
 
   readonly handlers: Handlers<typeof snapshots> = {
     tree: async ({ machine }) => this.#tree(await this.#parts.machine(machine)),
@@ -53,6 +57,9 @@ export class SnapshotService {
 
   constructor(parts: SnapshotServiceParts) {
     this.#parts = parts
+    parts.onActiveChanged(() => {
+      for (const id of this.#unmerged) void this.#mergeWhenOff(id)
+    })
   }
 
   async #tree({ bundle }: Machine): Promise<SnapshotTree> {
@@ -127,6 +134,7 @@ export class SnapshotService {
       if (machine.session) {
         await machine.hold('having a snapshot deleted', () => forget(folder, config))
         this.#changed.fire({ machine: machine.id })
+        this.#unmerged.add(machine.id)
         return { id }
       }
       await atRest(machine, 'having a snapshot deleted', async (bundle, now) => {
@@ -134,6 +142,21 @@ export class SnapshotService {
         this.#changed.fire({ machine: machine.id })
         await tidy(bundle, next, await readSnapshots(bundle), machine.bundle.suspended !== null, frozen, this.#parts.storage, context)
       })
+      return { id }
+    })
+  }
+
+  async #mergeWhenOff(id: string): Promise<void> {
+    const machine = await this.#parts.machine(id).catch(() => null)
+    if (!machine) return void this.#unmerged.delete(id)
+    // It may have begun again, or be going on after a snapshot: then its next end is waited for.
+    await machine.settled()
+    if (machine.session || machine.bundle.suspended || !this.#unmerged.delete(id)) return
+    const title = `Merging disks of “${machine.bundle.name}”`
+    this.#start({ kind: 'delete-snapshot', title }, machine, async (context) => {
+      await atRest(machine, 'having its disks merged', async (bundle, config) =>
+        tidy(bundle, config, await readSnapshots(bundle), false, new Set(), this.#parts.storage, context),
+      )
       return { id }
     })
   }

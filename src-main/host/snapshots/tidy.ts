@@ -3,7 +3,7 @@
  * done follows from what is there, so that it goes on where a crash or a cancel ended it, and a machine that ran meanwhile is tidied when it is off.
  */
 import { readdir, realpath, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { DiskFormat } from '../../../src-shared/model/disk-format.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
 import type { Snapshot } from '../../../src-shared/model/snapshot.ts'
@@ -40,17 +40,18 @@ export async function tidy(
   const root = await realpath(bundle)
   const absolute = (path: string): string => join(root, path)
   const named = new Set([...namedFiles(config, snapshots)].map(absolute))
-  const files = await diskFiles(root)
+  const { files, merged } = await diskFiles(root)
   const kept = new Set(still ? ownDisks(config).map(({ path }) => absolute(path)) : [])
   for (;;) {
     const layers = await readLayers([config, ...snapshots.map((snapshot) => snapshot.config)], absolute, storage)
-    const loose = [...files].filter((path) => !layers.below.has(path) && (isOverlay(path) || once.has(path)))
+    const loose = [...files].filter((path) => !layers.below.has(path) && (isOverlay(path) || once.has(path) || merged.has(path)))
     const below = new Map([...layers.below, ...loose.map((path) => [path, null] as const)])
     const step = nextStep(below, named, new Set([...files].filter((path) => !kept.has(path))))
     if (!step) return
     context.signal.throwIfAborted()
     if (step.kind === 'delete') {
       await rm(step.path, { force: true })
+      if (merged.has(step.path)) await rm(markOf(step.path), { force: true })
       files.delete(step.path)
       continue
     }
@@ -63,11 +64,18 @@ export async function tidy(
   }
 }
 
-/** Files in the machine's own folder of disks. */
-async function diskFiles(bundle: string): Promise<Set<string>> {
+/** Files in the machine's own folder of disks, and which of them were merged into another already and only wait to be deleted. */
+async function diskFiles(bundle: string): Promise<{ files: Set<string>; merged: Set<string> }> {
   const { disks } = bundlePaths(bundle)
   const entries = await readdir(disks, { withFileTypes: true }).catch(() => [])
-  return new Set(entries.filter((entry) => entry.isFile() && !entry.name.startsWith('.')).map((entry) => join(disks, entry.name)))
+  const names = entries.filter((entry) => entry.isFile()).map((entry) => entry.name)
+  const files = new Set(names.filter((name) => !name.startsWith('.')).map((name) => join(disks, name)))
+  return { files, merged: new Set([...files].filter((path) => names.includes(basename(markOf(path))))) }
+}
+
+/** What the storage thread leaves beside a layer between merging it and deleting it. */
+function markOf(path: string): string {
+  return join(dirname(path), `.${basename(path)}.coppice-merged`)
 }
 
 /** Every file that is named or rested on, each looked at once. */

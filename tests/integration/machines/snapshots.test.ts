@@ -237,8 +237,10 @@ describe('deleting', () => {
     expect(await host.snapshots.tree({ machine: id })).toMatchObject({ current: null, snapshots: [] })
     expect(await has(host, id)).toBe('second 2')
     await host.machines.powerOff({ id })
-    const second = await take(host, id, 'second')
-    await host.done(host.snapshots.delete({ machine: id, snapshot: second, subtree: false }))
+    await vi.waitFor(async () => {
+      const merging = (await host.tasks.list({})).filter(({ title }) => title.startsWith('Merging disks'))
+      expect(merging).toMatchObject([{ state: 'done' }])
+    })
     const { bundle, config } = await host.machines.get({ id })
     expect(await readdir(join(bundle, 'disks'))).toEqual([config!.drives[0]!.path!.replace('disks/', '')])
     await host.machines.start({ id })
