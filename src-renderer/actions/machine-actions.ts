@@ -1,4 +1,5 @@
 /** Everything that can be done to one machine. */
+import Camera from '@lucide/svelte/icons/camera'
 import Copy from '@lucide/svelte/icons/copy'
 import CopyPlus from '@lucide/svelte/icons/copy-plus'
 import Eraser from '@lucide/svelte/icons/eraser'
@@ -30,6 +31,7 @@ export interface MachineActions {
   powerOff: Action
   reset: Action
   discard: Action
+  snapshot: Action
   rename: Action
   duplicate: Action
   folder: Action
@@ -64,6 +66,11 @@ export function machineActions(state: WindowState, machine: MachineView): Machin
     powerOff: onPower('powerOff', 'Power off…', Unplug, { danger: true, keywords: 'kill force stop plug' }),
     reset: onPower('reset', 'Reset…', RotateCcw, { danger: true, keywords: 'reboot restart' }),
     discard: onPower('discardSuspend', 'Discard suspended state…', Eraser, { danger: true, keywords: 'forget throw away' }),
+    snapshot: make('snapshot', 'Take snapshot…', Camera, () => state.dialogs.show({ kind: 'take-snapshot', machine }), {
+      shortcut: 'Mod+Shift+S',
+      keywords: 'freeze keep state checkpoint',
+      disabled: !readable,
+    }),
     rename: make('rename', 'Rename…', Pencil, () => state.dialogs.show({ kind: 'rename', machine }), {
       shortcut: 'F2',
       disabled: !readable,

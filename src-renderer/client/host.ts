@@ -1,5 +1,5 @@
 /** The host as the window sees it: every service of the catalogue, over whatever wire connected. */
-import { machines, metrics, settings, system, tasks, terminals } from '../../src-shared/api/index.ts'
+import { machines, metrics, settings, snapshots, system, tasks, terminals } from '../../src-shared/api/index.ts'
 import type { Client, Service } from '../../src-shared/rpc/service.ts'
 
 /** Whatever gives typed views of services: an RpcClient, or a HostLink that outlives it. */
@@ -11,6 +11,7 @@ export interface Host {
   machines: Client<typeof machines>
   metrics: Client<typeof metrics>
   settings: Client<typeof settings>
+  snapshots: Client<typeof snapshots>
   system: Client<typeof system>
   tasks: Client<typeof tasks>
   terminals: Client<typeof terminals>
@@ -21,6 +22,7 @@ export function hostOf(client: ServiceSource): Host {
     machines: client.service(machines),
     metrics: client.service(metrics),
     settings: client.service(settings),
+    snapshots: client.service(snapshots),
     system: client.service(system),
     tasks: client.service(tasks),
     terminals: client.service(terminals),

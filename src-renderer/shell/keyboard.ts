@@ -7,6 +7,12 @@ function isTyping(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && (target.isContentEditable || target.matches('input, textarea, select, [data-keys=guest]'))
 }
 
+/** Keys that the part of the page with the focus has a meaning of its own for: `data-own-keys="F2 Delete"`. */
+function hasOwnMeaning(target: EventTarget | null, shortcut: string): boolean {
+  const owner = target instanceof Element ? target.closest<HTMLElement>('[data-own-keys]') : null
+  return owner?.dataset['ownKeys']?.split(' ').includes(shortcut) ?? false
+}
+
 /**
  * @param actions what may be run now, in order of precedence
  * @param blocked true while a dialog is open: it has the keyboard to itself
@@ -19,6 +25,7 @@ export function runShortcut(event: KeyboardEvent, actions: readonly Action[], bl
     if (shortcut === undefined || action.disabled || !matchesShortcut(event, shortcut)) continue
     // A key without Ctrl or Command is a character or the console's own; Delete belongs to the list alone.
     if (!shortcut.startsWith('Mod+') && (isTyping(event.target) || shortcut === 'Delete')) return false
+    if (hasOwnMeaning(event.target, shortcut)) return false
     event.preventDefault()
     event.stopPropagation()
     action.run()

@@ -1,5 +1,6 @@
 /** The one dialog that is open. Actions open it from anywhere; DialogHost shows it. */
 import type { MachineView, NewMachineSource } from '../../src-shared/api/machines.ts'
+import type { SnapshotView } from '../../src-shared/model/snapshot.ts'
 import type { RemovableDrive } from '../actions/machine-media.ts'
 
 export type OpenDialog =
@@ -10,6 +11,11 @@ export type OpenDialog =
   | { kind: 'folder'; machine: MachineView }
   | { kind: 'tags'; machine: MachineView }
   | { kind: 'insert-media'; machine: MachineView; drive: RemovableDrive }
+  | { kind: 'take-snapshot'; machine: MachineView }
+  | { kind: 'restore-snapshot'; machine: MachineView; snapshot: SnapshotView }
+  | { kind: 'rename-snapshot'; machine: MachineView; snapshot: SnapshotView }
+  /** `subtree`: with everything after it. */
+  | { kind: 'delete-snapshot'; machine: MachineView; snapshot: SnapshotView; subtree: boolean }
   | { kind: 'palette' }
   | { kind: 'shortcuts' }
 

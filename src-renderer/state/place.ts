@@ -2,7 +2,7 @@
  * Where the window is, as the address's fragment, so that reload and a second window keep the place: `#/machine/<id>/<tab>`,
  * `#/display/<id>` (a window that shows one machine's screen and nothing else), `#/activity`, `#/doctor`, `#/settings`, `#/terminal`; anything else is home. Pure.
  */
-export const MACHINE_TABS = ['console', 'display', 'metrics', 'hardware', 'notes'] as const
+export const MACHINE_TABS = ['console', 'display', 'snapshots', 'metrics', 'hardware', 'notes'] as const
 export type MachineTab = (typeof MACHINE_TABS)[number]
 
 export type Place =

@@ -1,6 +1,7 @@
 /** Going between the tabs of a machine's page. */
 import ChartLine from '@lucide/svelte/icons/chart-line'
 import Cpu from '@lucide/svelte/icons/cpu'
+import GitFork from '@lucide/svelte/icons/git-fork'
 import Monitor from '@lucide/svelte/icons/monitor'
 import NotebookPen from '@lucide/svelte/icons/notebook-pen'
 import ArrowLeft from '@lucide/svelte/icons/arrow-left'
@@ -16,6 +17,7 @@ import { ownTab } from './display/own-tab.ts'
 export const TAB_LOOKS: Record<MachineTab, { label: string; icon: Icon }> = {
   console: { label: 'Console', icon: SquareTerminal },
   display: { label: 'Display', icon: Monitor },
+  snapshots: { label: 'Snapshots', icon: GitFork },
   metrics: { label: 'Metrics', icon: ChartLine },
   hardware: { label: 'Hardware', icon: Cpu },
   notes: { label: 'Notes', icon: NotebookPen },

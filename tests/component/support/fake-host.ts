@@ -6,7 +6,7 @@ import { AppError, type WireError } from '../../../src-shared/errors/app-error.t
 import { Emitter } from '../../../src-shared/base/event.ts'
 import { newId } from '../../../src-shared/base/ids.ts'
 import { GiB, MiB } from '../../../src-shared/base/units.ts'
-import { machines, metrics, settings, system, tasks, terminals } from '../../../src-shared/api/index.ts'
+import { machines, metrics, settings, snapshots, system, tasks, terminals } from '../../../src-shared/api/index.ts'
 import type { MachineChange, MachineView } from '../../../src-shared/api/machines.ts'
 import type { History, HostSample, MachineSample, MetricsSample } from '../../../src-shared/api/metrics.ts'
 import { settingsSchema, type Settings } from '../../../src-shared/api/settings.ts'
@@ -20,6 +20,7 @@ import { memoryWirePair } from '../../../src-shared/rpc/wires/memory-wire.ts'
 import type { Wire } from '../../../src-shared/rpc/wire.ts'
 import { FakeDisplay } from './fake-display.ts'
 import { fakeMachine, fakeTask, fakeVerdict, LIBRARY } from './fake-objects.ts'
+import { FakeSnapshots } from './fake-snapshots.ts'
 import { FakeConsole, FakeTerminal } from './fake-streams.ts'
 
 export interface FakeHostOptions {
@@ -47,6 +48,7 @@ export class FakeHost {
   readonly created: unknown[] = []
   /** Shells that were opened, in order. */
   readonly terminals: FakeTerminal[] = []
+  readonly snapshots = new FakeSnapshots()
   /** What a call shall fail with, by its name; stays until it is taken out. */
   readonly failures = new Map<string, WireError>()
   /** Steps that a creation goes through before it is done; a test may end it by hand. */
@@ -300,6 +302,13 @@ export class FakeHost {
       machineHistory: () => this.machineHistory,
       hostHistory: () => this.hostHistory,
     })
+    this.#server.register(
+      snapshots,
+      this.snapshots.handlers(
+        (name) => this.#called(name),
+        (task, finish) => this.#startTask(task, finish),
+      ),
+    )
     this.#server.register(settings, {
       get: () => this.settings,
       set: (patch) => {

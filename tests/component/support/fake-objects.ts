@@ -35,6 +35,7 @@ export function fakeMachine(name: string, over: Partial<MachineView> = {}, confi
       id,
       created: new Date(Date.now() - 24 * 60 * MINUTE).toISOString(),
       guest: 'coppice-linux',
+      point: null,
       name,
       engine: 'auto',
       arch: 'i386',

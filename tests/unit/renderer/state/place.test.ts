@@ -26,5 +26,5 @@ test.each([
 })
 
 test('an unknown tab is left to the machine', () => {
-  expect(parsePlace('#/machine/a/snapshots')).toEqual({ page: 'machine', id: 'a', tab: null })
+  expect(parsePlace('#/machine/a/weather')).toEqual({ page: 'machine', id: 'a', tab: null })
 })
