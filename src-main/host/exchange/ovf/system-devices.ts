@@ -45,7 +45,7 @@ export function readDevices(items: readonly HardwareItem[], descriptor: Descript
     memoryMiB: wholeMiB(total(memories)),
     drives: readDrives(items, descriptor, remarks, what),
     nics: cards.map((item) => ({
-      model: nicModel(item.subType),
+      model: cardModel(item.subType),
       mac: macOf(item.address),
       network: item.connection === null ? null : shortText(item.connection) || null,
       connected: item.automatic,
@@ -53,6 +53,12 @@ export function readDevices(items: readonly HardwareItem[], descriptor: Descript
     serialPorts: of(RESOURCE.serial).length,
     tpm: items.some(({ subType }) => subType === 'vmware.vtpm'),
   }
+}
+
+/** Of several subtypes any will do (DSP0243 1.1, section 8.3: a list with spaces between): the one that is best here, else the first known. */
+function cardModel(subTypes: string): ForeignNic['model'] {
+  const models = subTypes.split(/\s+/).flatMap((name) => nicModel(name) ?? [])
+  return models.find((model) => model === 'virtio') ?? models.find((model) => model !== 'other') ?? models[0] ?? null
 }
 
 /** Null where none is said, or one of them is no number. */
@@ -94,7 +100,7 @@ function controllerOf(item: HardwareItem | undefined): Pick<ForeignDrive, 'contr
   return { controller: busOf(item?.type ?? null, item?.subType ?? ''), controllerModel }
 }
 
-/** The subtypes are VirtualBox's and VMware's. */
+/** The subtypes are VirtualBox's and VMware's, perhaps several of them. */
 function busOf(type: number | null, subType: string): DriveController | null {
   if (/virtio/.test(subType)) return 'virtio'
   switch (type) {

@@ -90,7 +90,6 @@ function listUnknown(hardware: XmlElement | null, remarks: Remarks): void {
   if (isTrue(attribute(child(hardware, 'Display'), 'accelerate3D'))) remarks.leftOut('3D acceleration of the display')
   const adapters = childrenOf(child(hardware, 'Network'), 'Adapter')
   if (adapters.some((adapter) => childrenOf(child(adapter, 'NAT'), 'Forwarding').length > 0)) remarks.leftOut('Port forwarding')
-  if (childrenOf(child(hardware, 'GuestProperties'), 'GuestProperty').length > 0) remarks.leftOut('Guest properties')
   const nvram = attribute(descendant(hardware, 'BIOS', 'NVRAM') ?? descendant(hardware, 'Firmware', 'NVRAM'), 'path')
   if (nvram !== null) remarks.leftOut(`Saved firmware settings (${shown(nvram)})`)
 }

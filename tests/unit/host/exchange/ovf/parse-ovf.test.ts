@@ -210,3 +210,20 @@ test('sizes that are properties, or more than can be, are unknown', () => {
   expect(found.memoryMiB).toBeNull()
   expect(found.unknown).toEqual(['Disk “”, which has neither an image nor a size: left out.'])
 })
+
+test('of several subtypes the one that suits is taken', () => {
+  const found = machine(
+    descriptor({
+      files: FILE,
+      disks: DISK,
+      items:
+        item({ InstanceID: 1, ResourceSubType: 'virtio lsilogic', ResourceType: 6 }) +
+        item({ HostResource: 'ovf:/disk/d', InstanceID: 2, Parent: 1, ResourceType: 17 }) +
+        ['VMXNET3 virtio', 'E1000 PCNet32', 'foo E1000', 'foo', '']
+          .map((subType, at) => item({ InstanceID: 3 + at, ResourceSubType: subType, ResourceType: 10 }))
+          .join(''),
+    }),
+  )
+  expect(found.drives[0]!.controller).toBe('virtio')
+  expect(found.nics.map(({ model }) => model)).toEqual(['virtio', 'e1000', 'e1000', 'other', null])
+})
