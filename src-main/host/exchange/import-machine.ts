@@ -56,7 +56,6 @@ export function draftMachine(foreign: ForeignMachine, takenMacs: ReadonlySet<str
   const drives = chooseDrives(foreign.drives, losses)
   busLosses(drives, devices, pc && foreign.firmware === 'bios', losses)
   if (foreign.tpm) losses.add('What its TPM keeps, such as keys of encrypted disks: left out. Have recovery keys at hand.')
-  if (foreign.drives.length > 0 && drives.length === 0) losses.add('None of its drives could be taken over.')
   return {
     config: {
       name,
@@ -101,7 +100,7 @@ function nameFrom(wish: string): string {
   ]
     .slice(0, MAX_NAME_LENGTH)
     .join('')
-  // Bytes are what file systems count: three quarters at a time.
+  // Bytes are what file systems count: a quarter goes at a time.
   while (utf8(name).length > 240) name = [...name].slice(0, -Math.ceil([...name].length / 4)).join('')
   name = name.replace(/[.\s]+$/, '')
   if (nameProblem(name) === null) return name

@@ -6,7 +6,7 @@ import { countOf, isTrue } from '../text/counts.ts'
 import { Remarks, shown } from '../text/remarks.ts'
 import { readHardware, type VirtualBoxHardware } from '../virtualbox/machine-hardware.ts'
 import { attribute, child, childrenOf, childText, type XmlElement } from '../xml/parse-xml.ts'
-import { readItems } from './hardware-items.ts'
+import { readItems, RESOURCE } from './hardware-items.ts'
 import { readDevices, type DescriptorFiles } from './system-devices.ts'
 
 export interface SystemContext extends DescriptorFiles {
@@ -26,7 +26,9 @@ export function readSystem(system: XmlElement, context: SystemContext): ForeignM
   const [section, ...alternatives] = childrenOf(system, 'VirtualHardwareSection')
   if (alternatives.length > 0) remarks.add(`Of ${alternatives.length + 1} alternative sets of hardware the first is taken.`)
   const vbox = vboxHardware(system, remarks, what)
-  const items = section === undefined ? [] : readItems(section, context.configuration, what)
+  const listed = section === undefined ? [] : readItems(section, context.configuration, what)
+  // VirtualBox names its sound card twice, by two names.
+  const items = vbox === null ? listed : listed.filter(({ type }) => type !== RESOURCE.sound)
   const devices = readDevices(items, context, remarks, what)
   const config = vmwareConfig(section ?? null)
   const { guest, arch } = readGuest(system)

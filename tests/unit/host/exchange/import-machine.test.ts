@@ -57,7 +57,6 @@ describe('machines of other products', () => {
     expect(draft.losses).toEqual([
       'Sound card (AC97): left out.',
       'Port forwarding: left out.',
-      'Sound card (ensoniq1371): left out.',
       'What its TPM keeps, such as keys of encrypted disks: left out. Have recovery keys at hand.',
       'Its networks (NAT): choose here what its network cards are plugged into.',
     ])
