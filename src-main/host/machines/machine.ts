@@ -34,7 +34,7 @@ import { AT_REST, machineView, stateOf, type MachineStatus } from './machine-vie
 import { POWER_BUTTON_PATIENCE, PowerButton } from './power-button.ts'
 import { Session, type SessionEnd, type SessionParts } from './session.ts'
 import { suspendTask } from './suspend-task.ts'
-import { removeSuspended } from './suspended-state.ts'
+import { removeSuspended, stampClosed } from './suspended-state.ts'
 import { busyError, wrongState } from './wrong-state.ts'
 
 export interface MachineParts extends SessionParts {
@@ -226,8 +226,11 @@ export class Machine {
       const session = this.#legalSession('suspend')!
       const machine = { bundle: this.#bundle, status: this.#status, setStatus: (change: Partial<MachineStatus>) => this.setStatus(change) }
       return suspendTask(this.#parts.tasks, machine, session, {
-        suspended: async () => {
+        suspended: async (record) => {
           await session.powerOff(this.#lockPath)
+          await stampClosed(this.#bundle.folder, this.#bundle.config!, record).catch((error: unknown) =>
+            this.log.warn('machines', 'The disks’ last changes could not be noted.', { error }),
+          )
           await this.#closed({ error: null })
         },
         ended: done,

@@ -2,6 +2,7 @@
 import type { TaskStarted } from '../../../src-shared/api/tasks.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { Bundle } from '../library/identity.ts'
+import type { SuspendRecord } from '../library/suspend-record.ts'
 import type { TaskService } from '../tasks/task-service.ts'
 import type { MachineStatus } from './machine-view.ts'
 import type { Session } from './session.ts'
@@ -15,7 +16,7 @@ export interface SuspendedMachine {
 
 export interface SuspendOutcome {
   /** The state is in the bundle: end the session. */
-  suspended(): Promise<void>
+  suspended(record: SuspendRecord): Promise<void>
   /** The task has ended, however. */
   ended(): void
 }
@@ -43,14 +44,14 @@ export function suspendTask(tasks: TaskService, machine: SuspendedMachine, sessi
         }
         progress(1, STEPS, 'steps')
         step('Writing its memory')
-        await prepareSuspended(bundle.folder, bundle.config!, session.spec!, machine.status.bootedAt, (path) =>
+        const record = await prepareSuspended(bundle.folder, bundle.config!, session.spec!, machine.status.bootedAt, (path) =>
           session.race(session.engine.saveMemory({ machine: bundle.id, path })),
         )
         progress(2, STEPS, 'steps')
         if (signal.aborted) throw AppError.cancelled()
         await commitSuspended(bundle.folder)
         step('Closing its disks')
-        await outcome.suspended()
+        await outcome.suspended(record)
         progress(STEPS, STEPS, 'steps')
         return { id: bundle.id }
       } catch (error) {

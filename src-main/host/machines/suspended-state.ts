@@ -6,6 +6,7 @@
  */
 import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { Drive, MachineConfig } from '../../../src-shared/model/machine.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
@@ -48,6 +49,7 @@ export async function isToGoOn(bundle: string): Promise<boolean> {
 /**
  * Writes the state of a paused machine, up to but not including the commit.
  * @param save writes the memory to the given path, durably
+ * @returns the record that was written
  * @throws what `save` or the file system says; `abandonSuspended` then
  */
 export async function prepareSuspended(
@@ -56,12 +58,13 @@ export async function prepareSuspended(
   spec: MachineSpec,
   bootedAt: string | null,
   save: (path: string) => Promise<MemoryHeader>,
-): Promise<void> {
+): Promise<SuspendRecord> {
   const folder = bundlePaths(bundle).suspendNew
   try {
     const header = await save(join(folder, 'memory'))
     const record: SuspendRecord = { schema: 1, header, bootedAt, drives: await driveStamps(bundle, config), spec }
     await writeSuspendRecord(bundle, record, folder)
+    return record
   } catch (error) {
     throw await whyNotWritten(bundle, error)
   }
@@ -83,6 +86,16 @@ export async function commitSuspended(bundle: string): Promise<void> {
   }
   await syncFolder(bundle)
   await rm(join(suspend, RAN), { force: true }).catch(() => {})
+}
+
+/**
+ * To be called when the engine has closed the disks: closing may change an image once more (a qcow2 image with lazy reference counts loses its mark of
+ * being in use), which must not look like a change by somebody else.
+ * @param record of a suspended machine
+ */
+export async function stampClosed(bundle: string, config: MachineConfig, record: SuspendRecord): Promise<void> {
+  const drives = await driveStamps(bundle, config)
+  if (!isDeepStrictEqual(drives, record.drives)) await writeSuspendRecord(bundle, { ...record, drives })
 }
 
 /** What was begun is not gone on with. */

@@ -7,6 +7,7 @@ import type { DiskFormat } from '../../../src-shared/model/disk-format.ts'
 import { convertImage } from '../../../src-main/storage/jobs/convert-image.ts'
 import { createImage } from '../../../src-main/storage/jobs/create-image.ts'
 import { openImage } from '../../../src-main/storage/open-image.ts'
+import { qemuImg, WITHOUT_QEMU_IMG } from '../../support/qemu-img.ts'
 import { readBytes } from '../../support/read-bytes.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 import { testHost } from './support/test-host.ts'
@@ -93,4 +94,18 @@ describe('a disk image of another product', () => {
       details: { fields: [{ path: 'source.path' }] },
     })
   })
+})
+
+test.skipIf(WITHOUT_QEMU_IMG)('an image that is changed when it is closed does not keep its machine from going on', async () => {
+  const host = await testHost()
+  const path = join(await tempFolder(), 'lazy.qcow2')
+  await qemuImg('create', '-q', '-f', 'qcow2', '-o', 'lazy_refcounts=on', path, '4M')
+  const made = await host.done(host.machines.create({ name: 'a', source: { kind: 'disk', path, copy: false } }))
+  const id = made.result!.id!
+  await host.machines.start({ id })
+  await host.machines.type({ id, text: 'write 7\n' })
+  await host.done(host.machines.suspend({ id }))
+  // Its mark of being in use is gone only now.
+  expect(await qemuImg('check', path)).toContain('No errors were found')
+  expect(await host.machines.resume({ id })).toMatchObject({ state: 'running' })
 })
