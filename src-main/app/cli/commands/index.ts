@@ -23,6 +23,7 @@ export const COMMANDS = {
   exec: async () => (await import('./exec.ts')).defineExec,
   screenshot: async () => (await import('./screenshot.ts')).defineScreenshot,
   metrics: async () => (await import('./metrics.ts')).defineMetrics,
+  clone: async () => (await import('./clone.ts')).defineClone,
   snapshot: async () => (await import('./snapshot.ts')).defineSnapshot,
   disk: async () => (await import('./disk.ts')).defineDisk,
   serve: async () => (await import('./serve.ts')).defineServe,
