@@ -2,6 +2,7 @@
 import { concatBytes } from '../../src-shared/base/bytes.ts'
 import { MiB } from '../../src-shared/base/units.ts'
 import { AppError } from '../../src-shared/errors/app-error.ts'
+import type { ByteStream } from '../../src-shared/rpc/byte-stream.ts'
 import type { Host } from '../client/host.ts'
 
 /** Bytes; a screen of 8192 by 8192 pixels without any compression. */
@@ -9,7 +10,14 @@ const MAX_BYTES = 256 * MiB
 
 /** What is on the machine's screen now, as a PNG file. @throws AppError from the host */
 export async function takeScreenshot(host: Host, id: string, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
-  const { opening, stream } = await host.machines.screenshot({ id }, signal ? { signal } : {})
+  return readPicture(await host.machines.screenshot({ id }, signal ? { signal } : {}), signal)
+}
+
+/** All bytes of a picture that the host sends. @throws AppError from the host */
+export async function readPicture(
+  { opening, stream }: { opening: { bytes: number }; stream: ByteStream },
+  signal?: AbortSignal,
+): Promise<Uint8Array<ArrayBuffer>> {
   try {
     if (opening.bytes > MAX_BYTES) throw new AppError('corrupt', 'The picture of the machine’s screen is too large to be shown.')
     const parts: Uint8Array[] = []

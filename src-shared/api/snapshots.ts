@@ -1,7 +1,7 @@
 /** Frozen states of machines: take, go back to, name, delete. */
 import { z } from 'zod'
 import { snapshotLabelSchema, snapshotNoteSchema, type SnapshotTree } from '../model/snapshot.ts'
-import { call, defineService, event } from '../rpc/service.ts'
+import { call, defineService, event, stream } from '../rpc/service.ts'
 import type { TaskStarted } from './tasks.ts'
 
 const machine = z.uuid()
@@ -35,6 +35,6 @@ export const snapshots = defineService('snapshots', {
   ).returns<void>(),
   /** What later states need of it is merged into them. `subtree`: with everything that came from it, unless the machine's present state did. */
   delete: call(z.strictObject({ ...one, subtree: z.boolean() })).returns<TaskStarted>(),
-  /** The screen when it was taken, as PNG; null where there was none. */
-  picture: call(z.strictObject(one)).returns<Uint8Array<ArrayBuffer> | null>(),
+  /** The screen when it was taken: the bytes of a PNG file, then the end. `not-found` where there was none. */
+  picture: stream(z.strictObject(one)).returns<{ bytes: number }>(),
 })

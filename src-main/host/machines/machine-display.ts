@@ -1,8 +1,9 @@
 /** Screens: a viewer's stream joined to the engine's, and pictures of them. */
-import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import { AppError } from '../../../src-shared/errors/app-error.ts'
 import type { ByteStream } from '../../../src-shared/rpc/byte-stream.ts'
 import { joinStreams } from './machine-console.ts'
 import type { Machine } from './machine.ts'
+import { sendBytes } from './send-bytes.ts'
 import type { Session } from './session.ts'
 
 /**
@@ -30,11 +31,7 @@ export async function sendScreenshot(machine: Machine, stream: ByteStream): Prom
   const session = runningSession(machine)
   await session.race(session.built)
   const { png } = await session.race(session.engine.screenshot({ machine: session.machine }))
-  void stream
-    .write(png)
-    .then(() => stream.end())
-    .catch((error: unknown) => stream.close(asAppError(error, 'Sending the picture of the screen')))
-  return { bytes: png.length }
+  return sendBytes(png, stream, 'Sending the picture of the screen')
 }
 
 function runningSession({ session, bundle }: Machine): Session {

@@ -12,6 +12,7 @@ import type { MachineConfig } from '../../../src-shared/model/machine.ts'
 import type { Snapshot, SnapshotTree, SnapshotView } from '../../../src-shared/model/snapshot.ts'
 import type { Handlers } from '../../../src-shared/rpc/service.ts'
 import type { Machine } from '../machines/machine.ts'
+import { sendBytes } from '../machines/send-bytes.ts'
 import type { TaskContext, TaskService, TaskSpec } from '../tasks/task-service.ts'
 import { forgetSnapshots } from './forget.ts'
 import { freeze } from './freeze.ts'
@@ -52,7 +53,11 @@ export class SnapshotService {
       this.#changed.fire({ machine })
     },
     delete: async ({ machine, snapshot, subtree }) => this.#delete(await this.#parts.machine(machine), snapshot, subtree),
-    picture: async ({ machine, snapshot }) => readPicture((await this.#parts.machine(machine)).bundle.folder, snapshot),
+    picture: async ({ machine, snapshot }, stream) => {
+      const png = await readPicture((await this.#parts.machine(machine)).bundle.folder, snapshot)
+      if (!png) throw new AppError('not-found', 'There is no picture of this snapshot.', { subject: snapshot })
+      return sendBytes(png, stream, 'Sending the picture of a snapshot')
+    },
   }
 
   constructor(parts: SnapshotServiceParts) {

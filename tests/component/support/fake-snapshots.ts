@@ -100,15 +100,17 @@ export class FakeSnapshots {
           }
         })
       },
-      picture: async ({ machine, snapshot }) => {
+      picture: async ({ machine, snapshot }, stream) => {
         called('snapshots.picture')
-        if (!find(machine, snapshot).picture) return null
+        if (!find(machine, snapshot).picture) throw new AppError('not-found', 'There is no picture of this snapshot.')
         this.pictures++
         const canvas = new OffscreenCanvas(320, 240)
         const context = canvas.getContext('2d')!
         context.fillStyle = `hsl(${this.pictures * 47} 45% 35%)`
         context.fillRect(0, 0, 320, 240)
-        return new Uint8Array(await (await canvas.convertToBlob({ type: 'image/png' })).arrayBuffer())
+        const png = new Uint8Array(await (await canvas.convertToBlob({ type: 'image/png' })).arrayBuffer())
+        void stream.write(png).then(() => stream.end())
+        return { bytes: png.length }
       },
     }
   }

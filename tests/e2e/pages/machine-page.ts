@@ -34,7 +34,7 @@ export class MachinePage {
     await this.#page.getByRole('menuitem', { name: entry }).click()
   }
 
-  async tab(name: 'Console' | 'Display' | 'Metrics' | 'Hardware' | 'Notes'): Promise<Locator> {
+  async tab(name: 'Console' | 'Display' | 'Snapshots' | 'Metrics' | 'Hardware' | 'Notes'): Promise<Locator> {
     await this.root.getByRole('tab', { name }).click()
     return this.root.getByRole('tabpanel')
   }
