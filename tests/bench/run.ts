@@ -16,6 +16,7 @@ import { rpcFigures } from './figures/rpc.ts'
 import { screenFigures } from './figures/screen.ts'
 import { screenCostFigures } from './figures/screen-cost.ts'
 import { serveFigures } from './figures/serve.ts'
+import { storageFigures } from './figures/storage.ts'
 
 const GROUPS: Record<string, () => Promise<Figure[]>> = {
   boot: bootFigures,
@@ -28,6 +29,7 @@ const GROUPS: Record<string, () => Promise<Figure[]>> = {
   serve: serveFigures,
   library: async () => [await libraryFigure()],
   rpc: rpcFigures,
+  storage: () => storageFigures(),
 }
 
 function median(values: readonly number[]): number {

@@ -3,7 +3,7 @@ import { openIso, type IsoImage } from '../../../../src-main/storage/formats/iso
 import { isIso } from '../../../../src-main/storage/formats/iso/volume-descriptors.ts'
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import { utf8 } from '../../../../src-shared/base/bytes.ts'
-import { fuzzRuns } from '../../../support/hostile-image.ts'
+import { fuzzRuns, fuzzSeed } from '../../../support/hostile-image.ts'
 import { bootCatalogue, both, buildIso, susp, type IsoChoice, type IsoNode } from '../../../support/iso-builder.ts'
 import { memoryFile } from '../../../support/memory-file.ts'
 import { noise, seeded } from '../../../support/seeded.ts'
@@ -182,7 +182,7 @@ describe('ISO 9660', () => {
 
   test('survives any bytes', async () => {
     const runs = fuzzRuns(2500)
-    const random = seeded(runs)
+    const random = seeded(fuzzSeed(runs))
     const whole = buildIso({
       root: [
         ...TREE,

@@ -12,7 +12,7 @@ import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import { concatBytes, utf8 } from '../../../../src-shared/base/bytes.ts'
 import { actLikeModel, expectSame } from '../../../support/disk-model.ts'
 import { surviveFullDisk } from '../../../support/full-disk.ts'
-import { fuzzRuns, surviveMutations } from '../../../support/hostile-image.ts'
+import { fuzzRuns, fuzzSeed, surviveMutations } from '../../../support/hostile-image.ts'
 import { jitteryFile } from '../../../support/jittery-file.ts'
 import { memoryFile, type MemoryFile } from '../../../support/memory-file.ts'
 import { survivePowerLoss } from '../../../support/power-loss.ts'
@@ -448,7 +448,7 @@ describe('VMDK', () => {
 
   test('any text is a descriptor or is refused', () => {
     const runs = fuzzRuns(2000)
-    const random = seeded(runs)
+    const random = seeded(fuzzSeed(runs))
     const whole = descriptor('RW 2 FLAT "disk-f001.vmdk" 0\nRW 3 ZERO', 'parentFileNameHint="x"')
     for (let round = 0; round < runs; round++) {
       const bytes = utf8(whole)

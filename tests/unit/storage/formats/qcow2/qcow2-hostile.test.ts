@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { checkQcow2 } from '../../../../../src-main/storage/formats/qcow2/check/check.ts'
 import { zstdFrameLength } from '../../../../../src-main/storage/formats/qcow2/zstd-frame.ts'
+import { fuzzRuns, fuzzSeed } from '../../../../support/hostile-image.ts'
 import { fuzzOpen, fuzzRepair } from '../../../../support/qcow2-fuzz.ts'
 import { newQcow2, openOver, patchHeader } from '../../../../support/qcow2-images.ts'
 import { readBytes } from '../../../../support/read-bytes.ts'
@@ -13,7 +14,7 @@ describe('hostile qcow2', () => {
     fuzzOpen(600, clusterSize, version),
   )
 
-  test('mutated images are checked and repaired, or refused', { timeout: 60_000 }, () => fuzzRepair(300, 11))
+  test('mutated images are checked and repaired, or refused', { timeout: 60_000 }, () => fuzzRepair(fuzzRuns(300), fuzzSeed(11)))
 
   test('tables that overlap are not written', async () => {
     const file = await newQcow2({ size: 1024 * 1024, clusterSize: 4096 })
