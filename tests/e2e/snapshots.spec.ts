@@ -41,7 +41,7 @@ test('take, change, go back, go forth again, delete', async ({ workstation, page
   await expect(page.getByRole('dialog', { name: 'Restore “First”?' })).toBeVisible()
   await page.keyboard.press('Enter')
   await expect(card('You are here')).toContainText('since “First”', { timeout: SNAPSHOT_LIMIT_MS })
-  await expect(card('Before “First”')).toHaveAttribute('aria-level', '2', { timeout: SNAPSHOT_LIMIT_MS })
+  await expect(card('Before First')).toHaveAttribute('aria-level', '2', { timeout: SNAPSHOT_LIMIT_MS })
   await expect(page.getByRole('tree', { name: 'Snapshots of Coppice Linux' }).getByRole('progressbar')).toHaveCount(0, {
     timeout: SNAPSHOT_LIMIT_MS,
   })
@@ -51,11 +51,11 @@ test('take, change, go back, go forth again, delete', async ({ workstation, page
   await machine.expectConsole(/^it is one/m)
 
   await machine.tab('Snapshots')
-  await card('Before “First”').click({ button: 'right' })
+  await card('Before First').click({ button: 'right' })
   await page.getByRole('menuitem', { name: 'Restore…' }).click()
   await page.getByRole('checkbox', { name: 'Keep where I am first' }).uncheck()
   await page.getByRole('button', { name: 'Restore', exact: true }).click()
-  await expect(card('You are here')).toContainText('since “Before “First””', { timeout: SNAPSHOT_LIMIT_MS })
+  await expect(card('You are here')).toContainText('since “Before First”', { timeout: SNAPSHOT_LIMIT_MS })
   await machine.expectState('Running', SNAPSHOT_LIMIT_MS)
   await machine.tab('Console')
   await machine.type('echo "now it is $kept"\n')
@@ -66,5 +66,5 @@ test('take, change, go back, go forth again, delete', async ({ workstation, page
   await page.keyboard.press('Delete')
   await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()
   await expect(card('First')).toBeHidden({ timeout: SNAPSHOT_LIMIT_MS })
-  await expect(card('Before “First”')).toHaveAttribute('aria-level', '1')
+  await expect(card('Before First')).toHaveAttribute('aria-level', '1')
 })

@@ -17,11 +17,11 @@ export function suggestLabel(snapshots: readonly SnapshotView[]): string {
   return `Snapshot ${number}`
 }
 
-/** For what was there before another state was gone back to: "Before “Base”". */
+/** For what was there before another state was gone back to: "Before Base". */
 export function keepLabel(snapshot: SnapshotView, snapshots: readonly SnapshotView[]): string {
   const taken = new Set(snapshots.map(({ label }) => label))
   const fits = (label: string): boolean => labelProblem(label) === null && !taken.has(label)
-  const wish = `Before “${snapshot.label}”`
+  const wish = `Before ${snapshot.label}`
   if (fits(wish)) return wish
   for (let number = 2; number <= snapshots.length + 1; number++) if (fits(`${wish} ${number}`)) return `${wish} ${number}`
   return suggestLabel(snapshots)

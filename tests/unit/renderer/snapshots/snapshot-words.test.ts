@@ -27,8 +27,8 @@ describe('names that are offered', () => {
     expect(suggestLabel([snapshot('Base'), snapshot('Snapshot 3')])).toBe('Snapshot 4')
   })
   test('of what was there before say before what', () => {
-    expect(keepLabel(snapshot('Base'), [])).toBe('Before “Base”')
-    expect(keepLabel(snapshot('Base'), [snapshot('Base'), snapshot('Before “Base”')])).toBe('Before “Base” 2')
+    expect(keepLabel(snapshot('Base'), [])).toBe('Before Base')
+    expect(keepLabel(snapshot('Base'), [snapshot('Base'), snapshot('Before Base')])).toBe('Before Base 2')
   })
   test('are never too long', () => {
     const long = keepLabel(snapshot('x'.repeat(100)), [])
