@@ -1,5 +1,6 @@
 /** Frozen states of machines: take, go back to, name, delete. */
 import { z } from 'zod'
+import { nameSchema } from '../model/names.ts'
 import { snapshotLabelSchema, snapshotNoteSchema, type SnapshotTree } from '../model/snapshot.ts'
 import { call, defineService, event, stream } from '../rpc/service.ts'
 import type { TaskStarted } from './tasks.ts'
@@ -35,6 +36,8 @@ export const snapshots = defineService('snapshots', {
   ).returns<void>(),
   /** What later states need of it is merged into them. `subtree`: with everything that came from it, unless the machine's present state did. */
   delete: call(z.strictObject({ ...one, subtree: z.boolean() })).returns<TaskStarted>(),
+  /** A machine of its own that begins, off, at the snapshot and shares its disks' files; either may be deleted without the other. */
+  clone: call(z.strictObject({ ...one, name: nameSchema })).returns<TaskStarted>(),
   /** The screen when it was taken: the bytes of a PNG file, then the end. `not-found` where there was none. */
   picture: stream(z.strictObject(one)).returns<{ bytes: number }>(),
 })

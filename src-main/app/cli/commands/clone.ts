@@ -1,18 +1,34 @@
+import type { Cli } from '../cli.ts'
+import { findSnapshot } from '../find-snapshot.ts'
+import { UsageError } from '../errors.ts'
+import type { Services } from '../services.ts'
 import type { Define } from './index.ts'
 
 export const defineClone: Define = (program, run) => {
   program
     .command('clone')
-    .description('make a machine like another: a copy of its disks as they are now, and an identity of its own')
-    .argument('<name>', 'a machine’s name or id; it is not running')
+    .description('make a machine like another: with a copy of its disks, or sharing those of a snapshot')
+    .argument('<name>', 'a machine’s name or id; for a copy of its disks it is off')
     .argument('<new>', 'what to call the copy')
-    .action((name: string, copy: string) =>
+    .option('--linked', 'begin at a snapshot and share its disks; without --from at a new one')
+    .option('--from <snapshot>', 'the snapshot’s label or id')
+    .action((name: string, copy: string, { linked = false, from }: { linked?: boolean; from?: string }) =>
       run(async (cli) => {
         const host = await cli.host()
         const { id } = await cli.machine(host, name)
-        const task = await cli.follow(host, () => host.machines.duplicate({ id, name: copy }))
+        if (from !== undefined && !linked) throw new UsageError('--from belongs to a linked clone: give --linked too.')
+        const snapshot = linked ? await snapshotFor(cli, host, id, copy, from) : null
+        const task = await cli.follow(host, () =>
+          snapshot === null ? host.machines.duplicate({ id, name: copy }) : host.snapshots.clone({ machine: id, snapshot, name: copy }),
+        )
         const made = await host.machines.get({ id: task.result!.id! })
         cli.output.result(made, () => cli.output.line(`${made.name}: created in ${made.bundle}`))
       }),
     )
+}
+
+async function snapshotFor(cli: Cli, host: Services, machine: string, copy: string, from?: string): Promise<string> {
+  if (from !== undefined) return findSnapshot(await host.snapshots.tree({ machine }), from).id
+  const taken = await cli.follow(host, () => host.snapshots.take({ machine, label: `Where “${copy}” began`, memory: false }))
+  return taken.result!.id!
 }

@@ -84,20 +84,28 @@ describe('a machine’s own disks', () => {
 describe('what is to be done with files that nobody names', () => {
   const below = (chain: Record<string, string | null>) => new Map(Object.entries(chain))
   const all = (chain: Record<string, string | null>) => new Set(Object.keys(chain))
+  const NONE = new Set<string>()
 
   test('merged with the only one that rests on them, kept under several, deleted under none', () => {
     const line = { base: null, middle: 'base', top: 'middle' }
-    expect(nextStep(below(line), new Set(['base', 'middle', 'top']), all(line))).toBeNull()
-    expect(nextStep(below(line), new Set(['base', 'top']), all(line))).toEqual({ kind: 'merge', lower: 'middle', upper: 'top' })
-    expect(nextStep(below(line), new Set(['top']), all(line))).toEqual({ kind: 'merge', lower: 'base', upper: 'middle' })
+    expect(nextStep(below(line), new Set(['base', 'middle', 'top']), all(line), NONE)).toBeNull()
+    expect(nextStep(below(line), new Set(['base', 'top']), all(line), NONE)).toEqual({ kind: 'merge', lower: 'middle', upper: 'top' })
+    expect(nextStep(below(line), new Set(['top']), all(line), NONE)).toEqual({ kind: 'merge', lower: 'base', upper: 'middle' })
     const fork = { base: null, left: 'base', right: 'base', lost: 'right' }
-    expect(nextStep(below(fork), new Set(['left', 'right', 'lost']), all(fork))).toBeNull()
-    expect(nextStep(below(fork), new Set(['left', 'right']), all(fork))).toEqual({ kind: 'delete', path: 'lost' })
+    expect(nextStep(below(fork), new Set(['left', 'right', 'lost']), all(fork), NONE)).toBeNull()
+    expect(nextStep(below(fork), new Set(['left', 'right']), all(fork), NONE)).toEqual({ kind: 'delete', path: 'lost' })
+  })
+
+  test('deleted, and never merged, where another machine has them too', () => {
+    const line = { base: null, middle: 'base', top: 'middle' }
+    expect(nextStep(below(line), new Set(['top']), all(line), new Set(['base', 'middle']))).toBeNull()
+    expect(nextStep(below(line), new Set(['top']), all(line), new Set(['base']))).toEqual({ kind: 'merge', lower: 'middle', upper: 'top' })
+    expect(nextStep(below(line), new Set(['base', 'middle']), all(line), new Set(['top']))).toEqual({ kind: 'delete', path: 'top' })
   })
 
   test('left alone where they, or what rests on them, are not the machine’s', () => {
     const line = { template: null, top: 'template' }
-    expect(nextStep(below(line), new Set(['top']), new Set(['top']))).toBeNull()
-    expect(nextStep(below(line), new Set(), new Set(['template']))).toBeNull()
+    expect(nextStep(below(line), new Set(['top']), new Set(['top']), NONE)).toBeNull()
+    expect(nextStep(below(line), new Set(), new Set(['template']), NONE)).toBeNull()
   })
 })
