@@ -100,6 +100,13 @@ export class FakeSnapshots {
           }
         })
       },
+      clone: (input) => {
+        called('snapshots.clone')
+        this.asked.push(input)
+        const { machine, snapshot, name } = input
+        find(machine, snapshot)
+        return start(fakeTask({ kind: 'duplicate-machine', title: `Cloning “${name}”`, machine, snapshot }), () => ({ id: machine }))
+      },
       picture: async ({ machine, snapshot }, stream) => {
         called('snapshots.picture')
         if (!find(machine, snapshot).picture) throw new AppError('not-found', 'There is no picture of this snapshot.')
