@@ -2,7 +2,7 @@
  * Starting a machine: it boots, or goes on from its suspended state. Whatever fails on the way ends what was begun, leaves a suspended machine
  * suspended, and says why.
  */
-import { stat } from 'node:fs/promises'
+import { lstat, stat } from 'node:fs/promises'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
 import { bundlePaths, refuseLinks } from '../library/bundle.ts'
@@ -11,6 +11,7 @@ import type { Bundle } from '../library/identity.ts'
 import { asSuspended } from '../planner/as-built.ts'
 import { pathsOf } from '../planner/plan-files.ts'
 import { fileFacts } from '../planner/probe-files.ts'
+import { endReturning, returnPaths } from '../snapshots/returning.ts'
 import { adoptMachine, goOnWithSurvivor, ranOn } from './adopt-machine.ts'
 import type { Beginning } from './beginning.ts'
 import { engineFor, planStart } from './machine-plan.ts'
@@ -25,6 +26,7 @@ import { writtenFiles } from './written-files.ts'
  */
 export async function bootMachine(beginning: Beginning): Promise<void> {
   const { machine, parts } = beginning
+  await endOldReturn(beginning)
   const { bundle } = machine
   const { folder } = bundle
   const config = bundle.config!
@@ -64,6 +66,20 @@ export async function bootMachine(beginning: Beginning): Promise<void> {
     // What supervised it died: it runs already, or what was begun of it is ended here.
     if (session?.mayRunOn && end?.error && (await adoptMachine(beginning, ranOn(bundle.name, end.error)))) return
     throw startFailed(beginning, error, end, from !== null)
+  }
+}
+
+/** A host that went back to a snapshot may have ended before it was done. */
+async function endOldReturn({ machine, parts: { library } }: Beginning): Promise<void> {
+  const { folder, config, name } = machine.bundle
+  if (!(await lstat(returnPaths(folder).folder).catch(() => null))) return
+  const path = bundlePaths(folder).lock
+  const lock = await lockBundle(path, `“${name}”`)
+  try {
+    await endReturning(folder, config!)
+    await library.refresh(folder)
+  } finally {
+    await lock.release(path)
   }
 }
 

@@ -62,7 +62,8 @@ export async function prepareSuspended(
   const folder = bundlePaths(bundle).suspendNew
   try {
     const header = await save(join(folder, 'memory'))
-    const record: SuspendRecord = { schema: 1, header, bootedAt, drives: await driveStamps(bundle, config), spec }
+    const drives = await driveStamps(bundle, config)
+    const record: SuspendRecord = { schema: 1, header, bootedAt, drives, points: [config.point?.snapshot ?? null], spec }
     await writeSuspendRecord(bundle, record, folder)
     return record
   } catch (error) {
@@ -141,6 +142,18 @@ export async function driveStamps(bundle: string, config: Pick<MachineConfig, 'd
     if (drive.path === null) return []
     const { bytes, modified, inode } = await fileFact(bundle, drive.path)
     return [{ id: drive.id, bytes, modified, inode }]
+  })
+  return (await Promise.all(stamps)).flat()
+}
+
+/** The stamps of a record that the machine's files still have: it gathers none over many snapshots. Those of a drive that has none of its own stay. */
+export async function matchingStamps(bundle: string, config: Pick<MachineConfig, 'drives'>, record: SuspendRecord): Promise<DriveStamp[]> {
+  const stamps = config.drives.map(async (drive) => {
+    const all = record.drives.filter(({ id }) => id === drive.id)
+    if (drive.path === null) return all
+    const file = await fileFact(bundle, drive.path)
+    const matching = all.filter((stamp) => isUnchanged(file, stamp, drive))
+    return matching.length > 0 ? matching : all
   })
   return (await Promise.all(stamps)).flat()
 }

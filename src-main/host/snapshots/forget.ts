@@ -6,11 +6,14 @@
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
 import type { Snapshot } from '../../../src-shared/model/snapshot.ts'
 import type { Library } from '../library/library.ts'
+import type { SuspendRecord } from '../library/suspend-record.ts'
+import { writeSuspendRecord } from '../machines/suspended-state.ts'
 import { removeSnapshot, rewriteSnapshot } from './snapshot-files.ts'
 import { currentOf, inOrder } from './tree.ts'
 
 /**
  * @param gone ids
+ * @param suspended of a machine that is: its memory stays its own
  * @returns the configuration as it is then
  */
 export async function forgetSnapshots(
@@ -18,6 +21,7 @@ export async function forgetSnapshots(
   config: MachineConfig,
   snapshots: readonly Snapshot[],
   gone: ReadonlySet<string>,
+  suspended: SuspendRecord | null,
   library: Library,
 ): Promise<MachineConfig> {
   const ordered = inOrder(snapshots)
@@ -35,6 +39,9 @@ export async function forgetSnapshots(
   if (current !== null && gone.has(current)) {
     const point = heir(current)
     next = { ...config, point: point === null ? null : { snapshot: point, otherwise: point } }
+    // Where the record says of which snapshot it is, and is refused as another's already, it stays so.
+    if (suspended?.points?.includes(config.point!.snapshot))
+      await writeSuspendRecord(bundle, { ...suspended, points: [config.point!.snapshot, point] })
     await library.writeConfig(bundle, next)
   }
   // Those that came later first: at every moment what is left is a tree.

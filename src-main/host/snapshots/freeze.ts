@@ -2,15 +2,14 @@
  * Taking a snapshot of a machine at rest. Theory of operation: the disks stay where they are and are written no more; the machine goes on in new files
  * that rest on them. In this order:
  *
- *     1. the new files, empty: nobody knows them yet
+ *     1. the new files, empty, and all of the snapshot's folder under another name: nobody knows them yet
  *     2. the suspended state, where there is one, may go on with either files from now on
  *     3. machine.json names the new files, and the snapshot that is about to be: by one rename
  *     4. the snapshot's folder takes its name: now it exists
  *
  * A crash before 3 leaves files that nobody names, one after it a machine that is what it was, with one file more below it; both are tidied up later.
  */
-import { link, unlink } from 'node:fs/promises'
-import { join } from 'node:path'
+import { link } from 'node:fs/promises'
 import { newId } from '../../../src-shared/base/ids.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
@@ -19,9 +18,9 @@ import { writeFileAtomic } from '../../files/write-file-atomic.ts'
 import { bundlePaths } from '../library/bundle.ts'
 import type { SuspendRecord } from '../library/suspend-record.ts'
 import { placeCopy } from '../machines/boot-files.ts'
-import { driveStamps, writeSuspendRecord } from '../machines/suspended-state.ts'
+import { driveStamps, matchingStamps, writeSuspendRecord } from '../machines/suspended-state.ts'
 import { copyFirmware } from './firmware-state.ts'
-import { makeOverlays, type SnapshotParts } from './machine-at-rest.ts'
+import { makeOverlays, removeOverlays, type SnapshotParts } from './machine-at-rest.ts'
 import { obstacles, ownDisks, withOverlays } from './own-disks.ts'
 import { draftSnapshot, readSnapshots, type SnapshotDraft } from './snapshot-files.ts'
 import { currentOf } from './tree.ts'
@@ -67,18 +66,25 @@ export async function freeze(
       drives: withOverlays(config.drives, overlays),
       point: { snapshot: id, otherwise: parent },
     }
-    if (suspended) await allowEither(bundle, suspended, next, parent, id)
-    await parts.library.writeConfig(bundle, next)
-    switched = true
     const snapshot: Snapshot = {
       ...{ schema: 1, id, parent, label: wish.label, note: wish.note, created: new Date().toISOString(), pinned: false, config },
       memory: memory?.header.engine ?? null,
     }
-    await draft.commit(snapshot)
+    await draft.describe(snapshot)
+    if (suspended) await allowEither(bundle, config, suspended, next, parent)
+    await parts.library.writeConfig(bundle, next)
+    switched = true
+    await draft.commit(id)
     return id
   } catch (error) {
     await draft?.abandon()
-    if (!switched) await Promise.all([...overlays.values()].map((path) => unlink(join(bundle, path)).catch(() => {})))
+    // The machine has not moved: it can have its own files back.
+    if (switched)
+      switched = await parts.library.writeConfig(bundle, config).then(
+        () => false,
+        () => true,
+      )
+    if (!switched) await removeOverlays(bundle, overlays)
     throw asAppError(error, `Taking a snapshot of “${config.name}”`)
   } finally {
     await parts.library.refresh(bundle)
@@ -105,14 +111,18 @@ export async function shareFile(from: string, to: string): Promise<void> {
   await link(from, to).catch(() => placeCopy(from, to))
 }
 
-/** The suspended state goes with the machine as it is, and as it will be in a moment. */
-async function allowEither(bundle: string, record: SuspendRecord, next: MachineConfig, parent: string | null, id: string): Promise<void> {
-  const drives = [...record.drives, ...(await driveStamps(bundle, { drives: next.drives }))]
-  await writeSuspendRecord(bundle, {
-    ...record,
-    drives: distinct(drives),
-    points: [...new Set([...(record.points ?? [parent]), parent, id])],
-  })
+/** The suspended state goes with the machine as it is, and as it will be in a moment; what it went with earlier is forgotten. */
+async function allowEither(
+  bundle: string,
+  config: MachineConfig,
+  record: SuspendRecord,
+  next: MachineConfig,
+  parent: string | null,
+): Promise<void> {
+  const [drives, after] = await Promise.all([matchingStamps(bundle, config, record), driveStamps(bundle, next)])
+  const now = config.point?.snapshot ?? null
+  const points = new Set([...(record.points?.includes(now) === false ? record.points : [now, parent]), next.point!.snapshot])
+  await writeSuspendRecord(bundle, { ...record, drives: distinct([...drives, ...after]), points: [...points] })
 }
 
 function distinct<T>(items: readonly T[]): T[] {

@@ -16,13 +16,19 @@ function isWritableDisk(drive: Drive): drive is OwnDisk {
 
 /** Why no snapshot of this machine can be taken, as sentences. */
 export function obstacles({ drives }: Pick<MachineConfig, 'drives'>): string[] {
-  return drives.flatMap((drive) =>
-    isWritableDisk(drive) && isAbsolutePath(drive.path)
-      ? [
-          `The disk “${drive.id}” lies outside of the machine’s folder (“${drive.path}”), so that a snapshot could not keep it from being changed. Make it read-only, or make the machine anew with a copy of the disk.`,
-        ]
-      : [],
-  )
+  return drives.filter(isWritableDisk).flatMap(({ id, path }) => {
+    if (isInDisksFolder(path)) return []
+    return [
+      isAbsolutePath(path)
+        ? `The disk “${id}” lies outside of the machine’s folder (“${path}”), so that a snapshot could not keep it from being changed. Make it read-only, or make the machine anew with a copy of the disk.`
+        : `The disk “${id}” (“${path}”) does not lie in the folder “disks” of the machine’s folder. Move it there, or make it read-only.`,
+    ]
+  })
+}
+
+/** Files there are the machine's to write, merge and delete; others are not. @param path of a drive */
+export function isInDisksFolder(path: string): boolean {
+  return /^disks\/[^/\\]+$/.test(path)
 }
 
 /** "disks/disk0.qcow2" goes on as "disks/disk0.1a2b3c4d.qcow2". */

@@ -8,13 +8,16 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { newId } from '../../../src-shared/base/ids.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
-import { snapshotSchema, type Snapshot } from '../../../src-shared/model/snapshot.ts'
+import { MAX_SNAPSHOTS, snapshotSchema, type Snapshot } from '../../../src-shared/model/snapshot.ts'
 import { syncFolder, writeFileAtomic } from '../../files/write-file-atomic.ts'
 import { readJson } from '../files/read-json.ts'
+import { refuseLinks } from '../library/bundle.ts'
 import { mapLimit } from '../library/map-limit.ts'
 
 /** Bytes of a snapshot.json: a machine.json and a little. */
 const MAX_BYTES = 1024 * 1024 + 64 * 1024
+/** Folders of snapshots: those of another make may have more than can be taken. */
+const MAX_FOLDERS = 2 * MAX_SNAPSHOTS
 /** Bytes of a picture of a screen. */
 const MAX_PICTURE = 16 * 1024 * 1024
 const READERS = 16
@@ -22,6 +25,7 @@ const FILE = 'snapshot.json'
 const PICTURE = 'screen.png'
 /** Folders that are being made, or were being deleted. */
 const HIDDEN = /^\.(?:new|old)-/
+const OLD = '.old-'
 
 export interface SnapshotPaths {
   folder: string
@@ -55,13 +59,22 @@ function pathsIn(folder: string): SnapshotPaths {
  * @throws AppError `corrupt` where one cannot be read: without it, what its disks are needed for is not known
  */
 export async function readSnapshots(bundle: string): Promise<Snapshot[]> {
-  const names = await readdir(snapshotsFolder(bundle)).catch(() => [])
-  const snapshots = await mapLimit(
-    names.filter((name) => z.uuid().safeParse(name).success),
-    READERS,
-    (id) => readSnapshot(bundle, id),
-  )
+  const folder = snapshotsFolder(bundle)
+  await refuseLinks([folder])
+  const names = (await namesIn(folder)).filter((name) => z.uuid().safeParse(name).success)
+  if (names.length > MAX_FOLDERS)
+    throw new AppError('corrupt', `“${folder}” has ${names.length} snapshots; at most ${MAX_SNAPSHOTS} can be made.`, { subject: folder })
+  await refuseLinks(names.map((name) => join(folder, name)))
+  const snapshots = await mapLimit(names, READERS, (id) => readSnapshot(bundle, id))
   return snapshots.sort((a, b) => (a.created < b.created ? -1 : a.created > b.created ? 1 : a.id < b.id ? -1 : 1))
+}
+
+/** @throws AppError why they cannot be read: that there are none is another thing */
+async function namesIn(folder: string): Promise<string[]> {
+  return readdir(folder).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw asAppError(error, `Reading “${folder}”`)
+  })
 }
 
 async function readSnapshot(bundle: string, id: string): Promise<Snapshot> {
@@ -81,10 +94,12 @@ async function readSnapshot(bundle: string, id: string): Promise<Snapshot> {
   }
 }
 
-/** A snapshot that is being made: fill its folder, then `commit`, or `abandon` it. */
+/** A snapshot that is being made: fill its folder, `describe` it, then `commit`, or `abandon` it. */
 export interface SnapshotDraft {
   readonly paths: SnapshotPaths
-  commit(snapshot: Snapshot): Promise<void>
+  describe(snapshot: Snapshot): Promise<void>
+  /** One rename: it needs no room. */
+  commit(id: string): Promise<void>
   abandon(): Promise<void>
 }
 
@@ -94,9 +109,9 @@ export async function draftSnapshot(bundle: string): Promise<SnapshotDraft> {
   await mkdir(paths.folder, { recursive: true })
   return {
     paths,
-    async commit(snapshot) {
-      await writeFileAtomic(join(paths.folder, FILE), `${JSON.stringify(snapshot, null, 2)}\n`)
-      await rename(paths.folder, join(all, snapshot.id))
+    describe: (snapshot) => writeFileAtomic(join(paths.folder, FILE), `${JSON.stringify(snapshot, null, 2)}\n`),
+    async commit(id) {
+      await rename(paths.folder, join(all, id))
       await syncFolder(all)
       await syncFolder(bundle)
     },
@@ -108,12 +123,21 @@ export function rewriteSnapshot(bundle: string, snapshot: Snapshot): Promise<voi
   return writeFileAtomic(join(snapshotPaths(bundle, snapshot.id).folder, FILE), `${JSON.stringify(snapshot, null, 2)}\n`)
 }
 
-/** It is gone when this resolves, also over a power cut. Its disks are not touched. */
+/** It is gone when this resolves, also over a power cut. Its disks are not touched: which they were is known until `cleanSnapshots`. */
 export async function removeSnapshot(bundle: string, id: string): Promise<void> {
-  const old = join(snapshotsFolder(bundle), `.old-${newId()}`)
+  const old = join(snapshotsFolder(bundle), `${OLD}${newId()}`)
   await rename(snapshotPaths(bundle, id).folder, old)
   await syncFolder(snapshotsFolder(bundle))
-  await rm(old, { recursive: true, force: true }).catch(() => {})
+  for (const name of await readdir(old).catch(() => []))
+    if (name !== FILE) await rm(join(old, name), { recursive: true, force: true }).catch(() => {})
+}
+
+/** What snapshots had that are gone, and were not cleaned away yet. */
+export async function readRemoved(bundle: string): Promise<Snapshot[]> {
+  const all = snapshotsFolder(bundle)
+  const names = (await namesIn(all)).filter((name) => name.startsWith(OLD))
+  const read = names.map((name) => readJson(join(all, name, FILE), MAX_BYTES).then((json) => snapshotSchema.safeParse(json).data ?? []))
+  return (await Promise.all(read.map((one) => one.catch(() => [])))).flat()
 }
 
 /** What crashes left. To be called while nobody makes or deletes a snapshot of the machine. */

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { snapshots } from '../../../src-shared/api/snapshots.ts'
 import type { TaskStarted } from '../../../src-shared/api/tasks.ts'
 import { Emitter, type Event } from '../../../src-shared/base/event.ts'
+import { Turns } from '../../../src-shared/base/turns.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
 import type { Snapshot, SnapshotTree, SnapshotView } from '../../../src-shared/model/snapshot.ts'
@@ -14,9 +15,11 @@ import type { Handlers } from '../../../src-shared/rpc/service.ts'
 import type { Machine } from '../machines/machine.ts'
 import { sendBytes } from '../machines/send-bytes.ts'
 import type { TaskContext, TaskService, TaskSpec } from '../tasks/task-service.ts'
+import { stageBundle } from '../machines/staging.ts'
+import { fillLinkedClone } from './clone-linked.ts'
 import { forgetSnapshots } from './forget.ts'
 import { freeze } from './freeze.ts'
-import { goBack } from './go-back.ts'
+import { goBack, noSuchSnapshot, rehearse } from './go-back.ts'
 import { atRest, type SnapshotParts } from './machine-at-rest.ts'
 import { namedFiles, obstacles, ownDisks } from './own-disks.ts'
 import { readPicture, readSnapshots, rewriteSnapshot, snapshotPaths } from './snapshot-files.ts'
@@ -40,6 +43,11 @@ export class SnapshotService {
   /** Machines that ran when a snapshot of theirs was deleted: their disks are merged when they are off. */
   #unmerged = new Set<string>()
 
+  /** By machine: one thing is done after the other, from its first step to its last. */
+  #turns = new Map<string, Turns>()
+  /** Of snapshots' names and notes, and of their places in the tree. */
+  #edits = new Turns()
+
   readonly handlers: Handlers<typeof snapshots> = {
     tree: async ({ machine }) => this.#tree(await this.#parts.machine(machine)),
     changed: this.#changed.event,
@@ -47,11 +55,11 @@ export class SnapshotService {
     restore: async ({ machine, snapshot, keep }) => this.#restore(await this.#parts.machine(machine), snapshot, keep),
     update: async ({ machine, snapshot, ...change }) => {
       const { bundle } = await this.#parts.machine(machine)
-      const found = await this.#snapshot(bundle.folder, snapshot)
       const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined))
-      await rewriteSnapshot(bundle.folder, { ...found, ...given })
+      await this.#edits.run(async () => rewriteSnapshot(bundle.folder, { ...(await this.#snapshot(bundle.folder, snapshot)), ...given }))
       this.#changed.fire({ machine })
     },
+    clone: async ({ machine, snapshot, name }) => this.#clone(await this.#parts.machine(machine), snapshot, name),
     delete: async ({ machine, snapshot, subtree }) => this.#delete(await this.#parts.machine(machine), snapshot, subtree),
     picture: async ({ machine, snapshot }, stream) => {
       const png = await readPicture((await this.#parts.machine(machine)).bundle.folder, snapshot)
@@ -87,7 +95,7 @@ export class SnapshotService {
     return this.#start({ kind: 'take-snapshot', title: `Taking the snapshot “${wish.label}” of “${name}”` }, machine, async (context) => {
       const refused = obstacles(machine.bundle.config ?? { drives: [] })
       if (refused.length > 0) throw new AppError('invalid-input', refused.join(' '))
-      const id = await this.#whileSuspended(machine, context, (picture) => this.#freeze(machine, { ...wish, picture }, context))
+      const id = await this.#whileSuspended(machine, context, 'always', (picture) => this.#freeze(machine, { ...wish, picture }, context))
       return { id }
     })
   }
@@ -98,14 +106,29 @@ export class SnapshotService {
       { kind: 'restore-snapshot', title: `Going back to a snapshot of “${name}”`, snapshot: id },
       machine,
       async (context) => {
-        const { folder } = machine.bundle
-        await this.#snapshot(folder, id)
-        if (keep !== null) {
-          const picture = machine.session ? await this.#suspend(machine, context) : null
-          await this.#freeze(machine, { label: keep, note: '', memory: true, picture }, context)
-        } else if (machine.session) await machine.kill()
-        context.step('Going back')
-        const goesOn = await atRest(machine, 'going back to a snapshot', (bundle, config) => goBack(bundle, config, id, this.#parts))
+        const snapshot = await this.#snapshot(machine.bundle.folder, id)
+        const back = (): Promise<boolean> => {
+          context.step('Going back')
+          return atRest(machine, 'going back to a snapshot', this.#parts.library, (bundle, config) =>
+            goBack(bundle, config, id, this.#parts),
+          )
+        }
+        // What runs is not ended for a snapshot that cannot be gone back to.
+        if (machine.session)
+          await machine.hold('going back to a snapshot', () =>
+            rehearse(machine.bundle.folder, machine.bundle.config!, snapshot, this.#parts),
+          )
+        context.signal.throwIfAborted()
+        let goesOn: boolean
+        if (keep !== null)
+          goesOn = await this.#whileSuspended(machine, context, 'failed', async (picture) => {
+            await this.#freeze(machine, { label: keep, note: '', memory: true, picture }, context)
+            return back()
+          })
+        else {
+          if (machine.session) await machine.kill()
+          goesOn = await back()
+        }
         this.#changed.fire({ machine: machine.id })
         if (goesOn) {
           context.step('Going on from there')
@@ -116,36 +139,56 @@ export class SnapshotService {
     )
   }
 
+  #clone(machine: Machine, id: string, name: string): TaskStarted {
+    const { library, storage, tasks } = this.#parts
+    const releaseName = library.claimName(name)
+    const title = `Cloning “${machine.bundle.name}” as “${name}”`
+    return tasks.start({ kind: 'duplicate-machine', title, machine: machine.id, snapshot: id }, async (context) => {
+      try {
+        // Nobody deletes what is being shared.
+        return await machine.hold('being cloned', async () => {
+          const { folder } = machine.bundle
+          const snapshot = await this.#snapshot(folder, id)
+          const made = await stageBundle(library, name, (staging) => fillLinkedClone(staging, folder, snapshot, name, storage, context))
+          return { id: made.id }
+        })
+      } finally {
+        releaseName()
+      }
+    })
+  }
+
   #delete(machine: Machine, id: string, subtree: boolean): TaskStarted {
     const { name } = machine.bundle
     return this.#start({ kind: 'delete-snapshot', title: `Deleting a snapshot of “${name}”`, snapshot: id }, machine, async (context) => {
-      const { folder, config } = machine.bundle
-      if (!config) throw machine.bundle.problem!
-      const all = await readSnapshots(folder)
-      await this.#snapshot(folder, id)
-      const gone = subtree ? subtreeOf(id, all) : new Set([id])
-      const current = currentOf(config, all)
-      if (subtree && current !== null && gone.has(current))
-        throw new AppError(
-          'invalid-input',
-          `“${name}” is at a state that came from this snapshot. Go back to another one first, or delete single snapshots.`,
-        )
-      const frozen = new Set(
-        all.filter((one) => gone.has(one.id)).flatMap((one) => ownDisks(one.config).map(({ path }) => join(folder, path))),
-      )
-      const forget = (bundle: string, now: MachineConfig): Promise<MachineConfig> =>
-        forgetSnapshots(bundle, now, all, gone, this.#parts.library)
+      const forget = (bundle: string, config: MachineConfig): Promise<MachineConfig> =>
+        this.#edits.run(async () => {
+          const all = await readSnapshots(bundle)
+          if (!all.some((one) => one.id === id)) throw noSuchSnapshot(id)
+          const gone = subtree ? subtreeOf(id, all) : new Set([id])
+          const current = currentOf(config, all)
+          if (subtree && current !== null && gone.has(current))
+            throw new AppError(
+              'invalid-input',
+              `“${name}” is at a state that came from this snapshot. Go back to another one first, or delete single snapshots.`,
+            )
+          return forgetSnapshots(bundle, config, all, gone, machine.bundle.suspended?.record ?? null, this.#parts.library)
+        })
       context.step('Deleting')
       if (machine.session) {
-        await machine.hold('having a snapshot deleted', () => forget(folder, config))
+        await machine.hold('having a snapshot deleted', () => {
+          const { folder, config, problem } = machine.bundle
+          if (!config) throw problem!
+          return forget(folder, config)
+        })
         this.#changed.fire({ machine: machine.id })
         this.#unmerged.add(machine.id)
         return { id }
       }
-      await atRest(machine, 'having a snapshot deleted', async (bundle, now) => {
+      await atRest(machine, 'having a snapshot deleted', this.#parts.library, async (bundle, now) => {
         const next = await forget(bundle, now)
         this.#changed.fire({ machine: machine.id })
-        await tidy(bundle, next, await readSnapshots(bundle), machine.bundle.suspended !== null, frozen, this.#parts.storage, context)
+        await tidy(bundle, next, await readSnapshots(bundle), machine.bundle.suspended !== null, this.#parts.storage, context)
       })
       return { id }
     })
@@ -159,8 +202,13 @@ export class SnapshotService {
     if (machine.session || machine.bundle.suspended || !this.#unmerged.delete(id)) return
     const title = `Merging disks of “${machine.bundle.name}”`
     this.#start({ kind: 'delete-snapshot', title }, machine, async (context) => {
-      await atRest(machine, 'having its disks merged', async (bundle, config) =>
-        tidy(bundle, config, await readSnapshots(bundle), false, new Set(), this.#parts.storage, context),
+      // Those that had their turn before may have started it: then it is done at its next end.
+      if (machine.session || machine.bundle.suspended) {
+        this.#unmerged.add(id)
+        return { id }
+      }
+      await atRest(machine, 'having its disks merged', this.#parts.library, async (bundle, config) =>
+        tidy(bundle, config, await readSnapshots(bundle), false, this.#parts.storage, context),
       )
       return { id }
     })
@@ -168,23 +216,39 @@ export class SnapshotService {
 
   #freeze(machine: Machine, wish: { label: string; note: string; memory: boolean; picture: Uint8Array | null }, context: TaskContext) {
     context.step('Freezing the disks')
-    return atRest(machine, 'having a snapshot taken', (bundle, config) =>
+    return atRest(machine, 'having a snapshot taken', this.#parts.library, (bundle, config) =>
       freeze(bundle, config, machine.bundle.suspended?.record ?? null, wish, this.#parts),
     )
   }
 
-  /** Of a machine that runs: suspends it, and lets it go on as it was whatever comes of `work`. */
-  async #whileSuspended<T>(machine: Machine, context: TaskContext, work: (picture: Uint8Array | null) => Promise<T>): Promise<T> {
+  /** Of a machine that runs: suspends it, and lets it go on as it was, whatever comes of `work` or only where that failed. */
+  async #whileSuspended<T>(
+    machine: Machine,
+    context: TaskContext,
+    goOn: 'always' | 'failed',
+    work: (picture: Uint8Array | null) => Promise<T>,
+  ): Promise<T> {
     const { state } = machine
     if (!machine.session) return work(null)
     const picture = await this.#suspend(machine, context)
-    try {
-      return await work(picture)
-    } finally {
+    const resume = async (): Promise<void> => {
+      // Somebody else may have let it go on.
+      if (machine.session) return
       context.step('Going on')
       await machine.resume()
       if (state === 'paused') await machine.pause()
     }
+    let result: T
+    try {
+      // Asked for after its memory was written.
+      context.signal.throwIfAborted()
+      result = await work(picture)
+    } catch (error) {
+      await resume().catch((second: unknown) => this.#parts.log.error('machines', 'It did not go on.', { error: asAppError(second) }))
+      throw error
+    }
+    if (goOn === 'always') await resume()
+    return result
   }
 
   /** @returns a picture of its screen before, PNG; null where it has none */
@@ -198,6 +262,7 @@ export class SnapshotService {
     const { task } = await machine.suspend()
     const cancel = (): void => this.#parts.tasks.cancel(task)
     signal.addEventListener('abort', cancel)
+    if (signal.aborted) cancel()
     try {
       const ended = await this.#parts.tasks.whenEnded(task)
       if (ended.error) throw AppError.fromWire(ended.error)
@@ -210,11 +275,17 @@ export class SnapshotService {
 
   #start(spec: TaskSpec, machine: Machine, work: (context: TaskContext) => Promise<{ id: string }>): TaskStarted {
     return this.#parts.tasks.start({ ...spec, machine: machine.id }, async (context) => {
+      const turns = this.#turns.get(machine.id) ?? new Turns()
+      this.#turns.set(machine.id, turns)
+      const done = await turns.take()
       try {
+        context.signal.throwIfAborted()
         return await work(context)
       } catch (error) {
         throw asAppError(error, spec.title)
       } finally {
+        done()
+        if (!turns.busy) this.#turns.delete(machine.id)
         this.#changed.fire({ machine: machine.id })
       }
     })
@@ -222,7 +293,7 @@ export class SnapshotService {
 
   async #snapshot(bundle: string, id: string): Promise<Snapshot> {
     const found = (await readSnapshots(bundle)).find((one) => one.id === id)
-    if (!found) throw new AppError('not-found', 'There is no such snapshot (any more).', { subject: id })
+    if (!found) throw noSuchSnapshot(id)
     return found
   }
 }

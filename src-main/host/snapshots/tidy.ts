@@ -2,7 +2,7 @@
  * Makes the files of a machine's disks fit its snapshots: files that nobody names any more are merged with what rests on them, or deleted. What is to be
  * done follows from what is there, so that it goes on where a crash or a cancel ended it, and a machine that ran meanwhile is tidied when it is off.
  */
-import { readdir, realpath, rm } from 'node:fs/promises'
+import { readdir, realpath, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { DiskFormat } from '../../../src-shared/model/disk-format.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
@@ -14,7 +14,7 @@ import type { TaskContext } from '../tasks/task-service.ts'
 import type { SharedThread } from '../threads/shared-thread.ts'
 import { nextStep, type Below } from './layers.ts'
 import { isOverlay, namedFiles, ownDisks } from './own-disks.ts'
-import { cleanSnapshots } from './snapshot-files.ts'
+import { cleanSnapshots, readRemoved } from './snapshot-files.ts'
 
 interface Layers {
   below: Below
@@ -24,7 +24,6 @@ interface Layers {
 /**
  * Of a machine at rest.
  * @param still the machine is suspended: its memory goes with its disks' present files, which stay as they are
- * @param once files that snapshots named that are gone now: they may be deleted, whatever they are called
  * @throws AppError `cancelled`, or why a file cannot be read or merged; trying again goes on from there
  */
 export async function tidy(
@@ -32,22 +31,22 @@ export async function tidy(
   config: MachineConfig,
   snapshots: readonly Snapshot[],
   still: boolean,
-  once: ReadonlySet<string>,
   storage: SharedThread,
   context: Pick<TaskContext, 'signal' | 'progress' | 'step'>,
 ): Promise<void> {
-  await cleanSnapshots(bundle)
   const root = await realpath(bundle)
   const absolute = (path: string): string => join(root, path)
   const named = new Set([...namedFiles(config, snapshots)].map(absolute))
+  // Files that snapshots named that are gone now may be deleted, whatever they are called.
+  const once = new Set((await readRemoved(bundle)).flatMap(({ config: was }) => ownDisks(was).map(({ path }) => absolute(path))))
   const { files, merged } = await diskFiles(root)
   const kept = new Set(still ? ownDisks(config).map(({ path }) => absolute(path)) : [])
   for (;;) {
     const layers = await readLayers([config, ...snapshots.map((snapshot) => snapshot.config)], absolute, storage)
     const loose = [...files].filter((path) => !layers.below.has(path) && (isOverlay(path) || once.has(path) || merged.has(path)))
     const below = new Map([...layers.below, ...loose.map((path) => [path, null] as const)])
-    const step = nextStep(below, named, new Set([...files].filter((path) => !kept.has(path))))
-    if (!step) return
+    const step = nextStep(below, named, new Set([...files].filter((path) => !kept.has(path))), await sharedOf(files))
+    if (!step) return cleanSnapshots(bundle)
     context.signal.throwIfAborted()
     if (step.kind === 'delete') {
       await rm(step.path, { force: true })
@@ -62,6 +61,12 @@ export async function tidy(
     )
     files.delete(step.lower)
   }
+}
+
+/** Files with another name: a linked clone has them too. */
+async function sharedOf(files: ReadonlySet<string>): Promise<Set<string>> {
+  const stats = await Promise.all([...files].map(async (path) => [path, await stat(path).catch(() => null)] as const))
+  return new Set(stats.filter(([, one]) => (one?.nlink ?? 1) > 1).map(([path]) => path))
 }
 
 /** Files in the machine's own folder of disks, and which of them were merged into another already and only wait to be deleted. */
