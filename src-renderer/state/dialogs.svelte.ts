@@ -13,6 +13,7 @@ export type OpenDialog =
   | { kind: 'insert-media'; machine: MachineView; drive: RemovableDrive }
   | { kind: 'take-snapshot'; machine: MachineView }
   | { kind: 'restore-snapshot'; machine: MachineView; snapshot: SnapshotView }
+  | { kind: 'clone-snapshot'; machine: MachineView; snapshot: SnapshotView }
   | { kind: 'rename-snapshot'; machine: MachineView; snapshot: SnapshotView }
   /** `subtree`: with everything after it. */
   | { kind: 'delete-snapshot'; machine: MachineView; snapshot: SnapshotView; subtree: boolean }

@@ -293,6 +293,16 @@ describe('one snapshot', () => {
     await expect.element(note).toHaveValue('precious')
   })
 
+  test('begins another machine', async () => {
+    await open(twoBranches())
+    await menu('Works', 'Clone…')
+    const form = dialog('Clone “Works”')
+    await expect.element(form.getByRole('textbox', { name: 'Name of the clone' })).toHaveValue('web-1 2')
+    await form.getByRole('button', { name: 'Clone' }).click()
+    await expect.element(form).not.toBeInTheDocument()
+    expect(asked()).toEqual({ machine: machine.id, snapshot: works.id, name: 'web-1 2' })
+  })
+
   test('is deleted by its key, with what becomes of the others said', async () => {
     await open(twoBranches())
     await item('Works').click()

@@ -1,4 +1,5 @@
 /** What can be done with one snapshot. */
+import CopyPlus from '@lucide/svelte/icons/copy-plus'
 import Eraser from '@lucide/svelte/icons/eraser'
 import NotebookPen from '@lucide/svelte/icons/notebook-pen'
 import Pencil from '@lucide/svelte/icons/pencil'
@@ -18,6 +19,7 @@ import { laterThan, leadsHere } from './snapshot-words.ts'
 
 export interface SnapshotActions {
   restore: Action
+  clone: Action
   rename: Action
   note: Action
   pin: Action
@@ -46,6 +48,13 @@ export function snapshotActions(
       shortcut: 'Mod+Enter',
       disabled: busy,
       run: () => dialogs.show({ kind: 'restore-snapshot', ...given }),
+    },
+    clone: {
+      id: 'snapshot.clone',
+      label: 'Clone…',
+      icon: CopyPlus,
+      disabled: busy,
+      run: () => dialogs.show({ kind: 'clone-snapshot', ...given }),
     },
     rename: {
       id: 'snapshot.rename',
@@ -92,6 +101,7 @@ export function snapshotMenu(machine: MachineView, actions: SnapshotActions, tre
   const { removeSubtree } = actions
   return [
     menuAction(actions.restore),
+    menuAction(actions.clone),
     'separator',
     menuAction(actions.rename),
     menuAction(actions.note),
