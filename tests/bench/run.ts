@@ -16,6 +16,7 @@ import { rpcFigures } from './figures/rpc.ts'
 import { screenFigures } from './figures/screen.ts'
 import { screenCostFigures } from './figures/screen-cost.ts'
 import { serveFigures } from './figures/serve.ts'
+import { snapshotFigures } from './figures/snapshots.ts'
 import { storageFigures } from './figures/storage.ts'
 
 const GROUPS: Record<string, () => Promise<Figure[]>> = {
@@ -30,6 +31,7 @@ const GROUPS: Record<string, () => Promise<Figure[]>> = {
   library: async () => [await libraryFigure()],
   rpc: rpcFigures,
   storage: () => storageFigures(),
+  snapshots: () => snapshotFigures(),
 }
 
 function median(values: readonly number[]): number {
