@@ -1,4 +1,4 @@
-/** Snapshots of a machine that runs, as a person takes them, goes back to them by keys and by mouse, and deletes one. */
+/** Snapshots of a machine that runs, as a person takes them, goes back to them by keys and by mouse, deletes one, and clones one. */
 import { expect, test } from './support.ts'
 
 // Recording reads the pictures of snapshots again, which the page’s content policy forbids and the console tells as a fault.
@@ -7,7 +7,7 @@ test.use({ trace: 'off' })
 const BOOT_LIMIT_MS = 120_000
 const SNAPSHOT_LIMIT_MS = 60_000
 
-test('take, change, go back, go forth again, delete', async ({ workstation, page }) => {
+test('take, change, go back, go forth again, delete, clone', async ({ workstation, page }) => {
   test.setTimeout(400_000)
   await workstation.createSampleButton.click()
   const machine = workstation.machine('Coppice Linux')
@@ -67,4 +67,9 @@ test('take, change, go back, go forth again, delete', async ({ workstation, page
   await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()
   await expect(card('First')).toBeHidden({ timeout: SNAPSHOT_LIMIT_MS })
   await expect(card('Before First')).toHaveAttribute('aria-level', '1')
+
+  await card('Before First').click({ button: 'right' })
+  await page.getByRole('menuitem', { name: 'Clone…' }).click()
+  await page.getByRole('button', { name: 'Clone', exact: true }).click()
+  await workstation.machine('Coppice Linux 2').expectState('Off', SNAPSHOT_LIMIT_MS)
 })
