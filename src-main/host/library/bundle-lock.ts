@@ -21,6 +21,8 @@ interface LockOwner {
   host: string
   /** Tells one locking from another. */
   token: string
+  /** The machine does not run: its files are being changed. */
+  atRest: boolean
 }
 
 export interface BundleLock {
@@ -31,10 +33,11 @@ export interface BundleLock {
 /**
  * @param path of the lock file
  * @param what for the sentence: "“web-1”"
+ * @param atRest it is not for running the machine
  * @throws AppError `busy` where a living process, or another computer, has it
  */
-export async function lockBundle(path: string, what: string): Promise<BundleLock> {
-  const me: LockOwner = { pid: process.pid, start: await ownStart(), host: hostname(), token: newId() }
+export async function lockBundle(path: string, what: string, atRest = false): Promise<BundleLock> {
+  const me: LockOwner = { pid: process.pid, start: await ownStart(), host: hostname(), token: newId(), atRest }
   const text = JSON.stringify(me)
   for (let attempt = 0; attempt < 5; attempt++) {
     if (await create(path, text)) return { release: (where) => release(where, me.token) }
@@ -49,13 +52,15 @@ export async function lockBundle(path: string, what: string): Promise<BundleLock
 
 /**
  * Removes a lock whose process ended without releasing it.
- * @returns whether there was one
+ * @returns whether there was one by which the machine ran
  */
 export async function removeStaleLock(path: string): Promise<boolean> {
   const found = await readFile(path, 'utf8').catch(() => null)
-  if (found === null || !(await isStale(path, parseOwner(found)))) return false
+  if (found === null) return false
+  const owner = parseOwner(found)
+  if (!(await isStale(path, owner))) return false
   await takeAway(path, found)
-  return true
+  return owner?.atRest !== true
 }
 
 async function create(path: string, text: string): Promise<boolean> {
@@ -114,7 +119,13 @@ function parseOwner(text: string): LockOwner | null {
     const value = JSON.parse(text) as Partial<LockOwner> | null
     if (!value || !Number.isSafeInteger(value.pid) || (value.pid ?? 0) <= 0 || typeof value.host !== 'string') return null
     const word = (field: unknown, otherwise: string): string => (typeof field === 'string' ? field : otherwise)
-    return { pid: value.pid!, host: value.host, start: word(value.start, UNKNOWN), token: word(value.token, '') }
+    return {
+      pid: value.pid!,
+      host: value.host,
+      start: word(value.start, UNKNOWN),
+      token: word(value.token, ''),
+      atRest: value.atRest === true,
+    }
   } catch {
     return null
   }

@@ -74,7 +74,7 @@ async function endOldReturn({ machine, parts: { library } }: Beginning): Promise
   const { folder, config, name } = machine.bundle
   if (!(await lstat(returnPaths(folder).folder).catch(() => null))) return
   const path = bundlePaths(folder).lock
-  const lock = await lockBundle(path, `“${name}”`)
+  const lock = await lockBundle(path, `“${name}”`, true)
   try {
     await endReturning(folder, config!)
     await library.refresh(folder)

@@ -37,7 +37,7 @@ export function atRest<T>(
     const { folder, name } = machine.bundle
     const path = bundlePaths(folder).lock
     // Another host may run it.
-    const lock = await lockBundle(path, `“${name}”`)
+    const lock = await lockBundle(path, `“${name}”`, true)
     try {
       // That one may have changed it, too.
       await library.refresh(folder)

@@ -13,6 +13,7 @@ import type { MachineConfig } from '../../../src-shared/model/machine.ts'
 import type { Snapshot, SnapshotTree, SnapshotView } from '../../../src-shared/model/snapshot.ts'
 import type { Handlers } from '../../../src-shared/rpc/service.ts'
 import type { Machine } from '../machines/machine.ts'
+import { AT_REST } from '../machines/machine-view.ts'
 import { sendBytes } from '../machines/send-bytes.ts'
 import type { TaskContext, TaskService, TaskSpec } from '../tasks/task-service.ts'
 import { stageBundle } from '../machines/staging.ts'
@@ -129,6 +130,8 @@ export class SnapshotService {
           if (machine.session) await machine.kill()
           goesOn = await back()
         }
+        // How it ended before is of no interest now.
+        if (!machine.session) machine.setStatus({ ...AT_REST })
         this.#changed.fire({ machine: machine.id })
         if (goesOn) {
           context.step('Going on from there')

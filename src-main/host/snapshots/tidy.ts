@@ -8,6 +8,7 @@ import type { DiskFormat } from '../../../src-shared/model/disk-format.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
 import type { Snapshot } from '../../../src-shared/model/snapshot.ts'
 import { storageThread } from '../../../src-shared/threads/storage-thread.ts'
+import { isTemporary } from '../../files/write-file-atomic.ts'
 import { storageJob } from '../images/storage-job.ts'
 import { bundlePaths } from '../library/bundle.ts'
 import type { TaskContext } from '../tasks/task-service.ts'
@@ -46,7 +47,10 @@ export async function tidy(
     const loose = [...files].filter((path) => !layers.below.has(path) && (isOverlay(path) || once.has(path) || merged.has(path)))
     const below = new Map([...layers.below, ...loose.map((path) => [path, null] as const)])
     const step = nextStep(below, named, new Set([...files].filter((path) => !kept.has(path))), await sharedOf(files))
-    if (!step) return cleanSnapshots(bundle)
+    if (!step) {
+      await removeTraces(root)
+      return cleanSnapshots(bundle)
+    }
     context.signal.throwIfAborted()
     if (step.kind === 'delete') {
       await rm(step.path, { force: true })
@@ -76,6 +80,17 @@ async function diskFiles(bundle: string): Promise<{ files: Set<string>; merged: 
   const names = entries.filter((entry) => entry.isFile()).map((entry) => entry.name)
   const files = new Set(names.filter((name) => !name.startsWith('.')).map((name) => join(disks, name)))
   return { files, merged: new Set([...files].filter((path) => names.includes(basename(markOf(path))))) }
+}
+
+/** What processes that were killed left beside images: files that were not whole yet, and locks of images that are gone. */
+async function removeTraces(bundle: string): Promise<void> {
+  const { disks } = bundlePaths(bundle)
+  const names: string[] = await readdir(disks).catch(() => [])
+  const isTrace = (name: string): boolean => {
+    const [, locked] = /^\.(.+)\.coppice-lock$/.exec(name) ?? []
+    return isTemporary(name) || (locked !== undefined && !names.includes(locked))
+  }
+  for (const name of names) if (isTrace(name)) await rm(join(disks, name), { force: true })
 }
 
 /** What the storage thread leaves beside a layer between merging it and deleting it. */
