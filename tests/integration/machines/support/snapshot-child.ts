@@ -1,0 +1,40 @@
+/** A host that does one thing with a machine's snapshots and says when it begins; its parent ends it in the middle. */
+import { machines, snapshots, tasks } from '../../../../src-shared/api/index.ts'
+import { RpcClient } from '../../../../src-shared/rpc/client.ts'
+import { memoryWirePair } from '../../../../src-shared/rpc/wires/memory-wire.ts'
+import { startHost } from '../../../../src-main/host/host.ts'
+
+export interface SnapshotOrder {
+  library: string
+  cacheFolder: string
+  machine: string
+  /** It runs while this is done. */
+  running: boolean
+  work:
+    { kind: 'take' } | { kind: 'restore'; snapshot: string; keep: string | null } | { kind: 'delete'; snapshot: string; subtree: boolean }
+}
+
+const order = JSON.parse(process.argv[2]!) as SnapshotOrder
+const { library, cacheFolder, machine, work } = order
+const here = (name: string): URL => new URL(name, import.meta.url)
+const host = await startHost(
+  { ...{ library, cacheFolder, resources: cacheFolder, shell: 'headless', allowTerminal: false, version: '0', logFolder: null } },
+  { embedded: here('./engine-double.thread.ts'), appliance: here('./appliance-double.thread.ts') },
+)
+const [ours, theirs] = memoryWirePair()
+host.server.attach(theirs, { kind: 'test' })
+const rpc = new RpcClient(ours)
+const [machineService, service] = [rpc.service(machines), rpc.service(snapshots)]
+if (order.running) {
+  const { state } = await machineService.get({ id: machine })
+  await (state === 'suspended' ? machineService.resume({ id: machine }) : machineService.start({ id: machine }))
+}
+process.send!('begins')
+const { task } =
+  work.kind === 'take'
+    ? await service.take({ machine, label: 'taken' })
+    : work.kind === 'restore'
+      ? await service.restore({ machine, snapshot: work.snapshot, keep: work.keep })
+      : await service.delete({ machine, snapshot: work.snapshot, subtree: work.subtree })
+const ended = await rpc.service(tasks).wait({ id: task })
+process.send!(ended.state)
