@@ -28,7 +28,7 @@ export async function changeLive(machine: Machine, next: MachineConfig, save: ()
   if (!session?.spec || (state !== 'running' && state !== 'paused')) throw wrongState('edit', bundle.name, state)
   const { spec: running, leaving } = session
   const files = await fileFacts(bundle.folder, pathsOf(next))
-  const drives = next.drives.map((drive) => planDrive(drive, '', files, new Report()))
+  const drives = next.drives.map((drive) => planDrive(drive, '', { files }, new Report()))
   const nics = next.nics.map((nic) => planNic(nic, next, running.engine))
   const live = liveHardware(running, state, leaving)
   const { steps, problems } = planLive({ before: bundle.config!, next, running, live, drives, nics })

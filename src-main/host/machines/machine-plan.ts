@@ -1,4 +1,5 @@
 /** Planning a machine as it is now: which engine has it, and whether a configuration of it can run there. */
+import { join } from 'node:path'
 import type { FieldError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
 import { bundlePaths } from '../library/bundle.ts'
@@ -8,6 +9,8 @@ import type { EngineFacts, EngineFactsSource } from '../planner/facts.ts'
 import { pathsOf } from '../planner/plan-files.ts'
 import { planMachine, type Plan } from '../planner/plan-machine.ts'
 import { fileFacts } from '../planner/probe-files.ts'
+import { ownDisks } from '../snapshots/own-disks.ts'
+import { readSnapshots } from '../snapshots/snapshot-files.ts'
 import type { FirmwareFiles } from './firmware.ts'
 import type { Machine, MachineParts } from './machine.ts'
 
@@ -40,6 +43,12 @@ export async function checkMachine(
   return { problems: problems ?? [], engine: choice.problems ?? [] }
 }
 
+/** Absolute paths. A snapshot that cannot be read keeps no machine from starting. */
+async function frozenImages(bundle: string): Promise<Set<string>> {
+  const snapshots = await readSnapshots(bundle).catch(() => [])
+  return new Set(snapshots.flatMap(({ config }) => ownDisks(config).map(({ path }) => join(bundle, path))))
+}
+
 async function plan(
   { bundle, session }: Machine,
   config: MachineConfig,
@@ -50,5 +59,6 @@ async function plan(
   const { logs: logFolder, firmware: firmwareFolder } = bundlePaths(bundle.folder)
   // The engine that has it, in mid-life.
   const runsOn = session?.spec?.engine ?? suspendedOn(bundle)
-  return planMachine(config, { ...engines.current, firmware, files, logFolder, firmwareFolder }, runsOn)
+  const frozen = await frozenImages(bundle.folder)
+  return planMachine(config, { ...engines.current, firmware, files, frozen, logFolder, firmwareFolder }, runsOn)
 }

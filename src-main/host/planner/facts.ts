@@ -32,4 +32,6 @@ export interface PlanFacts extends EngineFacts {
   firmwareFolder: string
   /** By path as in the configuration; one for each path that it names. */
   files: ReadonlyMap<string, FileFact>
+  /** Absolute paths of images that the machine's snapshots have frozen: nobody may write them. */
+  frozen?: ReadonlySet<string>
 }

@@ -94,7 +94,12 @@ function checkRoom(config: MachineConfig, files: KernelFiles, report: Report): v
   )
 }
 
-export function planDrive(drive: Drive, field: string, files: Files, report: Report): MachineSpec['drives'][number] {
+export function planDrive(
+  drive: Drive,
+  field: string,
+  { files, frozen }: Pick<PlanFacts, 'files' | 'frozen'>,
+  report: Report,
+): MachineSpec['drives'][number] {
   const { id, kind, format, limits } = drive
   const readOnly = drive.readOnly || kind === 'cdrom'
   if (drive.path === null) return { id, kind, readOnly, inserted: false, path: null, format, limits }
@@ -105,6 +110,11 @@ export function planDrive(drive: Drive, field: string, files: Files, report: Rep
       report.problem(
         field,
         `“${file.path}” is too large for a floppy: it has ${formatBytes(file.bytes)}, a floppy at most ${formatBytes(MAX_FLOPPY)}.`,
+      )
+    if (kind === 'disk' && !readOnly && frozen?.has(file.path))
+      report.problem(
+        field,
+        `“${file.path}” belongs to a snapshot and must not change. Go back to that snapshot instead, or make the disk read-only.`,
       )
     if (!readOnly && !file.writable)
       report.problem(

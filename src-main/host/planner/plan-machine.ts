@@ -31,7 +31,7 @@ export function planMachine(config: MachineConfig, facts: PlanFacts, suspendedOn
   const report = new Report()
   for (const { path, message } of choice.problems ?? []) report.problem(path, message)
   const boot = planBoot(config, choice.engine, facts.files, report)
-  const drives = config.drives.map((drive, at) => planDrive(drive, `drives.${at}.path`, facts.files, report))
+  const drives = config.drives.map((drive, at) => planDrive(drive, `drives.${at}.path`, facts, report))
   const sharedFolders = config.sharedFolders.map((folder, at) => planSharedFolder(folder, at, facts, report))
   checkDriveLimits(config, choice, report)
   const { problems, warnings } = report

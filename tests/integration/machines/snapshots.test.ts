@@ -172,6 +172,17 @@ async function content(host: TestHost, id: string): Promise<string> {
 const BLOCKS = 16
 const STRIDE = MiB / BLOCKS
 
+test('a frozen disk is nobody’s to write: neither added again nor started with', async () => {
+  const host = await hostWith()
+  const id = await host.make('web-1', '', { newDiskBytes: MiB })
+  const frozen = (await host.machines.get({ id })).config!.drives[0]!
+  await take(host, id, 'first')
+  const refused = { details: { fields: [{ path: 'drives.0.path', message: expect.stringContaining('belongs to a snapshot') as string }] } }
+  await expect(host.machines.update({ id, patch: { drives: [frozen] } })).rejects.toMatchObject(refused)
+  await host.machines.update({ id, patch: { drives: [{ ...frozen, readOnly: true }] } })
+  expect(await host.machines.start({ id })).toMatchObject({ state: 'running' })
+})
+
 test('a duplicate has the present state alone, in a file of its own', async () => {
   const host = await hostWith()
   const id = await host.make('web-1', '', { newDiskBytes: MiB })
