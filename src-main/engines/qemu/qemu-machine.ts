@@ -221,6 +221,8 @@ export class QemuMachine implements EngineMachine {
 
   #expect(states: readonly State[], what: string): void {
     if (states.includes(this.#state)) return
+    // It died, which is about to be told with its cause.
+    if (this.#state === 'stopping' && !this.#asked) throw new AppError('disconnected', 'QEMU has ended.')
     const now = { built: 'not started yet', running: 'running', paused: 'paused', stopping: 'switching off', stopped: 'off' }[this.#state]
     throw new AppError('wrong-state', `The machine cannot be ${what} now: it is ${now}.`)
   }
