@@ -188,7 +188,10 @@ export class MachineService implements Disposable {
 
   /** Ends every session; nothing is kept. Resolves when no thread of a machine is left. */
   async close(): Promise<void> {
-    await Promise.all(this.active().map((machine) => machine.kill()))
+    const machines = [...this.#machines.values()]
+    await Promise.all(
+      machines.filter((machine) => machine.busy || machine.session || isActive(machine.state)).map((machine) => machine.kill()),
+    )
     this.dispose()
   }
 

@@ -51,6 +51,8 @@ export class Machine {
   #status: MachineStatus = { ...AT_REST }
   #session: Session | null = null
   #turns = new Turns()
+  /** Those who wait to end whatever runs: nothing begins any more. */
+  #killers = 0
   #heldFor: string | null = null
   #vnc: VncState | null = null
   /** Of the life that runs, or of the last start; null before the first. */
@@ -89,6 +91,10 @@ export class Machine {
   }
   get status(): Readonly<MachineStatus> {
     return this.#status
+  }
+  /** An operation is under way, which may be about to begin what runs. */
+  get busy(): boolean {
+    return this.#turns.busy
   }
   /** What runs; null at rest. */
   get session(): Session | null {
@@ -187,9 +193,11 @@ export class Machine {
 
   /** Ends whatever runs, from any state. Resolves when nothing of it is left. */
   async kill(): Promise<void> {
-    // Somebody has the turn and may wait for an engine that does not answer.
+    // Somebody has the turn and may wait for an engine that does not answer, or is about to begin one.
     if (this.#turns.busy) this.#session?.finish({ error: null })
+    this.#killers++
     const done = await this.#turns.take()
+    this.#killers--
     try {
       const session = this.#session
       if (!session) return
@@ -315,6 +323,7 @@ export class Machine {
     try {
       const session = new Session(id, name, engine, lock, this.#parts)
       this.#session = session
+      if (this.#killers > 0) session.finish({ error: null })
       session.onEvent((event) => this.#onEngineEvent(event))
       session.onOver((end) => void this.#onOver(session, end))
       return session
