@@ -53,8 +53,10 @@ export class MachinePage {
   /** Chooses a file in the picker that is open. */
   async chooseFile(folder: string, name: string, action: string): Promise<void> {
     const picker = this.#page.getByRole('dialog')
-    await picker.getByRole('textbox', { name: 'Folder' }).fill(folder)
-    await this.#page.keyboard.press('Enter')
+    const path = picker.getByRole('textbox', { name: 'Folder' })
+    await path.fill(folder)
+    // Faster than any hand: the dialog may be giving the focus to its filter only now.
+    await path.press('Enter')
     const choose = picker.getByRole('button', { name: action, exact: true })
     // The folder may be listed anew meanwhile.
     await expect(async () => {
