@@ -7,6 +7,7 @@ import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { playwright } from '@vitest/browser-playwright'
 import { defineConfig } from 'vitest/config'
 import { chromiumArgs, findChromium } from './support/chromium.ts'
+import { tellingForks } from './support/telling-forks.ts'
 
 const seconds = 1000
 
@@ -14,12 +15,21 @@ export default defineConfig({
   root: path.resolve(import.meta.dirname, '..'),
   test: {
     projects: [
-      { test: { name: 'unit', environment: 'node', include: ['tests/unit/**/*.test.ts'] } },
-      { test: { name: 'contract', environment: 'node', include: ['tests/contract/**/*.test.ts'], testTimeout: 60 * seconds } },
+      { test: { name: 'unit', environment: 'node', pool: tellingForks, include: ['tests/unit/**/*.test.ts'] } },
+      {
+        test: {
+          name: 'contract',
+          environment: 'node',
+          pool: tellingForks,
+          include: ['tests/contract/**/*.test.ts'],
+          testTimeout: 60 * seconds,
+        },
+      },
       {
         test: {
           name: 'integration',
           environment: 'node',
+          pool: tellingForks,
           include: ['tests/integration/**/*.test.ts'],
           testTimeout: 60 * seconds,
           hookTimeout: 60 * seconds,
@@ -29,6 +39,7 @@ export default defineConfig({
         test: {
           name: 'guest',
           environment: 'node',
+          pool: tellingForks,
           include: ['tests/guest/*.test.ts'],
           testTimeout: 180 * seconds,
           hookTimeout: 300 * seconds,
@@ -39,6 +50,7 @@ export default defineConfig({
         test: {
           name: 'long',
           environment: 'node',
+          pool: tellingForks,
           include: ['tests/guest/long/*.test.ts'],
           testTimeout: 900 * seconds,
           hookTimeout: 300 * seconds,
