@@ -26,4 +26,7 @@ class TellingFork extends ForksPoolWorker {
   }
 }
 
-export const tellingForks: PoolRunnerInitializer = { name: 'telling-forks', createPoolWorker: (options: PoolOptions) => new TellingFork(options) }
+export const tellingForks: PoolRunnerInitializer = {
+  name: 'telling-forks',
+  createPoolWorker: (options: PoolOptions) => new TellingFork(options),
+}
