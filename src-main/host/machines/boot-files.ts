@@ -4,7 +4,7 @@ import { copyFile, link, mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { asAppError } from '../../../src-shared/errors/app-error.ts'
 
-/** A hard link for a file of the cache, which nobody writes to; a copy where links are not possible. */
+/** A hard link for a file that nobody writes to any more; a copy where links are not possible. */
 export async function placeShared(from: string, to: string): Promise<void> {
   await mkdir(dirname(to), { recursive: true })
   try {

@@ -9,7 +9,6 @@
  *
  * A crash before 3 leaves files that nobody names, one after it a machine that is what it was, with one file more below it; both are tidied up later.
  */
-import { link } from 'node:fs/promises'
 import { newId } from '../../../src-shared/base/ids.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
@@ -17,7 +16,7 @@ import { MAX_SNAPSHOTS, type Snapshot } from '../../../src-shared/model/snapshot
 import { writeFileAtomic } from '../../files/write-file-atomic.ts'
 import { bundlePaths } from '../library/bundle.ts'
 import type { SuspendRecord } from '../library/suspend-record.ts'
-import { placeCopy } from '../machines/boot-files.ts'
+import { placeShared } from '../machines/boot-files.ts'
 import { driveStamps, matchingStamps, writeSuspendRecord } from '../machines/suspended-state.ts'
 import { copyFirmware } from './firmware-state.ts'
 import { makeOverlays, removeOverlays, type SnapshotParts } from './machine-at-rest.ts'
@@ -99,16 +98,11 @@ async function fillDraft(
   picture: Uint8Array | null,
 ): Promise<void> {
   if (memory) {
-    await shareFile(bundlePaths(bundle).memory, paths.memory)
+    await placeShared(bundlePaths(bundle).memory, paths.memory)
     await writeFileAtomic(paths.record, `${JSON.stringify(memory, null, 2)}\n`)
   }
   if (picture) await writeFileAtomic(paths.picture, picture)
   await copyFirmware(bundlePaths(bundle).firmware, paths.firmware)
-}
-
-/** A hard link; a copy where there can be none. */
-export async function shareFile(from: string, to: string): Promise<void> {
-  await link(from, to).catch(() => placeCopy(from, to))
 }
 
 /** The suspended state goes with the machine as it is, and as it will be in a moment; what it went with earlier is forgotten. */

@@ -13,10 +13,10 @@ import type { Snapshot } from '../../../src-shared/model/snapshot.ts'
 import { readJson } from '../files/read-json.ts'
 import { refuseLinks } from '../library/bundle.ts'
 import { MAX_SUSPEND_RECORD_BYTES, suspendRecordSchema, type SuspendRecord } from '../library/suspend-record.ts'
+import { placeShared } from '../machines/boot-files.ts'
 import { HARDWARE } from '../machines/edit-machine.ts'
 import { driveStamps, writeSuspendRecord } from '../machines/suspended-state.ts'
 import { copyFirmware } from './firmware-state.ts'
-import { shareFile } from './freeze.ts'
 import { makeOverlays, removeOverlays, type SnapshotParts } from './machine-at-rest.ts'
 import { namedFiles, ownDisks, withOverlays } from './own-disks.ts'
 import { endReturning, returnPaths, writeReturnPlan } from './returning.ts'
@@ -107,7 +107,7 @@ async function readyMemory(bundle: string, next: MachineConfig, { id }: Snapshot
       subject: memory,
     })
   await mkdir(suspend)
-  await shareFile(memory, join(suspend, 'memory'))
+  await placeShared(memory, join(suspend, 'memory'))
   await writeSuspendRecord(bundle, { ...kept, drives: await driveStamps(bundle, next), points: [id] }, suspend)
 }
 
