@@ -12,6 +12,7 @@ import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
 import type { Snapshot, SnapshotTree, SnapshotView } from '../../../src-shared/model/snapshot.ts'
 import type { Handlers } from '../../../src-shared/rpc/service.ts'
+import { roomOf } from '../../files/room.ts'
 import type { Machine } from '../machines/machine.ts'
 import { AT_REST } from '../machines/machine-view.ts'
 import { sendBytes } from '../machines/send-bytes.ts'
@@ -26,9 +27,6 @@ import { namedFiles, obstacles, ownDisks } from './own-disks.ts'
 import { readPicture, readSnapshots, rewriteSnapshot, snapshotPaths } from './snapshot-files.ts'
 import { tidy } from './tidy.ts'
 import { currentOf, inOrder, subtreeOf } from './tree.ts'
-
-/** Bytes of what the system counts in (POSIX.1-2017, sys/stat.h: st_blocks). */
-const STAT_BLOCK = 512
 
 export interface SnapshotServiceParts extends SnapshotParts {
   tasks: TaskService
@@ -86,7 +84,7 @@ export class SnapshotService {
     return {
       snapshots: await Promise.all(all.map((snapshot) => viewOf(folder, snapshot))),
       current,
-      currentBytes: await roomOf(own.map(({ path }) => join(folder, path))),
+      currentBytes: await bytesOf(own.map(({ path }) => join(folder, path))),
       obstacles: obstacles(config),
     }
   }
@@ -307,13 +305,13 @@ async function viewOf(bundle: string, snapshot: Snapshot): Promise<SnapshotView>
   return {
     ...{ id, parent, label, note, created, pinned },
     running: memory !== null,
-    bytes: await roomOf([paths.memory, ...ownDisks(config).map(({ path }) => join(bundle, path))]),
+    bytes: await bytesOf([paths.memory, ...ownDisks(config).map(({ path }) => join(bundle, path))]),
     picture: (await stat(paths.picture).catch(() => null)) !== null,
   }
 }
 
 /** Bytes that files take on this computer's disk; those that are not there take none. */
-async function roomOf(paths: readonly string[]): Promise<number> {
+async function bytesOf(paths: readonly string[]): Promise<number> {
   const stats = await Promise.all(paths.map((path) => stat(path).catch(() => null)))
-  return stats.reduce((sum, one) => sum + (one?.blocks ?? 0) * STAT_BLOCK, 0)
+  return stats.reduce((sum, one) => sum + (one ? roomOf(one) : 0), 0)
 }

@@ -7,6 +7,7 @@
  */
 import { stat } from 'node:fs/promises'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import { roomOf } from '../../files/room.ts'
 import type { DiskImage } from '../disk-image.ts'
 import type { ByteFile } from '../file/byte-file.ts'
 import { makeFile } from '../file/make-file.ts'
@@ -18,7 +19,6 @@ import { pour } from './pour.ts'
 
 /** Bytes: zeroes of a raw disk are given back in runs of so many at least. */
 const RAW_GRAIN = 64 * 1024
-const STAT_BLOCK = 512
 const NOT_SMALLER = new Error('The new file takes as much room as the old one.')
 
 /**
@@ -28,7 +28,7 @@ const NOT_SMALLER = new Error('The new file takes as much room as the old one.')
 export async function compactImage(choice: ChosenImage, options: JobOptions): Promise<{ before: number; after: number }> {
   try {
     const { path, format } = await known(choice)
-    const before = await roomOf(path)
+    const before = roomOf(await stat(path))
     // Locked for writing also where it is only read: nobody may write it, or hold it open, while it is replaced.
     const image = await openLayer({ path, format, readOnly: false })
     try {
@@ -37,7 +37,7 @@ export async function compactImage(choice: ChosenImage, options: JobOptions): Pr
     } finally {
       await image.close()
     }
-    return { before, after: await roomOf(path) }
+    return { before, after: roomOf(await stat(path)) }
   } catch (error) {
     throw asAppError(error, `Compacting “${choice.path}”`)
   }
@@ -85,8 +85,4 @@ async function storedBytes(file: ByteFile): Promise<number> {
   let bytes = 0
   for (let run = await file.nextData(0); run; run = await file.nextData(run.end)) bytes += run.end - run.start
   return bytes
-}
-
-async function roomOf(path: string): Promise<number> {
-  return (await stat(path)).blocks * STAT_BLOCK
 }

@@ -3,13 +3,11 @@ import { stat } from 'node:fs/promises'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { DiskFormat } from '../../../src-shared/model/disk-format.ts'
 import type { ImageFileInfo, ImageInfo } from '../../../src-shared/model/image-info.ts'
+import { roomOf } from '../../files/room.ts'
 import { findBacking } from '../chain/find-backing.ts'
 import type { NamedBacking } from '../disk-image.ts'
 import { MAX_LAYERS, openLayer } from '../open-image.ts'
 import { known, type ChosenImage } from './chosen-image.ts'
-
-/** Bytes of what the system counts in (POSIX.1-2017, sys/stat.h: st_blocks). */
-const STAT_BLOCK = 512
 
 /** @throws AppError where the image itself cannot be opened; what is wrong below it stands in `problem` */
 export async function inspectImage(choice: ChosenImage): Promise<ImageInfo> {
@@ -40,11 +38,11 @@ export async function inspectImage(choice: ChosenImage): Promise<ImageInfo> {
 async function inspectLayer(path: string, format: DiskFormat): Promise<{ info: ImageFileInfo; backing: NamedBacking | null }> {
   const layer = await openLayer({ path, format, readOnly: true })
   try {
-    const { size, blocks } = await stat(path)
+    const stats = await stat(path)
     const { backing, details } = layer
     const info: ImageFileInfo = {
       ...{ path, format, size: layer.info.size, details },
-      ...{ fileBytes: size, storedBytes: blocks * STAT_BLOCK, backing: backing?.path ?? null },
+      ...{ fileBytes: stats.size, storedBytes: roomOf(stats), backing: backing?.path ?? null },
     }
     return { info, backing }
   } finally {
