@@ -5,6 +5,7 @@ import { newId } from '../../../src-shared/base/ids.ts'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
 import { isAbsolutePath, parseMachineConfig, randomMac, type MachineConfig } from '../../../src-shared/model/machine.ts'
 import { NO_VNC_EXPORT } from '../../../src-shared/model/vnc.ts'
+import { bundlePaths } from '../library/bundle.ts'
 import { pathsOf } from '../planner/plan-files.ts'
 import { fileFact } from '../planner/probe-files.ts'
 import { VARIABLES } from '../planner/qemu-firmware.ts'
@@ -55,12 +56,16 @@ async function fill(staging: string, original: Original, name: string, parts: Ma
     else if (disk) await copyImage(fact.path, target, parts.storage, context)
     else await placeCopy(fact.path, target)
   }
-  // What its UEFI knows to boot is on the disks that are copied; what its TPM keeps is the original's own.
-  for (const variables of Object.values(VARIABLES)) {
-    const fact = await fileFact(folder, `firmware/${variables}`)
-    if (fact.kind === 'file') await placeCopy(fact.path, join(staging, 'firmware', variables))
-  }
+  await copyVariables(bundlePaths(folder).firmware, bundlePaths(staging).firmware)
   return withNewIdentity(config, name)
+}
+
+/** What a machine's UEFI knows to boot is on its disks, and goes with them; what its TPM keeps is its own. */
+export async function copyVariables(fromFolder: string, toFolder: string): Promise<void> {
+  for (const variables of Object.values(VARIABLES)) {
+    const { kind, path } = await fileFact(fromFolder, variables)
+    if (kind === 'file') await placeCopy(path, join(toFolder, variables))
+  }
 }
 
 /**

@@ -13,12 +13,11 @@ import { isAbsolutePath, type MachineConfig } from '../../../src-shared/model/ma
 import type { Snapshot } from '../../../src-shared/model/snapshot.ts'
 import { storageThread } from '../../../src-shared/threads/storage-thread.ts'
 import { bundlePaths } from '../library/bundle.ts'
-import { placeCopy, placeShared } from '../machines/boot-files.ts'
+import { placeShared } from '../machines/boot-files.ts'
 import { copyImage } from '../machines/create-machine.ts'
-import { withNewIdentity } from '../machines/duplicate-machine.ts'
+import { copyVariables, withNewIdentity } from '../machines/duplicate-machine.ts'
 import { pathsOf } from '../planner/plan-files.ts'
 import { fileFact } from '../planner/probe-files.ts'
-import { VARIABLES } from '../planner/qemu-firmware.ts'
 import type { TaskContext } from '../tasks/task-service.ts'
 import type { SharedThread } from '../threads/shared-thread.ts'
 import { makeOverlays } from './machine-at-rest.ts'
@@ -52,11 +51,7 @@ export async function fillLinkedClone(
   }
   for (const disk of disks) await shareLayers(bundle, staging, disk, storage)
   const overlays = await makeOverlays(staging, disks, newId(), storage)
-  // What its UEFI knows to boot is on its disks; what its TPM keeps is the other machine's own.
-  for (const variables of Object.values(VARIABLES)) {
-    const from = join(snapshotPaths(bundle, id).firmware, variables)
-    if ((await fileFact(bundle, from)).kind === 'file') await placeCopy(from, join(bundlePaths(staging).firmware, variables))
-  }
+  await copyVariables(snapshotPaths(bundle, id).firmware, bundlePaths(staging).firmware)
   return withNewIdentity({ ...config, drives: withOverlays(config.drives, overlays) }, name)
 }
 
