@@ -28,6 +28,8 @@ export interface DiskImage extends BlockDevice {
     /** @param offset a multiple of the cluster size that was not written before; @param cluster a whole one, or what the disk has left at its end */
     write(offset: number, cluster: Uint8Array): Promise<void>
   }
+  /** Names, in the image's folder, of further files that hold its data. Absent: it is one file. */
+  readonly otherFiles?: readonly string[]
   /** What would be lost if the disk were written anew into another file, as a sentence; null or absent: nothing. */
   readonly rewriteLoses?: string | null
 }

@@ -10,7 +10,7 @@ export function resolvedExtents(image: DiskImage, backing: BlockDevice | null): 
     const below = await backing.extent(offset, Math.min(own.length, backing.info.size - offset))
     return { length: below.length, state: below.state === 'data' ? 'data' : 'zero' }
   }
-  const { resize, setBacking, clusterSize, packed } = image
+  const { resize, setBacking, clusterSize, packed, otherFiles } = image
   return {
     get info() {
       return image.info
@@ -29,6 +29,7 @@ export function resolvedExtents(image: DiskImage, backing: BlockDevice | null): 
     ...(setBacking ? { setBacking: (to) => setBacking.call(image, to) } : {}),
     ...(clusterSize === undefined ? {} : { clusterSize }),
     ...(packed ? { packed } : {}),
+    ...(otherFiles ? { otherFiles } : {}),
     close: () => image.close(),
   }
 }

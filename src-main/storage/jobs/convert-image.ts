@@ -1,9 +1,11 @@
 /** The same disk in another file, of the same or another format. */
+import { lstat, stat } from 'node:fs/promises'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { DiskImage } from '../disk-image.ts'
 import type { ByteFile } from '../file/byte-file.ts'
 import { makeFile } from '../file/make-file.ts'
 import { writableFormat, type NewImage } from '../formats/formats.ts'
+import { lockImage, type ImageLock } from '../lock/image-lock.ts'
 import { openImage, type ImageChoice } from '../open-image.ts'
 import { progressOf, type JobOptions } from './job-progress.ts'
 import { pour, type Sink } from './pour.ts'
@@ -21,7 +23,7 @@ export interface ConvertTarget extends Omit<NewImage, 'size' | 'backing'> {
 
 /**
  * @returns bytes of the disk
- * @throws AppError of the source (see openImage) or the target (see makeFile); `unsupported` where the format cannot be written, or not packed; `cancelled`
+ * @throws AppError of the source (see openImage) or the target (see makeFile); `busy`: what is to be replaced is in use, or is (a layer of) the source; `unsupported` where the format cannot be written, or not packed; `cancelled`
  */
 export async function convertImage(
   source: Omit<ImageChoice, 'readOnly'>,
@@ -33,7 +35,13 @@ export async function convertImage(
     try {
       const { path, replace, packed, ...image } = target
       const { size } = from.info
-      await makeFile(path, (file) => fill(file, from, { ...image, size, backing: null }, packed, options), replace ? {} : null)
+      const held = replace ? await lockReplaced(path, source.path) : null
+      try {
+        const replacing = replace ? { release: async () => held?.release() } : null
+        await makeFile(path, (file) => fill(file, from, { ...image, size, backing: null }, packed, options), replacing)
+      } finally {
+        await held?.release()
+      }
       return { size }
     } finally {
       await from.close()
@@ -41,6 +49,16 @@ export async function convertImage(
   } catch (error) {
     throw asAppError(error, `Converting “${source.path}”`)
   }
+}
+
+/** Nobody may have the file open that gives way: neither who writes it, nor who reads it, such as this very job. */
+async function lockReplaced(path: string, source: string): Promise<ImageLock | null> {
+  const old = await lstat(path, { bigint: true }).catch(() => null)
+  if (!old?.isFile()) return null
+  const { dev, ino } = await stat(source, { bigint: true })
+  if (dev === old.dev && ino === old.ino)
+    throw new AppError('already-exists', `“${path}” is the image itself. Give the new one another name.`, { subject: path })
+  return lockImage(path, `${old.dev}:${old.ino}`, 'write', true)
 }
 
 async function fill(file: ByteFile, from: DiskImage, image: NewImage, packed: boolean, options: JobOptions): Promise<void> {

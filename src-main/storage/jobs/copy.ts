@@ -11,29 +11,23 @@ import { takeName, temporaryFor } from '../../files/write-file-atomic.ts'
 import type { Holes, Run } from '../file/holes/holes.ts'
 import { openHoles } from '../file/holes/open-holes.ts'
 import { lockImage } from '../lock/image-lock.ts'
+import { progressOf, type JobOptions } from './job-progress.ts'
+import { runsOf } from './pour.ts'
 
 /** Bytes: what is read at once. */
 const CHUNK = 1024 * 1024
 /** Bytes: the grain of holes. */
 const BLOCK = 64 * 1024
-/** ms between two reports of progress. */
-const PROGRESS_INTERVAL = 100
 const NONBLOCK = constants.O_NONBLOCK ?? 0
-const ZEROES = new Uint8Array(BLOCK)
-
-export interface CopyOptions {
-  signal: AbortSignal
-  /** Bytes that the original stores (holes cost nothing): at most ten times a second, and once at the end. */
-  onProgress(done: number, total: number): void
-}
 
 /**
  * The target appears under its name when it is whole and on disk, or not at all.
+ * @param options told of the bytes that the original stores (holes cost nothing)
  * @returns bytes of the file
  * @throws AppError `already-exists`, `busy` (a machine writes the original), `no-space`, `cancelled`, or the system's reason; the temporary file
  *   then is removed
  */
-export async function copyImage(from: string, to: string, options: CopyOptions): Promise<{ bytes: number }> {
+export async function copyImage(from: string, to: string, options: JobOptions): Promise<{ bytes: number }> {
   const temporary = temporaryFor(to)
   try {
     if (await lstat(to).catch(() => null)) throw new AppError('already-exists', `There already is something at “${to}”.`, { subject: to })
@@ -75,16 +69,18 @@ async function reflink(from: string, to: string): Promise<boolean> {
 }
 
 /** @returns bytes of data */
-async function sparseCopy(source: Opened, to: string, size: number, options: CopyOptions): Promise<number> {
+async function sparseCopy(source: Opened, to: string, size: number, options: JobOptions): Promise<number> {
   const target: Opened = { file: await open(to, 'wx', 0o600), path: to }
   try {
     const original = await openHoles({ ...source, readOnly: true })
     try {
       await makeRoom(target, size)
       const stored = await storedBytes(original, size, options.signal)
-      const progress = reporter(stored, options)
+      const progress = progressOf(stored, options)
+      let done = 0
+      const copied = (bytes: number): void => progress((done += bytes))
       for (let run = await next(original, 0, size); run; run = await next(original, run.end, size))
-        await copyRun(source.file, target.file, run, progress)
+        await copyRun(source.file, target.file, run, copied)
       if ((await source.file.stat()).size < size) throw shorter()
       return stored
     } finally {
@@ -122,46 +118,20 @@ async function storedBytes(holes: Holes, size: number, signal: AbortSignal): Pro
   return bytes
 }
 
-/** @returns to be called with every number of bytes that was copied; throws when that is to end */
-function reporter(total: number, { signal, onProgress }: CopyOptions): (bytes: number) => void {
-  let done = 0
-  let toldAt = -Infinity
-  return (bytes) => {
-    done += bytes
-    if (performance.now() - toldAt >= PROGRESS_INTERVAL) {
-      toldAt = performance.now()
-      onProgress(Math.min(done, total), total)
-    }
-    signal.throwIfAborted()
-  }
-}
-
-async function copyRun(source: FileHandle, target: FileHandle, run: Run, progress: (bytes: number) => void): Promise<void> {
+async function copyRun(source: FileHandle, target: FileHandle, run: Run, copied: (bytes: number) => void): Promise<void> {
   const chunk = new Uint8Array(Math.min(CHUNK, run.end - run.start))
   for (let at = run.start; at < run.end;) {
     const { bytesRead } = await source.read(chunk, 0, Math.min(chunk.length, run.end - at), at)
     if (bytesRead === 0) throw shorter()
-    for (const [start, end] of dataRuns(chunk.subarray(0, bytesRead))) await writeAll(target, chunk.subarray(start, end), at + start)
+    for (const [start, end, zero] of runsOf(chunk.subarray(0, bytesRead), BLOCK))
+      if (!zero) await writeAll(target, chunk.subarray(start, end), at + start)
     at += bytesRead
-    progress(bytesRead)
+    copied(bytesRead)
   }
 }
 
 function shorter(): AppError {
   return new AppError('io', 'The image became shorter while it was copied. Try again when nothing changes it.')
-}
-
-/** The parts of `bytes` that are not zero, in whole blocks: [start, end) each, neighbours joined. */
-export function dataRuns(bytes: Uint8Array): [number, number][] {
-  const runs: [number, number][] = []
-  for (let start = 0; start < bytes.length; start += BLOCK) {
-    const end = Math.min(start + BLOCK, bytes.length)
-    if (Buffer.compare(bytes.subarray(start, end), ZEROES.subarray(0, end - start)) === 0) continue
-    const last = runs.at(-1)
-    if (last && last[1] === start) last[1] = end
-    else runs.push([start, end])
-  }
-  return runs
 }
 
 async function writeAll(file: FileHandle, bytes: Uint8Array, offset: number): Promise<void> {

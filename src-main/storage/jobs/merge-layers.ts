@@ -101,6 +101,12 @@ async function mergeInto(
   )
   return closing(below, async () => {
     if (below.rewriteLoses) throw new AppError('unsupported', below.rewriteLoses)
+    if (below.otherFiles)
+      throw new AppError(
+        'unsupported',
+        `“${lower.path}” has its data in other files (“${below.otherFiles[0]}” …), so that it cannot be merged with what rests on it. Convert the disk to qcow2.`,
+        { subject: lower.path },
+      )
     const layers: Neighbours = { upper: image, lower: below, base }
     const progress = progressOf(image.info.size, options)
     const costs = await mergeCosts(layers, options.signal)
@@ -150,12 +156,6 @@ async function refuseUnmergeable(upper: DiskImage, lower: MergeLayer): Promise<v
       `Images of the format ${upper.info.format} cannot be merged with what they rest on. Convert them to qcow2.`,
     )
   if (upper.rewriteLoses) throw new AppError('unsupported', upper.rewriteLoses)
-  if (lower.format === 'vmdk')
-    throw new AppError(
-      'unsupported',
-      `“${lower.path}” may have parts in other files, so that it cannot be merged with what rests on it. Convert the disk to qcow2.`,
-      { subject: lower.path },
-    )
   if (!(await stat(lower.path)).isFile())
     throw wrong('lower.path', `“${lower.path}” is no regular file, and would have to be deleted after merging.`)
 }

@@ -1,12 +1,13 @@
 /**
  * One writer for an image, or any number of readers. Theory of operation: within this thread a table of open files (by device and inode, so that links
- * and other spellings of a path are seen) decides. Against other threads and processes a writer creates a lock file beside the image with
- * O_EXCL; readers only look whether there is a live one, because they may have no right to write there. The lock is advisory.
+ * and other spellings of a path are seen) decides. Against other threads and processes a writer makes a lock file beside the image: it writes
+ * its content under another name and links it to its own, which only one can do and which a crash leaves whole or not at all; readers only look whether
+ * there is a live one, because they may have no right to write there. The lock is advisory.
  *
  * A lock file outlives a crash. It names its owner (computer, process id and start, thread) and the image's inode, and it is stale when the
  * process or the thread is gone, or when it was copied along with a bundle and names another inode. Taking over a stale lock first renames it
  * away, which only one of several takers can do, and looks again at what it got. What cannot be judged (another computer on a shared folder,
- * a half-written file that is young) counts as live.
+ * a half-written file that is young, where there are no links) counts as live.
  */
 import { hostname } from 'node:os'
 import { link, open, readFile, realpath, rename, stat, unlink } from 'node:fs/promises'
@@ -14,10 +15,13 @@ import { basename, dirname, join } from 'node:path'
 import { postMessageToThread, threadId } from 'node:worker_threads'
 import { z } from 'zod'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import { temporaryFor } from '../../files/write-file-atomic.ts'
 import { isSameProcess, ownStart } from '../../process/process-start.ts'
 
 /** ms; a lock file that cannot be read may still be being written by its owner. */
 const YOUNG = 10_000
+/** What systems answer where a file cannot have a second name: FAT, some network folders. (EISDIR is libuv's word for Windows' ERROR_INVALID_FUNCTION.) */
+const NO_LINKS = ['EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL', 'EMLINK', 'EISDIR', 'UNKNOWN']
 /** Tries to get the lock while others release theirs. */
 const TRIES = 5
 
@@ -93,18 +97,40 @@ async function myself(image: string): Promise<Owner> {
   return { host: hostname(), pid: process.pid, start: await ownStart(), thread: threadId, image, token: crypto.randomUUID() }
 }
 
+/** @returns false: there is one */
 async function create(file: string, owner: Owner): Promise<boolean> {
+  const temporary = temporaryFor(file)
   try {
-    const handle = await open(file, 'wx', 0o644)
-    try {
-      await handle.writeFile(JSON.stringify(owner))
-    } finally {
-      await handle.close()
-    }
+    await writeNew(temporary, owner)
+    await link(temporary, file)
+    return true
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? ''
+    if (code === 'EEXIST') return false
+    if (!NO_LINKS.includes(code)) throw error
+  } finally {
+    await unlink(temporary).catch(() => {})
+  }
+  return createInPlace(file, owner)
+}
+
+/** Where files have one name only: for a moment the lock is half written, which `liveOwner` takes into account. */
+async function createInPlace(file: string, owner: Owner): Promise<boolean> {
+  try {
+    await writeNew(file, owner)
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
     throw error
+  }
+}
+
+async function writeNew(path: string, owner: Owner): Promise<void> {
+  const handle = await open(path, 'wx', 0o644)
+  try {
+    await handle.writeFile(JSON.stringify(owner))
+  } finally {
+    await handle.close()
   }
 }
 

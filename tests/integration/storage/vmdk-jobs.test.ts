@@ -1,8 +1,9 @@
-import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { checkImage } from '../../../src-main/storage/jobs/check-image.ts'
 import { convertImage } from '../../../src-main/storage/jobs/convert-image.ts'
+import { mergeLayers } from '../../../src-main/storage/jobs/merge-layers.ts'
 import { openImage } from '../../../src-main/storage/open-image.ts'
 import { qemuImg, qemuIo, WITHOUT_QEMU_IMG } from '../../support/qemu-img.ts'
 import { readBytes } from '../../support/read-bytes.ts'
@@ -26,6 +27,28 @@ describe.skipIf(WITHOUT_QEMU_IMG)('VMDK as all images are opened, converted and 
       await qemuImg('compare', path('disk.vmdk'), path(name))
       expect(await checkImage({ path: path(name), format: null, folders: [] }, false, job)).toMatchObject({ corruptions: 0 })
       expect(await readFile(path(name), 'latin1')).toContain(`SPARSE "${name}"`)
+    }
+  })
+
+  test('one below an overlay is merged into it where it is one file, and refused where it has parts', async () => {
+    for (const [kind, works] of [
+      ['monolithicSparse', true],
+      ['twoGbMaxExtentSparse', false],
+    ] as const) {
+      const folder = await tempFolder()
+      const [base, top] = [join(folder, 'base.vmdk'), join(folder, 'top.qcow2')]
+      await qemuImg('create', '-q', '-f', 'vmdk', '-o', `subformat=${kind}`, base, '64M')
+      await qemuIo('vmdk', base, 'write -P 3 1M 3M')
+      await qemuImg('create', '-q', '-f', 'qcow2', '-b', 'base.vmdk', '-F', 'vmdk', top)
+      await qemuIo('qcow2', top, 'write -P 4 2M 1M')
+      await qemuImg('convert', '-q', '-O', 'raw', top, join(folder, 'flat'))
+      const before = (await readdir(folder)).sort()
+      const merging = mergeLayers({ lower: { path: base, format: 'vmdk' }, upper: { path: top, format: 'qcow2' }, folders: [] }, job)
+      if (works) await merging
+      else
+        await expect(merging).rejects.toMatchObject({ code: 'unsupported', message: expect.stringContaining('base-s001.vmdk') as string })
+      await qemuImg('compare', '-q', '-f', 'raw', '-F', 'qcow2', join(folder, 'flat'), top)
+      expect((await readdir(folder)).sort()).toEqual(works ? ['flat', 'top.qcow2'] : before)
     }
   })
 

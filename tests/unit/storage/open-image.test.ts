@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { copyFile, link, mkdir, readdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readFileSync, watch } from 'node:fs'
+import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { lockFileOf } from '../../../src-main/storage/lock/image-lock.ts'
@@ -75,6 +76,28 @@ describe('openImage', () => {
     expect(await lockFileOf(join(folder, 'soft'))).toBe(await lockFileOf(path))
     await writer.close()
   })
+})
+
+test('a lock has all its content from when it has its name', async () => {
+  const path = await image()
+  const folder = join(path, '..')
+  const lock = basename(await lockFileOf(path))
+  const seen: string[] = []
+  const watcher = watch(folder, (_, name) => {
+    if (name !== lock) return
+    try {
+      seen.push(readFileSync(join(folder, lock), 'utf8'))
+    } catch {
+      // it is gone again
+    }
+  })
+  for (let i = 0; i < 50; i++) await (await writable(path)).close()
+  watcher.close()
+  for (const text of seen) expect(JSON.parse(text)).toMatchObject({ pid: process.pid })
+  const writer = await writable(path)
+  expect((await readdir(folder)).sort()).toEqual([lock, 'disk.img'].sort())
+  expect(JSON.parse(await readFile(join(folder, lock), 'utf8'))).toMatchObject({ pid: process.pid })
+  await writer.close()
 })
 
 describe('stale locks', () => {

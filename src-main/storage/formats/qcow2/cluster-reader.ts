@@ -3,7 +3,7 @@ import type { BlockDevice } from '../../block-device.ts'
 import { allDone, underWay } from './all-done.ts'
 import { decompress } from './compression.ts'
 import { compressedEnd, compressedPlace, entryKind, entryOffset, KIND, type Kind } from './entry.ts'
-import { corrupt } from './header.ts'
+import { beyondRepair, corrupt } from './header.ts'
 import type { ImageParts } from './image-parts.ts'
 import type { Slice } from './mapping.ts'
 
@@ -138,7 +138,7 @@ export class ClusterReader {
       const stored = new Uint8Array(length)
       await file.read(offset, stored)
       const bytes = await decompress(stored, header.clusterSize, header.compression)
-      if (!bytes) throw corrupt(file.path, `the compressed cluster at ${offset} of the file cannot be decompressed`)
+      if (!bytes) throw beyondRepair(file.path, `the compressed cluster at ${offset} of the file cannot be decompressed`)
       return bytes
     })()
     this.#decompressed.set(key, work)

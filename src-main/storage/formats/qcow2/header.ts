@@ -101,10 +101,10 @@ export function isQcow2(head: Uint8Array): boolean {
  * @throws AppError `corrupt`
  */
 export function headerBytes(head: Uint8Array, path: string): number {
-  if (!isQcow2(head)) throw corrupt(path, 'it does not begin as a qcow2 image does')
+  if (!isQcow2(head)) throw beyondRepair(path, 'it does not begin as a qcow2 image does')
   const bits = view(head).getUint32(FIELD.clusterBits)
   if (bits < MIN_CLUSTER_BITS || bits > MAX_CLUSTER_BITS)
-    throw corrupt(path, `its cluster size (2 to the power of ${bits}) is not possible`)
+    throw beyondRepair(path, `its cluster size (2 to the power of ${bits}) is not possible`)
   return 2 ** bits
 }
 
@@ -114,7 +114,7 @@ export function headerBytes(head: Uint8Array, path: string): number {
  */
 export function readQcow2Header(head: Uint8Array, path: string): Qcow2Header {
   const clusterSize = headerBytes(head, path)
-  if (head.length < clusterSize) throw corrupt(path, 'its header is cut off')
+  if (head.length < clusterSize) throw beyondRepair(path, 'its header is cut off')
   const fields = view(head)
   const version = fields.getUint32(FIELD.version)
   if (version !== 2 && version !== 3)
@@ -123,18 +123,18 @@ export function readQcow2Header(head: Uint8Array, path: string): Qcow2Header {
     })
   const number = (at: number, what: string): number => {
     const value = fields.getBigUint64(at)
-    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw corrupt(path, `${what} (${value}) is too large`)
+    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw beyondRepair(path, `${what} (${value}) is too large`)
     return Number(value)
   }
   const offset = (at: number, what: string): number => {
     const value = number(at, what)
-    if (value % clusterSize !== 0) throw corrupt(path, `${what} (${value}) does not begin at a cluster`)
+    if (value % clusterSize !== 0) throw beyondRepair(path, `${what} (${value}) does not begin at a cluster`)
     return value
   }
 
   const length = version === 2 ? V2_HEADER_BYTES : fields.getUint32(FIELD.headerLength)
   if (version === 3 && (length < V3_HEADER_BYTES || length % 8 !== 0 || length > clusterSize))
-    throw corrupt(path, `its header's length (${length}) is not possible`)
+    throw beyondRepair(path, `its header's length (${length}) is not possible`)
   const extensions = readExtensions(head, length, backingOffset(head, clusterSize, path), path)
   const incompatible = version === 2 ? 0n : fields.getBigUint64(FIELD.incompatible)
   refuseUnknown(incompatible, extensions.get(EXTENSION.featureNames), path)
@@ -148,16 +148,16 @@ export function readQcow2Header(head: Uint8Array, path: string): Qcow2Header {
 
   const size = number(FIELD.size, 'its disk’s size')
   const l1Entries = fields.getUint32(FIELD.l1Entries)
-  if (l1Entries > MAX_L1_BYTES / 8) throw corrupt(path, `its L1 table has too many entries (${l1Entries})`)
+  if (l1Entries > MAX_L1_BYTES / 8) throw beyondRepair(path, `its L1 table has too many entries (${l1Entries})`)
   if (l1Entries < l1EntriesFor(size, clusterSize))
-    throw corrupt(path, `its L1 table (${l1Entries} entries) is too small for a disk of ${size} bytes`)
+    throw beyondRepair(path, `its L1 table (${l1Entries} entries) is too small for a disk of ${size} bytes`)
   const refcountTableClusters = fields.getUint32(FIELD.refcountTableClusters)
   if (refcountTableClusters * clusterSize > Math.max(MAX_REFCOUNT_TABLE_BYTES, clusterSize))
-    throw corrupt(path, `its refcount table is too large (${refcountTableClusters} clusters)`)
+    throw beyondRepair(path, `its refcount table is too large (${refcountTableClusters} clusters)`)
   const snapshotCount = fields.getUint32(FIELD.snapshotCount)
-  if (snapshotCount > MAX_SNAPSHOTS) throw corrupt(path, `it lists too many snapshots (${snapshotCount})`)
+  if (snapshotCount > MAX_SNAPSHOTS) throw beyondRepair(path, `it lists too many snapshots (${snapshotCount})`)
   const refcountOrder = version === 2 ? 4 : fields.getUint32(FIELD.refcountOrder)
-  if (refcountOrder > 6) throw corrupt(path, `its reference counts have 2 to the power of ${refcountOrder} bits`)
+  if (refcountOrder > 6) throw beyondRepair(path, `its reference counts have 2 to the power of ${refcountOrder} bits`)
   const autoclear = version === 2 ? 0n : fields.getBigUint64(FIELD.autoclear)
   return {
     version,
@@ -186,8 +186,16 @@ export function l1EntriesFor(size: number, clusterSize: number): number {
   return Math.ceil(size / (clusterSize * (clusterSize / 8)))
 }
 
+/** What a check finds, and can often mend. */
 export function corrupt(path: string, what: string): AppError {
   return new AppError('corrupt', `The disk image “${path}” is damaged: ${what}. Check and repair it, or use a copy.`, { subject: path })
+}
+
+/** What a check stops at, or does not look at. */
+export function beyondRepair(path: string, what: string): AppError {
+  return new AppError('corrupt', `The disk image “${path}” is damaged: ${what}. That cannot be repaired: use a copy of it.`, {
+    subject: path,
+  })
 }
 
 function view(bytes: Uint8Array): DataView {
@@ -224,7 +232,7 @@ function readExtensions(head: Uint8Array, from: number, backingAt: number, path:
     const type = view(head).getUint32(at)
     if (type === EXTENSION.end) break
     const length = view(head).getUint32(at + 4)
-    if (length > end - at - 8) throw corrupt(path, `an extension of its header (${length} bytes at ${at}) is too long`)
+    if (length > end - at - 8) throw beyondRepair(path, `an extension of its header (${length} bytes at ${at}) is too long`)
     if (!found.has(type)) found.set(type, head.subarray(at + 8, at + 8 + length))
     at += 8 + Math.ceil(length / 8) * 8
   }
@@ -236,8 +244,8 @@ function backingOffset(head: Uint8Array, clusterSize: number, path: string): num
   const offset = view(head).getBigUint64(FIELD.backingOffset)
   if (offset === 0n) return 0
   const length = view(head).getUint32(FIELD.backingLength)
-  if (length > MAX_BACKING_NAME_BYTES) throw corrupt(path, `the name of its backing file is too long (${length} bytes)`)
-  if (offset + BigInt(length) > BigInt(clusterSize)) throw corrupt(path, `the name of its backing file lies outside of its header`)
+  if (length > MAX_BACKING_NAME_BYTES) throw beyondRepair(path, `the name of its backing file is too long (${length} bytes)`)
+  if (offset + BigInt(length) > BigInt(clusterSize)) throw beyondRepair(path, `the name of its backing file lies outside of its header`)
   return Number(offset)
 }
 
@@ -246,7 +254,7 @@ function backingName(head: Uint8Array, format: Uint8Array | undefined, path: str
   const length = view(head).getUint32(FIELD.backingLength)
   if (at === 0 || length === 0) return null
   const name = new TextDecoder().decode(head.subarray(at, at + length))
-  if (name.includes('\0')) throw corrupt(path, 'the name of its backing file has a zero byte')
+  if (name.includes('\0')) throw beyondRepair(path, 'the name of its backing file has a zero byte')
   return { path: name, format: (format && FORMAT_NAMES.get(new TextDecoder().decode(format).replace(/\0+$/, ''))) ?? null }
 }
 
@@ -267,7 +275,7 @@ export function formatName(format: DiskFormat): string {
 
 function compressionType(head: Uint8Array, headerLength: number, special: boolean, path: string): 'zlib' | 'zstd' {
   const type = headerLength > FIELD.compression ? head[FIELD.compression]! : 0
-  if (special !== (type !== 0)) throw corrupt(path, 'its header contradicts itself about its compression')
+  if (special !== (type !== 0)) throw beyondRepair(path, 'its header contradicts itself about its compression')
   if (type > 1)
     throw new AppError('unsupported', `The disk image “${path}” is compressed by a method (${type}) that is not supported.`, {
       subject: path,
@@ -276,12 +284,12 @@ function compressionType(head: Uint8Array, headerLength: number, special: boolea
 }
 
 function bitmapList(extension: Uint8Array | undefined, path: string): Qcow2Header['bitmaps'] {
-  if (!extension || extension.length < 24) throw corrupt(path, 'its list of bitmaps is missing')
+  if (!extension || extension.length < 24) throw beyondRepair(path, 'its list of bitmaps is missing')
   const fields = view(extension)
   const count = fields.getUint32(0)
   const bytes = fields.getBigUint64(8)
   const offset = fields.getBigUint64(16)
   if (count > MAX_BITMAPS || bytes > BigInt(MAX_BITMAP_DIRECTORY_BYTES) || offset > BigInt(Number.MAX_SAFE_INTEGER))
-    throw corrupt(path, 'its list of bitmaps is too large')
+    throw beyondRepair(path, 'its list of bitmaps is too large')
   return { offset: Number(offset), bytes: Number(bytes), count }
 }

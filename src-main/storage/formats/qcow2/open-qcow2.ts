@@ -1,7 +1,7 @@
 import type { ByteFile } from '../../file/byte-file.ts'
 import type { OpenImageOptions } from '../../disk-image.ts'
 import { checkQcow2 } from './check/check.ts'
-import { corrupt } from './header.ts'
+import { beyondRepair, corrupt } from './header.ts'
 import { loadHeader, loadParts } from './load-parts.ts'
 import { Qcow2Device, type Qcow2Image } from './qcow2-image.ts'
 
@@ -16,7 +16,7 @@ export async function openQcow2(file: ByteFile, options: OpenImageOptions): Prom
   if (!file.readOnly && loaded.header.corrupt) throw corrupt(file.path, 'it is marked as damaged, so that it can only be read')
   if (!file.readOnly && loaded.header.dirty) {
     const { corruptions, repairedCorruptions } = await checkQcow2(file, { repair: true })
-    if (corruptions > repairedCorruptions) throw corrupt(file.path, 'it was not closed properly, and its tables cannot be repaired')
+    if (corruptions > repairedCorruptions) throw beyondRepair(file.path, 'it was not closed properly, and its tables cannot be repaired')
     loaded = await loadHeader(file)
   }
   const { parts, snapshots } = await loadParts(file, loaded.header, loaded.head, !file.readOnly)

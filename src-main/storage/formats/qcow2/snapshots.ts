@@ -1,6 +1,6 @@
 /** The list of internal snapshots (qcow2.rst, "Snapshots"). They are listed and kept, not made. */
 import type { ByteFile } from '../../file/byte-file.ts'
-import { corrupt, type Qcow2Header } from './header.ts'
+import { beyondRepair, type Qcow2Header } from './header.ts'
 import { MAX_L1_BYTES, MAX_SNAPSHOT_EXTRA_BYTES, MAX_SNAPSHOT_TABLE_BYTES } from './limits.ts'
 
 export interface InternalSnapshot {
@@ -34,7 +34,7 @@ export async function readSnapshots(file: ByteFile, header: Qcow2Header): Promis
     const table = parseSnapshots(bytes, header, file.path)
     if (table) return table
   }
-  throw corrupt(file.path, 'its list of snapshots is too long')
+  throw beyondRepair(file.path, 'its list of snapshots is too long')
 }
 
 /** Pure. @returns null: it goes on past the end of `bytes` */
@@ -50,10 +50,11 @@ function parseSnapshots(bytes: Uint8Array, header: Pick<Qcow2Header, 'snapshotCo
     const idLength = fields.getUint16(at + 12)
     const nameLength = fields.getUint16(at + 14)
     const extraLength = fields.getUint32(at + 36)
-    if (extraLength > MAX_SNAPSHOT_EXTRA_BYTES) throw corrupt(path, `its snapshot ${i + 1} has too much extra data (${extraLength} bytes)`)
-    if (l1Entries > MAX_L1_BYTES / 8) throw corrupt(path, `the L1 table of its snapshot ${i + 1} has too many entries (${l1Entries})`)
+    if (extraLength > MAX_SNAPSHOT_EXTRA_BYTES)
+      throw beyondRepair(path, `its snapshot ${i + 1} has too much extra data (${extraLength} bytes)`)
+    if (l1Entries > MAX_L1_BYTES / 8) throw beyondRepair(path, `the L1 table of its snapshot ${i + 1} has too many entries (${l1Entries})`)
     if (l1Offset % BigInt(header.clusterSize) !== 0n || l1Offset > BigInt(Number.MAX_SAFE_INTEGER))
-      throw corrupt(path, `the L1 table of its snapshot ${i + 1} is said to be at ${l1Offset}`)
+      throw beyondRepair(path, `the L1 table of its snapshot ${i + 1} is said to be at ${l1Offset}`)
     const names = at + FIXED_BYTES + extraLength
     if (names + idLength + nameLength > bytes.length) return null
     snapshots.push({

@@ -225,6 +225,7 @@ function vmdkImage(disk: BlockDevice, file: ByteFile, parts: VmdkParts): VmdkIma
     ...disk,
     backing: parts.backing,
     details: parts.details,
+    ...(parts.ownsFile ? { otherFiles: descriptor.extents.flatMap((extent) => (extent.kind === 'zero' ? [] : [extent.file])) } : {}),
     contentId: descriptor.contentId,
     async write(offset, bytes) {
       guard.writing(offset, bytes.length)

@@ -2,6 +2,8 @@ import { open, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { MiB } from '../../../../src-shared/base/units.ts'
+import { openLayer } from '../../../../src-main/storage/open-image.ts'
+import { createImage } from '../../../../src-main/storage/jobs/create-image.ts'
 import { convertImage } from '../../../../src-main/storage/jobs/convert-image.ts'
 import { tempFolder } from '../../../support/temp-folder.ts'
 
@@ -47,6 +49,28 @@ describe('converting', () => {
       code: 'unsupported',
     })
     expect((await readdir(folder)).sort()).toEqual(['a.img', 'b.img'])
+  })
+
+  test('what is to give way is in nobody’s use, also not as a layer of the source', async () => {
+    const folder = await tempFolder()
+    const path = await sparseDisk(folder)
+    const old = join(folder, 'old.img')
+    await writeFile(old, 'mine')
+    const to = { path: old, format: 'raw' as const, replace: true, packed: false }
+    for (const readOnly of [true, false]) {
+      const user = await openLayer({ path: old, format: 'raw', readOnly })
+      await expect(convertImage({ path, format: 'raw' }, to, quiet)).rejects.toMatchObject({ code: 'busy' })
+      await user.close()
+    }
+    expect(await readFile(old, 'utf8')).toBe('mine')
+    const top = join(folder, 'top.qcow2')
+    await createImage({ path: top, format: 'qcow2', size: null, backing: { path, format: 'raw', folders: [] } })
+    const source = { path: top, format: 'qcow2' as const, folders: [folder] }
+    await expect(convertImage(source, { ...to, path }, quiet)).rejects.toMatchObject({ code: 'busy' })
+    await expect(convertImage(source, { ...to, path: top }, quiet)).rejects.toMatchObject({ code: 'already-exists' })
+    await convertImage(source, to, quiet)
+    expect((await readFile(old)).equals(await readFile(path))).toBe(true)
+    expect((await readdir(folder)).sort()).toEqual(['a.img', 'old.img', 'top.qcow2'])
   })
 
   test('a target over its own source is refused', async () => {

@@ -2,7 +2,7 @@
  * New reference counts for everything in an image, whatever the old ones say. The new blocks and the new refcount table are written behind the end
  * of the file; when they are on disk, one write of the header's sector puts them into use. The room of the old ones is free then.
  */
-import { corrupt } from '../header.ts'
+import { beyondRepair } from '../header.ts'
 import type { HeaderSector } from '../header-sector.ts'
 import { MAX_REFCOUNT_TABLE_BYTES } from '../limits.ts'
 import { refcountWidth } from '../refcount-width.ts'
@@ -29,7 +29,7 @@ export async function rebuildCounts(
     const block = new DataView(new ArrayBuffer(size))
     for (let i = 0; i < counts.length; i++) {
       if (counts[i]! > width.max)
-        throw corrupt(file.path, `cluster ${index * entries + i} is referred to ${counts[i]} times, which cannot be counted`)
+        throw beyondRepair(file.path, `cluster ${index * entries + i} is referred to ${counts[i]} times, which cannot be counted`)
       if (counts[i] !== 0) width.set(block, i, counts[i]!)
     }
     table.set(index, next * size)
@@ -55,7 +55,7 @@ export async function rebuildCounts(
     total = next - end + blocks + tableClusters
     if (total < known) total = known
   }
-  if (tableClusters * size > Math.max(MAX_REFCOUNT_TABLE_BYTES, size)) throw corrupt(file.path, 'it is too large to be counted')
+  if (tableClusters * size > Math.max(MAX_REFCOUNT_TABLE_BYTES, size)) throw beyondRepair(file.path, 'it is too large to be counted')
   const blocks = Math.floor((end + total - 1) / entries) - lastFull + 1
   for (let index = lastFull; index < lastFull + blocks; index++) {
     const counts = new Uint32Array(entries)

@@ -4,6 +4,7 @@ import { zstdFrameLength } from '../../../../../src-main/storage/formats/qcow2/z
 import { fuzzRuns, fuzzSeed } from '../../../../support/hostile-image.ts'
 import { fuzzOpen, fuzzRepair } from '../../../../support/qcow2-fuzz.ts'
 import { newQcow2, openOver, patchHeader } from '../../../../support/qcow2-images.ts'
+import { noise, seeded } from '../../../../support/seeded.ts'
 import { readBytes } from '../../../../support/read-bytes.ts'
 
 describe('hostile qcow2', () => {
@@ -15,6 +16,34 @@ describe('hostile qcow2', () => {
   )
 
   test('mutated images are checked and repaired, or refused', { timeout: 60_000 }, () => fuzzRepair(fuzzRuns(300), fuzzSeed(11)))
+
+  test('what is said to be repairable can be looked through, and is found', { timeout: 60_000 }, async () => {
+    const random = seeded(fuzzSeed(12))
+    const said = new Set<boolean>()
+    for (let run = 0; run < fuzzRuns(600); run++) {
+      const image = await newQcow2({ size: 256 * 1024, clusterSize: 512, ...(run % 3 === 0 ? { version: 2 as const } : {}) })
+      const made = await openOver(image)
+      for (let write = 0; write < 4; write++) await made.write(random(200 * 1024), noise(random, 3000))
+      await made.close()
+      const bytes = image.bytes()
+      for (let change = 0; change < 3; change++) bytes[random(random(2) === 0 ? 112 : 8192)] = random(256)
+      const failure = await (async () => {
+        const device = await openOver(image)
+        await readBytes(device, 0, device.info.size).finally(() => device.close())
+      })().then(
+        () => null,
+        (error: unknown) => error as Error,
+      )
+      if (!failure?.message.includes('is damaged')) continue
+      const repairable = failure.message.includes('Check and repair it')
+      said.add(repairable)
+      const check = await checkQcow2(image, { repair: false }).catch((error: Error) => error.message)
+      if (repairable)
+        expect(check, failure.message).toMatchObject({ corruptions: expect.toSatisfy((count: number) => count > 0) as number })
+      else if (typeof check === 'string') expect(check).not.toContain('Check and repair')
+    }
+    expect([...said].sort()).toEqual([false, true])
+  })
 
   test('tables that overlap are not written', async () => {
     const file = await newQcow2({ size: 1024 * 1024, clusterSize: 4096 })
