@@ -3,7 +3,7 @@ import { chmod, open, readdir, readFile, stat, truncate, writeFile } from 'node:
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { NO_HOLES } from '../../../../src-main/storage/file/holes/holes.ts'
-import { copyImage, dataRuns } from '../../../../src-main/storage/jobs/copy.ts'
+import { copyImage } from '../../../../src-main/storage/jobs/copy.ts'
 import { openImage } from '../../../../src-main/storage/open-image.ts'
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import { tempFolder } from '../../../support/temp-folder.ts'
@@ -185,18 +185,5 @@ describe('copyImage', () => {
     const folder = await tempFolder()
     await expect(copyImage(folder, join(folder, 'to'), quiet)).rejects.toMatchObject({ code: 'invalid-input' })
     await expect(copyImage(join(folder, 'none'), join(folder, 'to'), quiet)).rejects.toMatchObject({ code: 'not-found' })
-  })
-
-  test('runs of data: whole blocks, neighbours joined', () => {
-    const block = 64 * 1024
-    const bytes = new Uint8Array(5 * block + 10)
-    bytes[block] = 1
-    bytes[3 * block - 1] = 1
-    bytes[5 * block + 9] = 1
-    expect(dataRuns(bytes)).toEqual([
-      [block, 3 * block],
-      [5 * block, 5 * block + 10],
-    ])
-    expect(dataRuns(new Uint8Array(block))).toEqual([])
   })
 })

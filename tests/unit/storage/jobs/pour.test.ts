@@ -109,5 +109,13 @@ test('runs of zeroes and of data, by whole grains', () => {
   expect(runsOf(large, 300_000)).toEqual([[0, 300_000, true]])
   large[200_000] = 1
   expect(runsOf(large, 300_000)).toEqual([[0, 300_000, false]])
+  const block = 64 * 1024
+  const bytes = new Uint8Array(5 * block + 10)
+  for (const at of [block, 3 * block - 1, 5 * block + 9]) bytes[at] = 1
+  expect(runsOf(bytes, block).filter(([, , zero]) => !zero)).toEqual([
+    [block, 3 * block, false],
+    [5 * block, 5 * block + 10, false],
+  ])
+  expect(runsOf(new Uint8Array(block), block)).toEqual([[0, block, true]])
   expect(runsOf(new Uint8Array(0), 8)).toEqual([])
 })
