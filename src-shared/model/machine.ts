@@ -8,6 +8,8 @@ import { fieldErrors } from '../errors/field-errors.ts'
 import { diskFormat } from './disk-format.ts'
 import { nameSchema } from './names.ts'
 import { patchSchema } from './patch.ts'
+import { KEEP_WHEN_OFF, runSchema, whenOffSchema } from './run.ts'
+import { NO_SCHEDULE, snapshotScheduleSchema } from './snapshot-schedule.ts'
 import { NO_VNC_EXPORT, vncExportSchema } from './vnc.ts'
 
 export const MACHINE_SCHEMA = 1
@@ -187,6 +189,8 @@ const configShape = {
   sharedFolders: sharedFoldersSchema.default([]),
   /** Its screen for VNC viewers on this computer, while it runs. */
   vncExport: vncExportSchema.default(NO_VNC_EXPORT),
+  autoSnapshots: snapshotScheduleSchema.default(NO_SCHEDULE),
+  whenOff: whenOffSchema.default(KEEP_WHEN_OFF),
   /** The library folder it is shown in, as path elements. */
   folder: z.array(nameSchema).max(8).default([]),
   tags: z.array(z.string().trim().min(1).max(50)).max(50).default([]),
@@ -202,6 +206,8 @@ export const machineConfigSchema = z
     guest: z.string().max(64).nullable().default(null),
     /** The snapshot that its present state came from; null: as it was made. `otherwise`: which one it was before, should taking that one not have ended. */
     point: z.strictObject({ snapshot: z.uuid(), otherwise: z.uuid().nullable() }).nullable().default(null),
+    /** Null: what it does is kept. */
+    run: runSchema.nullable().default(null),
     ...configShape,
   })
   .superRefine((config, context) => {

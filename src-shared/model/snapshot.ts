@@ -19,6 +19,15 @@ export const snapshotLabelSchema = z
   .regex(/^[^\u0000-\u001f\u007f]*$/, 'A snapshot’s name is one line.')
 export const snapshotNoteSchema = z.string().max(MAX_NOTE, `A snapshot’s note has at most ${MAX_NOTE} characters.`)
 
+/** `schedule`, `start`: by itself, at its time or before a start; such ones are thinned out. `run`: the beginning of a trial (run.ts). */
+export const SNAPSHOT_MAKERS = ['person', 'schedule', 'start', 'run'] as const
+export type SnapshotMaker = (typeof SNAPSHOT_MAKERS)[number]
+
+/** Whether it may be deleted by itself, where it is not pinned. */
+export function isThinned(by: SnapshotMaker): boolean {
+  return by === 'schedule' || by === 'start'
+}
+
 export const snapshotSchema = z.strictObject({
   schema: z.literal(1),
   id: z.uuid(),
@@ -29,6 +38,7 @@ export const snapshotSchema = z.strictObject({
   created: z.iso.datetime(),
   /** Never deleted by itself. */
   pinned: z.boolean().default(false),
+  by: z.enum(SNAPSHOT_MAKERS).default('person'),
   /** The machine as it was; its own disks are those that the snapshot has frozen. */
   config: machineConfigSchema,
   /** The engine whose memory state is kept beside it; null: the machine was off. */
@@ -45,6 +55,7 @@ export interface SnapshotView {
   /** ISO time. */
   created: string
   pinned: boolean
+  by: SnapshotMaker
   /** The machine ran: it goes on from here, and does not start afresh. */
   running: boolean
   /** Bytes that only this snapshot takes: they are free when it is deleted (at most: what later states need is kept). */

@@ -79,6 +79,8 @@ export function withNewIdentity(config: MachineConfig, name: string): MachineCon
     id: newId(),
     created: new Date().toISOString(),
     point: null,
+    run: null,
+    whenOff: { ...config.whenOff, snapshot: null },
     name,
     // The password stays the original's.
     vncExport: NO_VNC_EXPORT,

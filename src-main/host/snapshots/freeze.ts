@@ -12,7 +12,8 @@
 import { newId } from '../../../src-shared/base/ids.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
-import { MAX_SNAPSHOTS, type Snapshot } from '../../../src-shared/model/snapshot.ts'
+import type { Run } from '../../../src-shared/model/run.ts'
+import { MAX_SNAPSHOTS, type Snapshot, type SnapshotMaker } from '../../../src-shared/model/snapshot.ts'
 import { writeFileAtomic } from '../../files/write-file-atomic.ts'
 import { bundlePaths } from '../library/bundle.ts'
 import type { SuspendRecord } from '../library/suspend-record.ts'
@@ -31,6 +32,9 @@ export interface SnapshotWish {
   memory: boolean
   /** PNG; null: it was off. */
   picture: Uint8Array | null
+  by: SnapshotMaker
+  /** It is the beginning of a trial. */
+  trial?: Run['end']
 }
 
 /**
@@ -64,9 +68,11 @@ export async function freeze(
       ...config,
       drives: withOverlays(config.drives, overlays),
       point: { snapshot: id, otherwise: parent },
+      ...(wish.trial ? { run: { end: wish.trial, snapshot: id, own: true, over: false } } : {}),
     }
     const snapshot: Snapshot = {
       ...{ schema: 1, id, parent, label: wish.label, note: wish.note, created: new Date().toISOString(), pinned: false, config },
+      by: wish.by,
       memory: memory?.header.engine ?? null,
     }
     await draft.describe(snapshot)

@@ -20,7 +20,7 @@ import type { TaskContext, TaskService, TaskSpec } from '../tasks/task-service.t
 import { stageBundle } from '../machines/staging.ts'
 import { fillLinkedClone } from './clone-linked.ts'
 import { forgetSnapshots } from './forget.ts'
-import { freeze } from './freeze.ts'
+import { freeze, type SnapshotWish } from './freeze.ts'
 import { goBack, noSuchSnapshot, rehearse } from './go-back.ts'
 import { atRest, type SnapshotParts } from './machine-at-rest.ts'
 import { namedFiles, obstacles, ownDisks } from './own-disks.ts'
@@ -94,7 +94,9 @@ export class SnapshotService {
     return this.#start({ kind: 'take-snapshot', title: `Taking the snapshot “${wish.label}” of “${name}”` }, machine, async (context) => {
       const refused = obstacles(machine.bundle.config ?? { drives: [] })
       if (refused.length > 0) throw new AppError('invalid-input', refused.join(' '))
-      const id = await this.#whileSuspended(machine, context, 'always', (picture) => this.#freeze(machine, { ...wish, picture }, context))
+      const id = await this.#whileSuspended(machine, context, 'always', (picture) =>
+        this.#freeze(machine, { ...wish, picture, by: 'person' }, context),
+      )
       return { id }
     })
   }
@@ -121,7 +123,7 @@ export class SnapshotService {
         let goesOn: boolean
         if (keep !== null)
           goesOn = await this.#whileSuspended(machine, context, 'failed', async (picture) => {
-            await this.#freeze(machine, { label: keep, note: '', memory: true, picture }, context)
+            await this.#freeze(machine, { label: keep, note: '', memory: true, picture, by: 'person' }, context)
             return back()
           })
         else {
@@ -215,7 +217,7 @@ export class SnapshotService {
     })
   }
 
-  #freeze(machine: Machine, wish: { label: string; note: string; memory: boolean; picture: Uint8Array | null }, context: TaskContext) {
+  #freeze(machine: Machine, wish: SnapshotWish, context: TaskContext) {
     context.step('Freezing the disks')
     return atRest(machine, 'having a snapshot taken', this.#parts.library, (bundle, config) =>
       freeze(bundle, config, machine.bundle.suspended?.record ?? null, wish, this.#parts),
@@ -300,10 +302,10 @@ export class SnapshotService {
 }
 
 async function viewOf(bundle: string, snapshot: Snapshot): Promise<SnapshotView> {
-  const { id, parent, label, note, created, pinned, memory, config } = snapshot
+  const { id, parent, label, note, created, pinned, by, memory, config } = snapshot
   const paths = snapshotPaths(bundle, id)
   return {
-    ...{ id, parent, label, note, created, pinned },
+    ...{ id, parent, label, note, created, pinned, by },
     running: memory !== null,
     bytes: await bytesOf([paths.memory, ...ownDisks(config).map(({ path }) => join(bundle, path))]),
     picture: (await stat(paths.picture).catch(() => null)) !== null,

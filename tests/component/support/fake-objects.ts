@@ -6,6 +6,8 @@ import type { Task } from '../../../src-shared/api/tasks.ts'
 import type { HardwareVerdict } from '../../../src-shared/model/hardware-verdict.ts'
 import { LIVE_KINDS, type LiveHardware } from '../../../src-shared/model/live-hardware.ts'
 import { MACHINE_SCHEMA, type MachineConfig } from '../../../src-shared/model/machine.ts'
+import { KEEP_WHEN_OFF } from '../../../src-shared/model/run.ts'
+import { NO_SCHEDULE } from '../../../src-shared/model/snapshot-schedule.ts'
 import { isActive, type MachineState } from '../../../src-shared/model/machine-state.ts'
 
 export const LIBRARY = '/home/ada/Coppice'
@@ -36,6 +38,7 @@ export function fakeMachine(name: string, over: Partial<MachineView> = {}, confi
       created: new Date(Date.now() - 24 * 60 * MINUTE).toISOString(),
       guest: 'coppice-linux',
       point: null,
+      run: null,
       name,
       engine: 'auto',
       arch: 'i386',
@@ -52,6 +55,8 @@ export function fakeMachine(name: string, over: Partial<MachineView> = {}, confi
       serialPorts: 1,
       sharedFolders: [],
       vncExport: { enabled: false, port: null },
+      autoSnapshots: NO_SCHEDULE,
+      whenOff: KEEP_WHEN_OFF,
       folder: [],
       tags: [],
       notes: '',

@@ -11,7 +11,19 @@ import { fakeTask } from './fake-objects.ts'
 
 export function fakeSnapshot(label: string, over: Partial<SnapshotView> = {}): SnapshotView {
   const created = new Date(Date.now() - 3 * 60 * 60_000).toISOString()
-  return { id: newId(), parent: null, label, note: '', created, pinned: false, running: false, bytes: 120 * MiB, picture: false, ...over }
+  return {
+    id: newId(),
+    parent: null,
+    label,
+    note: '',
+    created,
+    pinned: false,
+    by: 'person',
+    running: false,
+    bytes: 120 * MiB,
+    picture: false,
+    ...over,
+  }
 }
 
 export function fakeTree(list: SnapshotView[] = [], over: Partial<SnapshotTree> = {}): SnapshotTree {

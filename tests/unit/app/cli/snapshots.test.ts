@@ -5,6 +5,7 @@ import { treeLines } from '../../../../src-main/app/cli/snapshot-tree.ts'
 
 const one = (id: string, parent: string | null, label: string) => ({
   ...{ id, parent, label, note: '', created: '2026-11-21T00:00:00Z', pinned: false, running: label === 'b', bytes: 1024, picture: false },
+  by: 'person' as const,
 })
 const tree: SnapshotTree = {
   snapshots: [

@@ -14,7 +14,7 @@ const config = (drives: object[] = []) =>
 
 function snapshot(id: string, parent: string | null, drives: object[] = []): Snapshot {
   return {
-    ...{ schema: 1, id, parent, label: id, note: '', created: '2026-11-21T00:00:00Z', pinned: false },
+    ...{ schema: 1, id, parent, label: id, note: '', created: '2026-11-21T00:00:00Z', pinned: false, by: 'person' },
     ...{ config: config(drives), memory: null },
   }
 }

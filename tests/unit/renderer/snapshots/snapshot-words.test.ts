@@ -11,7 +11,19 @@ import {
 import type { SnapshotTree, SnapshotView } from '../../../../src-shared/model/snapshot.ts'
 
 function snapshot(label: string, parent: string | null = null, over: Partial<SnapshotView> = {}): SnapshotView {
-  return { id: label, parent, label, note: '', created: '', pinned: false, running: false, bytes: 2048, picture: false, ...over }
+  return {
+    id: label,
+    parent,
+    label,
+    note: '',
+    created: '',
+    pinned: false,
+    by: 'person',
+    running: false,
+    bytes: 2048,
+    picture: false,
+    ...over,
+  }
 }
 const tree: SnapshotTree = {
   snapshots: [snapshot('a'), snapshot('b', 'a'), snapshot('c', 'a'), snapshot('d', 'b')],
