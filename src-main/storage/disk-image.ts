@@ -30,6 +30,10 @@ export interface DiskImage extends BlockDevice {
   }
   /** Names, in the image's folder, of further files that hold its data. Absent: it is one file. */
   readonly otherFiles?: readonly string[]
+  /** What images above it note of it, to find it or to see that it is the one that they rested on. Absent where the format has no such. */
+  readonly identity?: string
+  /** What it has noted so of the image that it rests on. */
+  readonly parentIdentity?: string
   /** What would be lost if the disk were written anew into another file, as a sentence; null or absent: nothing. */
   readonly rewriteLoses?: string | null
 }
@@ -40,4 +44,8 @@ export interface OpenImageOptions {
    * @throws AppError what is wrong with the backing
    */
   openBacking(named: NamedBacking): Promise<BlockDevice | null>
+  /**
+   * The same for an image that does not name a file, but has its parent's identity alone. Absent: nobody knows which file that is, and the image is refused.
+   */
+  openParent?(identity: string): Promise<BlockDevice | null>
 }

@@ -15,6 +15,10 @@ import { inspectImage } from './jobs/inspect-image.ts'
 import type { JobOptions } from './jobs/job-progress.ts'
 import { mergeLayers } from './jobs/merge-layers.ts'
 import { resizeImage } from './jobs/resize-image.ts'
+import { packArchive } from './package/pack-archive.ts'
+import { digestPart, listArchive, readPart } from './package/read-package.ts'
+import { lookAtImage, takeImage } from './package/take-image.ts'
+import { unpackArchive } from './package/unpack-archive.ts'
 import { openImage, type ImageChoice } from './open-image.ts'
 import { serveBlock, type ServedBlock } from './serve-block.ts'
 
@@ -37,6 +41,13 @@ export class StorageService {
     compact: ({ job, image }, { signal }) => compactImage(image, this.#options(job, signal)),
     check: ({ job, image, repair }, { signal }) => checkImage(image, repair, this.#options(job, signal)),
     merge: ({ job, ...choice }, { signal }) => mergeLayers(choice, this.#options(job, signal)),
+    listArchive: ({ path }, { signal }) => listArchive(path, signal),
+    readPart: async ({ part, limit }) => ({ bytes: await readPart(part, limit) }),
+    digest: async ({ job, part, kind }, { signal }) => ({ digest: await digestPart(part, kind, this.#options(job, signal)) }),
+    lookAt: ({ image }) => lookAtImage(image),
+    take: ({ job, image, to }, { signal }) => takeImage(image, to, this.#options(job, signal)),
+    pack: ({ job, path, members, replace }, { signal }) => packArchive(path, members, replace, this.#options(job, signal)),
+    unpack: ({ job, path, files }, { signal }) => unpackArchive(path, files, this.#options(job, signal)),
     progress: this.#progress.event,
   }
 

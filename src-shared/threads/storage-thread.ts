@@ -1,6 +1,6 @@
 /** Control of the storage thread: opens images and hands each out as a block port; makes, changes and looks into image files. */
 import { z } from 'zod'
-import { diskFormat } from '../model/disk-format.ts'
+import { diskFormat, type DiskFormat } from '../model/disk-format.ts'
 import type { ImageCheck, ImageInfo } from '../model/image-info.ts'
 import { call, defineService, event } from '../rpc/service.ts'
 import type { BlockInfo } from './block-port.ts'
@@ -13,6 +13,50 @@ const path = z.string().min(1)
 const image = { path, format: diskFormat.nullable(), folders: z.array(path) }
 /** Names the progress that is told of a call. */
 const job = z.string()
+
+const bytes = z.number().int().min(0)
+/** A file, or a part of it under a name of its own: what a member of an archive is. */
+const filePart = z.strictObject({ path, range: z.strictObject({ name: z.string(), offset: bytes, length: bytes }).nullable() })
+export type FilePart = z.output<typeof filePart>
+
+/**
+ * An image from elsewhere. `layers`: the image, and then what it rests on, the nearest first, where its machine's description knows that and not the
+ * image; alone, it names that itself, in one of `folders`. `format`: of the first; null: told by the file's mark, raw without one.
+ */
+const foreignImage = z.strictObject({ layers: z.array(filePart).min(1).max(256), format: diskFormat.nullable(), folders: z.array(path) })
+export type ForeignImage = z.output<typeof foreignImage>
+
+export interface ArchiveMember {
+  /** As written. Hostile. */
+  name: string
+  type: 'file' | 'hardlink' | 'symlink' | 'directory' | 'other'
+  /** Where its contents begin in the archive; they are `size` bytes and inside of it. */
+  offset: number
+  size: number
+  /** Seconds since 1970. */
+  modified: number
+}
+
+const packMember = z.discriminatedUnion('kind', [
+  /** Each of the keys of `values` stands in the text for the size or the digest (SHA-256) of a member. What it is short of then, it has spaces for at its end. */
+  z.strictObject({
+    kind: z.literal('text'),
+    name: z.string(),
+    text: z.string(),
+    values: z.record(z.string(), z.strictObject({ tell: z.enum(['size', 'digest']), of: z.string() })),
+  }),
+  z.strictObject({ kind: z.literal('file'), name: z.string(), path }),
+  /** A disk as a compressed VMDK (streamOptimized). */
+  z.strictObject({
+    kind: z.literal('disk'),
+    name: z.string(),
+    image: z.strictObject({ path, format: diskFormat, folders: z.array(path) }),
+  }),
+])
+export type PackMember = z.output<typeof packMember>
+
+const unpackedFile = z.strictObject({ name: z.string(), offset: bytes, length: bytes, to: path, modified: bytes })
+export type UnpackedFile = z.output<typeof unpackedFile>
 
 export const storageThread = defineService('storage', {
   /**
@@ -85,6 +129,23 @@ export const storageThread = defineService('storage', {
       folders: z.array(path).default([]),
     }),
   ).returns<{ bytes: number }>(),
+  /** What a tar archive has, in its order. */
+  listArchive: call(z.strictObject({ path })).returns<ArchiveMember[]>(),
+  /** All of it; `unsupported` where it has more than `limit` bytes. */
+  readPart: call(z.strictObject({ part: filePart, limit: bytes })).returns<{ bytes: Uint8Array }>(),
+  /** Lower-case hexadecimal digits. */
+  digest: call(z.strictObject({ job, part: filePart, kind: z.enum(['sha1', 'sha256', 'sha512']) })).returns<{ digest: string }>(),
+  /** What an image is that is to be taken, found by opening it with all that it rests on. `size` in bytes, of the disk. */
+  lookAt: call(z.strictObject({ image: foreignImage })).returns<{ format: DiskFormat; size: number }>(),
+  /** The disk as a whole in a new file, which appears under its name only when whole. */
+  take: call(z.strictObject({ job, image: foreignImage, to: z.strictObject({ path, format: diskFormat }) })).returns<{
+    format: DiskFormat
+    size: number
+  }>(),
+  /** A new tar archive, which appears under its name only when whole; a file of that name gives way where `replace` says so. Bytes of the file. */
+  pack: call(z.strictObject({ job, path, members: z.array(packMember), replace: z.boolean() })).returns<{ bytes: number }>(),
+  /** Members of an archive become files; nothing that is there is replaced. */
+  unpack: call(z.strictObject({ job, path, files: z.array(unpackedFile) })).returns<void>(),
   /** Bytes of the disk, of all of it; at most ten times a second. */
   progress: event<{ job: string; done: number; total: number }>(),
 })

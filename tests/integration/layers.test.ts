@@ -30,7 +30,7 @@ const TREE: Record<string, string> = {
   'src-main/process/reaches-host.ts': "export * from '../host/host.ts'",
   'src-main/files/write.ts': 'export const write = 1',
   'src-main/files/reaches-process.ts': "export * from '../process/start.ts'",
-  'src-main/storage/disk.ts': "export * from '../process/start.ts'\nexport * from '../files/write.ts'",
+  'src-main/storage/disk.ts': "export * from '../process/start.ts'\nexport * from '../files/write.ts'\nexport * from '../archive/tar.ts'",
   'src-main/appliance/reaches-process.ts': "export * from '../process/start.ts'",
   'src-main/storage/reaches-host.ts': "export * from '../host/host.ts'",
   'src-main/network/reaches-storage.ts': "export * from '../storage/disk.ts'",

@@ -1,6 +1,7 @@
 /** The same disk in another file, of the same or another format. */
 import { lstat, stat } from 'node:fs/promises'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import type { BlockDevice } from '../block-device.ts'
 import type { DiskImage } from '../disk-image.ts'
 import type { ByteFile } from '../file/byte-file.ts'
 import { makeFile } from '../file/make-file.ts'
@@ -38,7 +39,7 @@ export async function convertImage(
       const held = replace ? await lockReplaced(path, source.path) : null
       try {
         const replacing = replace ? { release: async () => held?.release() } : null
-        await makeFile(path, (file) => fill(file, from, { ...image, size, backing: null }, packed, options), replacing)
+        await makeFile(path, (file) => fillImage(file, from, { ...image, size, backing: null }, packed, options), replacing)
       } finally {
         await held?.release()
       }
@@ -61,7 +62,8 @@ async function lockReplaced(path: string, source: string): Promise<ImageLock | n
   return lockImage(path, `${old.dev}:${old.ino}`, 'write', true)
 }
 
-async function fill(file: ByteFile, from: DiskImage, image: NewImage, packed: boolean, options: JobOptions): Promise<void> {
+/** Writes the disk into an empty file. `packed` as in ConvertTarget. @throws AppError as convertImage */
+export async function fillImage(file: ByteFile, from: BlockDevice, image: NewImage, packed: boolean, options: JobOptions): Promise<void> {
   const { open, create, writePacked } = writableFormat(image.format)
   const progress = progressOf(image.size, options)
   if (packed && writePacked) return writePacked(file, from, progress)

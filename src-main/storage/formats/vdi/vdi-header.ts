@@ -19,13 +19,19 @@ export const MOST_BLOCKS = 64 * 1024 * 1024
 /** Image types (VDIIMAGETYPE). */
 export const TYPE_DYNAMIC = 1
 export const TYPE_FIXED = 2
-const TYPES: Record<number, string> = { 3: 'an undo disk', 4: 'a differencing disk (a snapshot or linked clone)' }
+const TYPE_DIFFERENCING = 4
+const TYPES: Record<number, string> = { 3: 'an undo disk' }
+/** UUIDs of the image itself and of the one that it rests on (uuidCreate, uuidLinkage). */
+const UUID_AT = 392
+const PARENT_AT = 424
 
 /** Offsets of the fields that are written after the header was made. */
 export const ALLOCATED_AT = 388
 
 export interface VdiHeader {
   fixed: boolean
+  /** UUID of the image that it rests on; null: it is whole. */
+  parent: string | null
   /** Bytes, a multiple of 512. */
   size: number
   blockSize: number
@@ -36,6 +42,11 @@ export interface VdiHeader {
   allocated: number
   mapAt: number
   dataAt: number
+}
+
+/** The UUID of the image itself, by which others name it. @param head at least HEADER_SIZE bytes */
+export function vdiUuid(head: Uint8Array): string {
+  return uuidText(head.subarray(UUID_AT, UUID_AT + 16))
 }
 
 export function isVdi(head: Uint8Array): boolean {
@@ -54,20 +65,18 @@ export function parseVdiHeader(head: Uint8Array, path: string): VdiHeader {
       `it is a VDI of version ${version >>> 16}.${version & 0xffff}; version 1.1 is known. Convert it with VirtualBox.`,
     )
   const type = u32(76)
-  if (type !== TYPE_DYNAMIC && type !== TYPE_FIXED) {
+  const parent = type === TYPE_DIFFERENCING ? uuidText(head.subarray(PARENT_AT, PARENT_AT + 16)) : null
+  if (type !== TYPE_DYNAMIC && type !== TYPE_FIXED && parent === null) {
     const kind = TYPES[type]
     if (!kind) throw damaged(path, `its image type is ${type}, which does not exist`)
-    const parent = uuidText(head.subarray(440, 456))
-    throw unsupported(
-      path,
-      `it is ${kind} and needs its parent, the VDI with UUID ${parent}. Make a copy without parent in VirtualBox (VBoxManage clonemedium) and use that.`,
-    )
+    throw unsupported(path, `it is ${kind}. Make a copy without parent in VirtualBox (VBoxManage clonemedium) and use that.`)
   }
-  if (head.subarray(424, 456).some((byte) => byte !== 0))
+  if (parent === null && head.subarray(PARENT_AT, PARENT_AT + 32).some((byte) => byte !== 0))
     throw unsupported(path, 'it names a parent. Make a copy without parent in VirtualBox (VBoxManage clonemedium) and use that.')
   const declared = fields.getBigUint64(368, true)
   const header: VdiHeader = {
     fixed: type === TYPE_FIXED,
+    parent,
     // VirtualBox can make disks of any number of bytes.
     size: Number((declared + BigInt(SECTOR - 1)) / BigInt(SECTOR)) * SECTOR,
     blockSize: u32(376),

@@ -4,14 +4,15 @@
  * the next number (VDICore.h, VDIHEADER1PLUS.cBlocksAllocated). So the count is on disk before an entry uses it (see block-disk.ts): were the
  * entry first, another program would, after a crash in between, give the same block away again.
  */
+import type { BlockDevice } from '../../block-device.ts'
 import type { DiskImage, OpenImageOptions } from '../../disk-image.ts'
 import { formatBytes } from '../../../../src-shared/base/units.ts'
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import type { ByteFile } from '../../file/byte-file.ts'
-import { blockDisk, UNALLOCATED, ZERO, type BlockGrowth } from '../blocks/block-disk.ts'
+import { blockDisk, UNALLOCATED, ZERO, type Below, type BlockGrowth } from '../blocks/block-disk.ts'
 import { EntryTable } from '../blocks/entry-table.ts'
-import { checkedSize, damaged } from '../blocks/faults.ts'
-import { ALLOCATED_AT, buildVdiHeader, HEADER_SIZE, MOST_BLOCKS, parseVdiHeader, type VdiHeader } from './vdi-header.ts'
+import { checkedSize, damaged, unsupported } from '../blocks/faults.ts'
+import { ALLOCATED_AT, buildVdiHeader, HEADER_SIZE, MOST_BLOCKS, parseVdiHeader, vdiUuid, type VdiHeader } from './vdi-header.ts'
 
 /** Entries (VDICore.h): never allocated; discarded, which reads as zeroes. Smaller ones number a block. */
 const ENTRY_UNALLOCATED = 0xffffffff
@@ -24,12 +25,14 @@ const NEW_BLOCK_SIZE = 1024 * 1024
 /** What is known of an image before its blocks are looked at. */
 export interface VdiParts {
   header: VdiHeader
+  /** Of the image. */
+  uuid: string
   table: EntryTable
   /** As blockDisk wants it. */
   place(entry: number, index: number): number
 }
 
-/** @throws AppError `corrupt`, `unsupported` (a snapshot's file, an older version) */
+/** @throws AppError `corrupt`, `unsupported` (an undo disk, an older version) */
 export async function loadVdi(file: ByteFile): Promise<VdiParts> {
   const head = new Uint8Array(HEADER_SIZE)
   await file.read(0, head)
@@ -46,6 +49,7 @@ export async function loadVdi(file: ByteFile): Promise<VdiParts> {
   })
   return {
     header,
+    uuid: vdiUuid(head),
     table,
     place(entry, index) {
       if (entry === ENTRY_UNALLOCATED) return UNALLOCATED
@@ -60,23 +64,44 @@ export async function loadVdi(file: ByteFile): Promise<VdiParts> {
 
 /**
  * @param file owned by the image from now on; left open when this throws
- * @throws AppError `corrupt`, `unsupported` (a snapshot's file, an older version)
+ * @throws AppError `corrupt`, `unsupported` (an older version, or one that rests on another which nobody names)
  */
-export async function openVdi(file: ByteFile, _options: OpenImageOptions): Promise<DiskImage> {
+export async function openVdi(file: ByteFile, options: OpenImageOptions): Promise<DiskImage> {
   const parts = await loadVdi(file)
-  const { header, table, place } = parts
-  return blockDisk({
+  const { header, uuid, table, place } = parts
+  const parent = header.parent === null ? null : await parentOf(file, header.parent, options)
+  const disk = blockDisk({
     file,
+    below: parent && belowOf(parent),
+    ...(parent ? { closeBelow: () => parent.close() } : {}),
     info: { size: header.size, readOnly: file.readOnly, format: 'vdi' },
     blockSize: header.blockSize,
     table,
     place,
     growth: file.readOnly ? null : await vdiGrowth(file, parts),
     details: [
-      { label: 'Kind', value: header.fixed ? 'Fixed' : 'Dynamic' },
+      { label: 'Kind', value: header.parent !== null ? 'Differencing' : header.fixed ? 'Fixed' : 'Dynamic' },
       { label: 'Block size', value: formatBytes(header.blockSize) },
     ],
   })
+  return { ...disk, identity: uuid, ...(header.parent === null ? {} : { parentIdentity: header.parent }) }
+}
+
+async function parentOf(file: ByteFile, uuid: string, { openParent }: OpenImageOptions): Promise<BlockDevice | null> {
+  if (openParent) return openParent(uuid)
+  throw unsupported(
+    file.path,
+    `it is a differencing disk (a snapshot or linked clone) and needs its parent, the VDI with UUID ${uuid}. Import the machine by its .vbox file, or make a copy without parent in VirtualBox (VBoxManage clonemedium) and use that.`,
+  )
+}
+
+/** Where the parent is shorter, zeroes follow. */
+function belowOf(parent: BlockDevice): Below {
+  return async (offset, into) => {
+    const there = Math.max(0, Math.min(into.length, parent.info.size - offset))
+    if (there > 0) await parent.read(offset, into.subarray(0, there))
+    into.fill(0, there)
+  }
 }
 
 /**
@@ -147,7 +172,17 @@ export async function createVdi(file: ByteFile, choice: { size: number }): Promi
   // The header last: without it, a half written file is no VDI.
   await file.write(
     0,
-    buildVdiHeader({ fixed: false, size, blockSize: NEW_BLOCK_SIZE, blockExtra: 0, blocks, allocated: 0, mapAt: HEADER_SIZE, dataAt }),
+    buildVdiHeader({
+      fixed: false,
+      parent: null,
+      size,
+      blockSize: NEW_BLOCK_SIZE,
+      blockExtra: 0,
+      blocks,
+      allocated: 0,
+      mapAt: HEADER_SIZE,
+      dataAt,
+    }),
   )
   await file.sync()
 }

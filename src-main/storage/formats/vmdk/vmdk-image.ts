@@ -227,6 +227,8 @@ function vmdkImage(disk: BlockDevice, file: ByteFile, parts: VmdkParts): VmdkIma
     details: parts.details,
     ...(parts.ownsFile ? { otherFiles: descriptor.extents.flatMap((extent) => (extent.kind === 'zero' ? [] : [extent.file])) } : {}),
     contentId: descriptor.contentId,
+    identity: descriptor.contentId,
+    ...(parts.backing ? { parentIdentity: descriptor.parentContentId } : {}),
     async write(offset, bytes) {
       guard.writing(offset, bytes.length)
       await renew()
