@@ -12,19 +12,12 @@ import { L2_CACHE_BYTES, L2_CACHE_BYTES_READING, SLICE_BYTES } from './limits.ts
 import type { MetadataPlaces } from './metadata-places.ts'
 import type { Piece } from './refcount-blocks.ts'
 import type { Refcounts } from './refcounts.ts'
+import { TableCache, type CachedPart } from './table-cache.ts'
 
 const SECTOR = new Uint8Array(512)
 
 /** A part of an L2 table. */
-export interface Slice {
-  /** Of all slices of the disk. */
-  readonly index: number
-  readonly bytes: Uint8Array<ArrayBuffer>
-  readonly view: DataView
-  /** Bytes from `dirtyFrom` to before `dirtyTo` have changed. */
-  dirtyFrom: number
-  dirtyTo: number
-}
+export type Slice = CachedPart
 
 /** What has changed since the last capture. */
 export interface MappingChanges {
@@ -50,10 +43,8 @@ export class Mapping {
   #l1Dirty = new Set<number>()
   /** Those of them whose table is on disk: from now on it is treated as if the L1 table there knew it. */
   #prepared = new Set<number>()
-  readonly #slices = new Map<number, Slice>()
+  readonly #slices: TableCache
   readonly #loading = new Map<number, Promise<Slice>>()
-  #dirtySlices = 0
-  readonly #most: number
   readonly #turns = new Turns()
 
   /** @param l1 owned; @param refcounts, @param places null where nothing is to be written */
@@ -73,7 +64,7 @@ export class Mapping {
     this.#slicesPerTable = header.clusterSize / sliceBytes
     this.#l1 = new DataView(l1.buffer)
     this.#l1Offset = header.l1Offset
-    this.#most = Math.floor((refcounts ? L2_CACHE_BYTES : L2_CACHE_BYTES_READING) / sliceBytes)
+    this.#slices = new TableCache(Math.floor((refcounts ? L2_CACHE_BYTES : L2_CACHE_BYTES_READING) / sliceBytes))
   }
 
   get l1Offset(): number {
@@ -86,7 +77,7 @@ export class Mapping {
 
   /** Whether so many slices have changed that they should be written. */
   get crowded(): boolean {
-    return this.#dirtySlices > this.#most / 2
+    return this.#slices.crowded
   }
 
   /** Clusters of the disk that one L2 table maps. */
@@ -102,13 +93,7 @@ export class Mapping {
 
   /** The slice that maps a cluster of the disk, where it is in memory. */
   peek(cluster: number): Slice | undefined {
-    const index = Math.floor(cluster / this.perSlice)
-    const slice = this.#slices.get(index)
-    if (slice && this.#slices.size >= this.#most) {
-      this.#slices.delete(index)
-      this.#slices.set(index, slice)
-    }
-    return slice
+    return this.#slices.get(Math.floor(cluster / this.perSlice))
   }
 
   /**
@@ -137,7 +122,7 @@ export class Mapping {
   set(slice: Slice, at: number, high: number, low: number): void {
     slice.view.setUint32(at * 8, high)
     slice.view.setUint32(at * 8 + 4, low)
-    this.#markDirty(slice, at * 8, at * 8 + 8)
+    this.#slices.mark(slice, at * 8, at * 8 + 8)
   }
 
   /** Resolves when no table is read any more that was asked for before. */
@@ -149,18 +134,12 @@ export class Mapping {
   capture(): MappingChanges {
     const unlinked: Piece[] = []
     const linked: Piece[] = []
-    const ranges: { slice: Slice; from: number; to: number }[] = []
-    for (const slice of this.#dirtySlices === 0 ? [] : this.#slices.values()) {
-      if (slice.dirtyTo === 0) continue
-      const from = slice.dirtyFrom - (slice.dirtyFrom % 512)
-      const to = Math.ceil(slice.dirtyTo / 512) * 512
-      const l1Index = Math.floor(slice.index / this.#slicesPerTable)
+    const slices = this.#slices.capture()
+    for (const { index, from, bytes } of slices.changes) {
+      const l1Index = Math.floor(index / this.#slicesPerTable)
       const group = this.#l1Dirty.has(l1Index) && !this.#prepared.has(l1Index) ? unlinked : linked
-      group.push({ offset: this.#sliceOffset(slice.index) + from, bytes: slice.bytes.slice(from, to) })
-      ranges.push({ slice, from, to })
-      slice.dirtyFrom = slice.dirtyTo = 0
+      group.push({ offset: this.#sliceOffset(index) + from, bytes })
     }
-    this.#dirtySlices = 0
     const changed = this.#l1Dirty
     for (const sector of new Set([...changed].map((index) => Math.floor(index / 64)))) {
       const bytes = new Uint8Array(this.#l1.buffer, sector * 512, Math.min(512, this.#l1.byteLength - sector * 512))
@@ -173,7 +152,7 @@ export class Mapping {
       unlinked,
       linked,
       undo: (prepared) => {
-        for (const { slice, from, to } of ranges) this.#markDirty(slice, from, to)
+        slices.undo()
         for (const index of changed) this.#l1Dirty.add(index)
         for (const index of prepared ? changed : before) this.#prepared.add(index)
       },
@@ -238,20 +217,8 @@ export class Mapping {
   async #read(index: number): Promise<Slice> {
     const bytes = new Uint8Array(this.perSlice * 8)
     await this.#file.read(this.#sliceOffset(index), bytes)
-    const slice: Slice = { index, bytes, view: new DataView(bytes.buffer), dirtyFrom: 0, dirtyTo: 0 }
-    this.#trim()
-    this.#slices.set(index, slice)
-    return slice
-  }
-
-  /** Forgets slices that have not changed, the ones used longest ago first. */
-  #trim(): void {
-    if (this.#slices.size < this.#most) return
-    for (const [index, slice] of this.#slices) {
-      if (slice.dirtyTo > 0) continue
-      this.#slices.delete(index)
-      if (this.#slices.size < this.#most) return
-    }
+    this.#slices.makeRoom()
+    return this.#slices.add(index, bytes)
   }
 
   #sliceOffset(index: number): number {
@@ -264,16 +231,5 @@ export class Mapping {
     if (offset % this.#clusterSize !== 0 || offset > Number.MAX_SAFE_INTEGER - this.#clusterSize)
       throw corrupt(this.#file.path, `the offset of its L2 table ${l1Index} (${offset}) is not possible`)
     return offset
-  }
-
-  #markDirty(slice: Slice, from: number, to: number): void {
-    if (slice.dirtyTo === 0) {
-      this.#dirtySlices++
-      slice.dirtyFrom = from
-      slice.dirtyTo = to
-    } else {
-      slice.dirtyFrom = Math.min(slice.dirtyFrom, from)
-      slice.dirtyTo = Math.max(slice.dirtyTo, to)
-    }
   }
 }

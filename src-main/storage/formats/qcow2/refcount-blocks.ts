@@ -6,17 +6,10 @@ import type { ByteFile } from '../../file/byte-file.ts'
 import { corrupt, type Qcow2Header } from './header.ts'
 import { REFCOUNT_CACHE_BYTES } from './limits.ts'
 import { refcountWidth, type RefcountWidth } from './refcount-width.ts'
+import { TableCache, type CachedPart } from './table-cache.ts'
 
 /** Counts of clusters that lie side by side. */
-export interface RefcountBlock {
-  /** Of its entry in the refcount table. */
-  readonly index: number
-  readonly bytes: Uint8Array<ArrayBuffer>
-  readonly view: DataView
-  /** Bytes from `dirtyFrom` to before `dirtyTo` have changed. */
-  dirtyFrom: number
-  dirtyTo: number
-}
+export type RefcountBlock = CachedPart
 
 /** Bytes to be written at an offset of the file. */
 export interface Piece {
@@ -47,9 +40,7 @@ export class RefcountBlocks {
   #place: { offset: number; clusters: number }
   #tableDirty = new Set<number>()
   #moved = false
-  readonly #blocks = new Map<number, RefcountBlock>()
-  readonly #most: number
-  #dirtyBlocks = 0
+  readonly #blocks: TableCache
 
   constructor(file: ByteFile, header: Qcow2Header, table: Float64Array<ArrayBuffer>) {
     this.#file = file
@@ -58,7 +49,7 @@ export class RefcountBlocks {
     this.perBlock = (header.clusterSize * 8) / header.refcountBits
     this.#table = table
     this.#place = { offset: header.refcountTableOffset, clusters: header.refcountTableClusters }
-    this.#most = Math.max(4, REFCOUNT_CACHE_BYTES / header.clusterSize)
+    this.#blocks = new TableCache(Math.max(4, REFCOUNT_CACHE_BYTES / header.clusterSize))
   }
 
   /** The highest count that can be stored. */
@@ -77,7 +68,7 @@ export class RefcountBlocks {
   }
 
   get changed(): boolean {
-    return this.#dirtyBlocks > 0 || this.tableChanged
+    return this.#blocks.changed || this.tableChanged
   }
 
   get tableChanged(): boolean {
@@ -86,7 +77,7 @@ export class RefcountBlocks {
 
   /** Whether so many blocks have changed that they should be written. */
   get crowded(): boolean {
-    return this.#dirtyBlocks > this.#most / 2
+    return this.#blocks.crowded
   }
 
   has(index: number): boolean {
@@ -96,31 +87,25 @@ export class RefcountBlocks {
   /** @throws AppError `corrupt`, or the file's reason */
   async load(index: number): Promise<RefcountBlock> {
     const cached = this.#blocks.get(index)
-    if (cached) {
-      if (this.#blocks.size >= this.#most) {
-        this.#blocks.delete(index)
-        this.#blocks.set(index, cached)
-      }
-      return cached
-    }
+    if (cached) return cached
     const offset = this.#table[index]!
     if (offset % this.#clusterSize !== 0 || offset > Number.MAX_SAFE_INTEGER)
       throw corrupt(this.#file.path, `the offset of its refcount block ${index} (${offset}) is not possible`)
     const bytes = new Uint8Array(this.#clusterSize)
     await this.#file.read(offset, bytes)
-    this.#trim()
-    return this.#keep(index, bytes)
+    this.#blocks.makeRoom()
+    return this.#blocks.add(index, bytes)
   }
 
   /** Makes sure that a block that was loaded is still the one that is kept. */
   keep(block: RefcountBlock): void {
-    this.#blocks.set(block.index, block)
+    this.#blocks.keep(block)
   }
 
   /** A new block of zeroes for an entry of the table, in `cluster` of the file. */
   add(index: number, cluster: number): void {
-    const block = this.#keep(index, new Uint8Array(this.#clusterSize))
-    this.#markDirty(block, 0, this.#clusterSize)
+    const block = this.#blocks.add(index, new Uint8Array(this.#clusterSize))
+    this.#blocks.mark(block, 0, this.#clusterSize)
     this.#table[index] = cluster * this.#clusterSize
     this.#tableDirty.add(index)
   }
@@ -143,7 +128,7 @@ export class RefcountBlocks {
     const first = cluster - block.index * this.perBlock
     for (let i = first; i < first + clusters; i++) this.#width.set(block.view, i, count)
     const { bits } = this.#width
-    this.#markDirty(block, Math.floor((first * bits) / 8), Math.ceil(((first + clusters) * bits) / 8))
+    this.#blocks.mark(block, Math.floor((first * bits) / 8), Math.ceil(((first + clusters) * bits) / 8))
   }
 
   /** As `set`, for clusters whose blocks are kept. */
@@ -158,17 +143,8 @@ export class RefcountBlocks {
 
   /** What has changed since the last time, as it is now. */
   capture(): RefcountChanges {
-    const blocks: Piece[] = []
-    const ranges: { block: RefcountBlock; from: number; to: number }[] = []
-    for (const block of this.#dirtyBlocks === 0 ? [] : this.#blocks.values()) {
-      if (block.dirtyTo === 0) continue
-      const from = block.dirtyFrom - (block.dirtyFrom % 512)
-      const to = Math.ceil(block.dirtyTo / 512) * 512
-      blocks.push({ offset: this.#table[block.index]! + from, bytes: block.bytes.slice(from, to) })
-      ranges.push({ block, from, to })
-      block.dirtyFrom = block.dirtyTo = 0
-    }
-    this.#dirtyBlocks = 0
+    const cached = this.#blocks.capture()
+    const blocks = cached.changes.map(({ index, from, bytes }): Piece => ({ offset: this.#table[index]! + from, bytes }))
     const entries: Piece[] = []
     const changed = this.#tableDirty
     const moved = this.#moved ? this.#place : null
@@ -183,37 +159,10 @@ export class RefcountBlocks {
       entries,
       moved,
       undo: () => {
-        for (const { block, from, to } of ranges) this.#markDirty(block, from, to)
+        cached.undo()
         for (const index of changed) this.#tableDirty.add(index)
         this.#moved ||= moved !== null
       },
-    }
-  }
-
-  #keep(index: number, bytes: Uint8Array<ArrayBuffer>): RefcountBlock {
-    const block: RefcountBlock = { index, bytes, view: new DataView(bytes.buffer), dirtyFrom: 0, dirtyTo: 0 }
-    this.#blocks.set(index, block)
-    return block
-  }
-
-  /** Forgets blocks that have not changed, the ones used longest ago first. */
-  #trim(): void {
-    if (this.#blocks.size < this.#most) return
-    for (const [index, block] of this.#blocks) {
-      if (block.dirtyTo > 0) continue
-      this.#blocks.delete(index)
-      if (this.#blocks.size < this.#most) return
-    }
-  }
-
-  #markDirty(block: RefcountBlock, from: number, to: number): void {
-    if (block.dirtyTo === 0) {
-      this.#dirtyBlocks++
-      block.dirtyFrom = from
-      block.dirtyTo = to
-    } else {
-      block.dirtyFrom = Math.min(block.dirtyFrom, from)
-      block.dirtyTo = Math.max(block.dirtyTo, to)
     }
   }
 
