@@ -26,6 +26,9 @@ export const QEMU_FEATURES = [
   'shared-folders', // 9p
   'snapshot-save', // snapshots inside of qcow2 images, as jobs
   'background-snapshot', // memory saved while the guest runs
+  'disk-nbd', // disks on the network, by each of these
+  'disk-iscsi',
+  'disk-nfs',
   'ignore-shared', // memory left in its file when a state is saved
 ] as const
 export type QemuFeature = (typeof QEMU_FEATURES)[number]

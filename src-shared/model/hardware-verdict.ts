@@ -26,7 +26,7 @@ export interface HardwareVerdict {
   engines: Record<'embedded' | 'qemu', EngineVerdict>
   /**
    * By field and value, why that value cannot be chosen while the rest stays as it is, as sentences; only those that cannot. Fields: arch,
-   * firmware, tpm ("true"), devices, display, nics.N.model.
+   * firmware, tpm ("true"), devices, display, drives.N.bus, drives.N.cache, nics.N.model.
    */
   refused: Record<string, Record<string, string>>
 }

@@ -3,6 +3,7 @@
  * absolute and checked, all defaults and all `auto` filled in. Frozen once made.
  */
 import { z } from 'zod'
+import { BUSES, CACHES } from './disk-bus.ts'
 import { diskFormat } from './disk-format.ts'
 import { ARCHES, cpusSchema, driveLimitsSchema, macSchema, memoryMiBSchema, NIC_MODELS, POINTERS } from './machine.ts'
 
@@ -47,7 +48,7 @@ const place = z.number().int().min(0).max(15).optional()
 
 /**
  * The embedded engine gets each drive's bytes from its block device, given beside the spec under the drive's id; QEMU opens `path`
- * itself. An empty drive has neither.
+ * itself, which may be an address of a disk on the network (network-disk.ts). An empty drive has neither.
  */
 export const driveSpecSchema = z.strictObject({
   id: z.string(),
@@ -57,6 +58,10 @@ export const driveSpecSchema = z.strictObject({
   path: absolutePath.nullable(),
   format: diskFormat,
   limits: driveLimitsSchema.nullable(),
+  /** Of disks. Absent: as the machine's devices are (disk-bus.ts). */
+  bus: z.enum(BUSES).optional(),
+  /** Of disks. Absent: write-back. */
+  cache: z.enum(CACHES).optional(),
   place,
 })
 

@@ -5,8 +5,10 @@
 import { z } from 'zod'
 import { AppError } from '../errors/app-error.ts'
 import { fieldErrors } from '../errors/field-errors.ts'
+import { BUSES, CACHES } from './disk-bus.ts'
 import { diskFormat } from './disk-format.ts'
 import { nameSchema } from './names.ts'
+import { isNetworkAddress, parseNetworkDisk } from './network-disk.ts'
 import { patchSchema } from './patch.ts'
 import { KEEP_WHEN_OFF, runSchema, whenOffSchema } from './run.ts'
 import { NO_SCHEDULE, snapshotScheduleSchema } from './snapshot-schedule.ts'
@@ -26,7 +28,9 @@ export function isPc(arch: Arch): boolean {
 export const MEMORY_MIB = { min: 16, max: 16 * 1024 * 1024, step: 1, default: 256 } as const
 export const CPUS = { min: 1, max: 64, default: 1 } as const
 export const SERIAL_PORTS = { min: 1, max: 4 } as const
-export const MAX_DRIVES = 4
+export const MAX_DRIVES = 8
+/** Disks on PCI (virtio, NVMe) that a machine takes while it runs: the places that are there from its start. */
+export const HOT_DISKS = 4
 export const MAX_NICS = 4
 export const MAX_SHARED_FOLDERS = 8
 /** Characters: what a virtio-9p device's configuration holds (QEMU's MAX_TAG_LEN less its end). */
@@ -37,7 +41,7 @@ export const MAX_NOTES = 64 * 1024
  * A file that a machine uses: relative paths are inside its bundle (never through "..") and use "/", absolute ones are the user's own
  * files elsewhere, which the machine refers to and never owns.
  */
-export const filePathSchema = z
+const placeSchema = z
   .string()
   .min(1, 'Choose a file.')
   .max(4096, 'The path is too long.')
@@ -48,8 +52,20 @@ export const filePathSchema = z
   )
   .refine((path) => isAbsolutePath(path) || !path.split(/[/\\]/).includes('..'), 'The path leaves the machine’s bundle.')
 
+export const filePathSchema = placeSchema.refine(
+  (path) => !isNetworkAddress(path),
+  'This is an address on the network: a file of this computer is needed here.',
+)
+
+/** A file, or an address of a disk on the network (network-disk.ts). */
+export const diskPathSchema = placeSchema.superRefine((path, context) => {
+  const address = isNetworkAddress(path) ? parseNetworkDisk(path) : null
+  if (typeof address === 'string') context.addIssue({ code: 'custom', message: address })
+})
+
+/** An address on the network counts: nothing of it lies in the bundle. */
 export function isAbsolutePath(path: string): boolean {
-  return path.startsWith('/') || path.startsWith('\\\\') || /^[A-Za-z]:[\\/]/.test(path)
+  return isNetworkAddress(path) || path.startsWith('/') || path.startsWith('\\\\') || /^[A-Za-z]:[\\/]/.test(path)
 }
 
 /** What a drive may do at most; absent: as much as it can. */
@@ -70,11 +86,15 @@ export const driveSchema = z.strictObject({
   id: z.string().regex(/^[a-z0-9-]{1,32}$/),
   kind: z.enum(['disk', 'cdrom', 'floppy']),
   /** Null: an empty drive (CD and floppy only). */
-  path: filePathSchema.nullable(),
+  path: diskPathSchema.nullable(),
   /** Declared here; found out once, when the image becomes the machine's. CDs and floppies are raw. */
   format: diskFormat.default('raw'),
   readOnly: z.boolean().default(false),
   limits: driveLimitsSchema.nullable().default(null),
+  /** Of disks. Absent: as the machine's devices are. */
+  bus: z.enum(BUSES).optional(),
+  /** Of disks. Absent: write-back. */
+  cache: z.enum(CACHES).optional(),
 })
 export type Drive = z.output<typeof driveSchema>
 
@@ -223,6 +243,12 @@ export const machineConfigSchema = z
     config.drives.forEach((drive, at) => {
       if (drive.kind === 'disk' && drive.path === null)
         context.addIssue({ code: 'custom', path: ['drives', at, 'path'], message: 'A disk needs an image file.' })
+      if (drive.kind === 'disk') return
+      if (drive.path !== null && isNetworkAddress(drive.path))
+        context.addIssue({ code: 'custom', path: ['drives', at, 'path'], message: 'Only disks can be on the network. Choose a file.' })
+      for (const field of ['bus', 'cache'] as const)
+        if (drive[field] !== undefined)
+          context.addIssue({ code: 'custom', path: ['drives', at, field], message: 'Only disks have this choice. Leave it to Coppice.' })
     })
   })
 export type MachineConfig = z.output<typeof machineConfigSchema>

@@ -5,6 +5,8 @@ import type { Accelerator } from '../../src-shared/model/machine-spec.ts'
 
 const NIC_DEVICES = NIC_MODELS.map((model) => ({ virtio: 'virtio-net-pci', ne2k: 'ne2k_pci' })[model as string] ?? model)
 
+const DISK_DEVICES = ['virtio-blk-pci', 'ide-hd', 'nvme', 'usb-storage', 'qemu-xhci', 'usb-ehci']
+
 /** A program that has everything, but for what is said. */
 export function qemuProgram(arch: QemuProgram['arch'], change: Partial<QemuProgram> = {}): QemuProgram {
   const pc = arch === 'i386' || arch === 'x86_64'
@@ -18,8 +20,8 @@ export function qemuProgram(arch: QemuProgram['arch'], change: Partial<QemuProgr
           { name: 'pc-i440fx-7.2', alias: 'pc', maxCpus: 255 },
         ]
       : [{ name: 'virt', alias: null, maxCpus: 512 }],
-    devices: [...NIC_DEVICES, ...(pc ? ['virtio-vga', 'VGA', 'tpm-tis'] : ['virtio-gpu-pci', 'tpm-tis-device'])],
-    features: ['sandbox', 'vnc', 'netdev-stream', 'throttle-group', 'tpm-emulator', 'shared-folders'],
+    devices: [...NIC_DEVICES, ...DISK_DEVICES, ...(pc ? ['virtio-vga', 'VGA', 'tpm-tis'] : ['virtio-gpu-pci', 'tpm-tis-device'])],
+    features: ['sandbox', 'vnc', 'netdev-stream', 'throttle-group', 'tpm-emulator', 'shared-folders', 'disk-nbd'],
     ...change,
   }
 }

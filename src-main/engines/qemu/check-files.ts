@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import { MAX_DRIVES } from '../../../src-shared/model/machine.ts'
+import { isNetworkAddress } from '../../../src-shared/model/network-disk.ts'
 
 /** @throws AppError naming the file or the field */
 export async function checkFiles(spec: MachineSpec): Promise<void> {
@@ -15,7 +16,8 @@ export async function checkFiles(spec: MachineSpec): Promise<void> {
     await present(boot.kernel, 'The kernel')
     if (boot.initrd !== null) await present(boot.initrd, 'The initial file system')
   }
-  for (const { path, inserted } of spec.drives) if (inserted && path !== null) await stat(path).catch(cannotRead('The image'))
+  for (const { path, inserted } of spec.drives)
+    if (inserted && path !== null && !isNetworkAddress(path)) await stat(path).catch(cannotRead('The image'))
 }
 
 function checkDrives({ drives }: MachineSpec): void {

@@ -56,8 +56,8 @@ function driveAsRuns(drive: Drive, now: MachineSpec['drives'][number], absolute:
   return { ...drive, path, readOnly, limits: now.limits }
 }
 
-function newDrive({ id, kind, path, format, readOnly, limits }: MachineSpec['drives'][number]): Drive {
-  return { id, kind, path, format, readOnly, limits }
+function newDrive({ id, kind, path, format, readOnly, limits, bus, cache }: MachineSpec['drives'][number]): Drive {
+  return { id, kind, path, format, readOnly, limits, ...(bus && { bus }), ...(cache && { cache }) }
 }
 
 /** The model stays: it may stand for another one. */

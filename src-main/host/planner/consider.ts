@@ -1,6 +1,7 @@
 /** What is said of a machine's hardware while somebody still chooses it. Pure. */
 import type { EngineVerdict, HardwareVerdict } from '../../../src-shared/model/hardware-verdict.ts'
-import { ARCHES, CONFIG_WORDS, NIC_MODELS, type Arch, type MachineConfig } from '../../../src-shared/model/machine.ts'
+import { BUSES, CACHES } from '../../../src-shared/model/disk-bus.ts'
+import { ARCHES, CONFIG_WORDS, NIC_MODELS, type Arch, type Drive, type MachineConfig } from '../../../src-shared/model/machine.ts'
 import { chooseEngine } from './choose-engine.ts'
 import type { EngineFacts } from './facts.ts'
 import { movable } from './movable.ts'
@@ -62,6 +63,15 @@ function* candidates(config: MachineConfig): IterableIterator<[string, string, M
   yield ['tpm', 'true', { ...config, tpm: true }]
   for (const devices of CONFIG_WORDS.devices) yield ['devices', devices, { ...config, devices }]
   for (const display of CONFIG_WORDS.display) yield ['display', display, { ...config, display }]
+  for (const at of config.drives.keys()) {
+    if (config.drives[at]!.kind !== 'disk') continue
+    const withDrive = (change: Partial<Drive>): MachineConfig => ({
+      ...config,
+      drives: config.drives.map((drive, index) => (index === at ? { ...drive, ...change } : drive)),
+    })
+    for (const bus of BUSES) yield [`drives.${at}.bus`, bus, withDrive({ bus })]
+    for (const cache of CACHES) yield [`drives.${at}.cache`, cache, withDrive({ cache })]
+  }
   for (const at of config.nics.keys())
     for (const model of NIC_MODELS)
       yield [`nics.${at}.model`, model, { ...config, nics: config.nics.map((nic, index) => (index === at ? { ...nic, model } : nic)) }]

@@ -4,9 +4,11 @@ export const CD_SECTOR = 2048
 
 export interface FileFact {
   /** `escapes`: a relative path that leaves the bundle. */
-  kind: 'file' | 'missing' | 'folder' | 'special' | 'denied' | 'escapes'
-  /** Absolute. */
+  kind: 'file' | 'missing' | 'folder' | 'special' | 'denied' | 'escapes' | 'unreadable' | 'network'
+  /** Absolute, or an address on the network. */
   path: string
+  /** Of what is `unreadable`: why, as the end of a sentence. */
+  reason?: string
   bytes: number
   /** Unix ms. */
   modified: number

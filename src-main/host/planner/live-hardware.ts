@@ -1,6 +1,8 @@
 /** What can be changed of a machine that runs, from what it was built as. Pure. */
 import type { LiveHardware, LiveKind } from '../../../src-shared/model/live-hardware.ts'
-import { isPc, MAX_DRIVES, MAX_NICS, type Drive } from '../../../src-shared/model/machine.ts'
+import { busOf } from '../../../src-shared/model/disk-bus.ts'
+import { placesOf } from '../../../src-shared/model/live-change.ts'
+import { HOT_DISKS, isPc, MAX_DRIVES, MAX_NICS, type Drive } from '../../../src-shared/model/machine.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 
 /** A kernel needs some to run at all. */
@@ -52,12 +54,12 @@ function linkOnEmbedded({ nics }: MachineSpec): string | null {
 function whyOnQemu(spec: MachineSpec): Why {
   const { qemu, drives, nics } = spec
   const legacy = qemu!.devices === 'legacy'
-  const ide = 'This machine has older (IDE) disks, which can be added and removed only while it is off.'
+  const ide = 'This machine has SATA or IDE disks, which can be added and removed only while it is off.'
   const disks = drives.filter(({ kind }) => kind === 'disk')
   return {
     ...media(spec),
-    addDisk: legacy ? ide : drives.length >= MAX_DRIVES ? full(MAX_DRIVES, 'drives') : null,
-    removeDisk: legacy ? ide : disks.length === 0 ? 'The machine has no disk.' : null,
+    addDisk: legacy ? ide : whyNoMoreDisks(spec),
+    removeDisk: disks.length === 0 ? 'The machine has no disk.' : disks.every((disk) => busOf(disk, qemu!.devices) === 'ata') ? ide : null,
     limits: disks.length === 0 ? 'The machine has no disk.' : null,
     addNic: nics.length >= MAX_NICS ? full(MAX_NICS, 'network cards') : null,
     removeNic: nics.length === 0 ? 'The machine has no network card.' : null,
@@ -66,6 +68,14 @@ function whyOnQemu(spec: MachineSpec): Why {
     cpus: whyNoCpus(spec),
     pointer: null,
   }
+}
+
+function whyNoMoreDisks({ drives }: MachineSpec): string | null {
+  if (drives.length >= MAX_DRIVES) return full(MAX_DRIVES, 'drives')
+  const taken = placesOf(drives, 'disk').filter((place) => place < HOT_DISKS)
+  return taken.length < HOT_DISKS
+    ? null
+    : `A machine has places for ${HOT_DISKS} disks that come while it runs, and all are taken. Add more while it is off.`
 }
 
 function whyNoCpus(spec: MachineSpec): string | null {

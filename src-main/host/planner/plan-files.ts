@@ -2,6 +2,7 @@
 import { formatBytes, MiB } from '../../../src-shared/base/units.ts'
 import { isPc, type Boot, type Drive, type MachineConfig, type SharedFolder } from '../../../src-shared/model/machine.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
+import { isNetworkAddress } from '../../../src-shared/model/network-disk.ts'
 import { shareRisk } from '../../../src-shared/model/shared-folder.ts'
 import type { PlanFacts } from './facts.ts'
 import { CD_SECTOR, volumeShortfall, type FileFact } from './file-fact.ts'
@@ -100,9 +101,12 @@ export function planDrive(
   { files, frozen }: Pick<PlanFacts, 'files' | 'frozen'>,
   report: Report,
 ): MachineSpec['drives'][number] {
-  const { id, kind, format, limits } = drive
+  const { id, kind, format, limits, bus, cache } = drive
   const readOnly = drive.readOnly || kind === 'cdrom'
+  const plug = { ...(bus === undefined ? {} : { bus }), ...(cache === undefined ? {} : { cache }) }
   if (drive.path === null) return { id, kind, readOnly, inserted: false, path: null, format, limits }
+  // What is wrong with the address itself the configuration does not take; whether its server answers shows when it is opened.
+  if (isNetworkAddress(drive.path)) return { id, kind, readOnly, inserted: true, path: drive.path, format, limits, ...plug }
   const file = usableFile(files, drive.path, field, DRIVE_FILES[kind], report)
   if (file) {
     if (kind === 'cdrom') checkIso(file, field, report)
@@ -122,7 +126,7 @@ export function planDrive(
         `You have no permission to write to “${file.path}”. Make the drive read-only, or change the file’s permissions.`,
       )
   }
-  return { id, kind, readOnly, inserted: true, path: file?.path ?? null, format, limits }
+  return { id, kind, readOnly, inserted: true, path: file?.path ?? null, format, limits, ...plug }
 }
 
 const DRIVE_FILES: Record<Drive['kind'], string> = { disk: 'The disk image', cdrom: 'The ISO image', floppy: 'The floppy image' }
@@ -157,6 +161,8 @@ function usableFile(files: Files, path: string, field: string, what: string, rep
     special: `${name} is not a regular file. Choose a file.`,
     denied: `You have no permission to read ${name.charAt(0).toLowerCase()}${name.slice(1)}.`,
     escapes: `“${path}” leaves the machine’s bundle. Put the file inside, or give its full path.`,
+    unreadable: `${name} cannot be read: ${file.reason}.`,
+    network: `${name} is an address on the network. Choose a file.`,
   }
   if (file.kind !== 'file') report.problem(field, trouble[file.kind])
   else if (file.bytes === 0) report.problem(field, `${name} is empty (0 bytes). Choose another file.`)
@@ -176,6 +182,7 @@ export function planSharedFolder(
   const why: Partial<Record<FileFact['kind'], string>> = {
     missing: `The shared folder “${path}” is not there. Put it back, or share another folder.`,
     denied: `You have no permission to read the shared folder “${path}”.`,
+    unreadable: `The shared folder “${path}” cannot be read: ${folder?.reason}.`,
   }
   if (folder && folder.kind !== 'folder') report.problem(field, why[folder.kind] ?? `“${path}” is not a folder. Share a folder.`)
   else if (folder && !readOnly && !folder.writable)

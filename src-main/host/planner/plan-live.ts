@@ -4,6 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { FieldError } from '../../../src-shared/errors/app-error.ts'
+import { busOf } from '../../../src-shared/model/disk-bus.ts'
 import { changedSpec, placed, type LiveChange } from '../../../src-shared/model/live-change.ts'
 import type { LiveHardware, LiveKind } from '../../../src-shared/model/live-hardware.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
@@ -65,7 +66,7 @@ function driveChanges({ next, running, live, drives }: LiveWish, report: Report)
     const now = running.drives.find(({ id }) => id === drive.id)
     if (!now) {
       if (drive.kind !== 'disk') report.problem(field, `A ${DRIVE_WORDS[drive.kind]} can be added only while the machine is off.`)
-      else if (allowed('addDisk', field, live, report)) changes.push({ kind: 'addDisk', drive: planned })
+      else if (pluggable(planned, running, `${field}.bus`, live, report)) changes.push({ kind: 'addDisk', drive: planned })
       return
     }
     if (now.kind !== drive.kind) return report.problem(`${field}.kind`, OFF)
@@ -77,7 +78,10 @@ function driveChanges({ next, running, live, drives }: LiveWish, report: Report)
   })
   for (const { id, kind } of running.drives) {
     if (kept.has(id)) continue
+    const drive = running.drives.find((one) => one.id === id)!
     if (kind !== 'disk') report.problem('drives', `The ${DRIVE_WORDS[kind]} “${id}” can be taken out only while the machine is off.`)
+    else if (isFixed(drive, running))
+      report.problem('drives', `The disk “${id}” is on SATA or IDE: it can be taken out only while the machine is off.`)
     else if (allowed('removeDisk', 'drives', live, report)) changes.push({ kind: 'removeDisk', drive: id })
   }
   return changes
@@ -85,13 +89,31 @@ function driveChanges({ next, running, live, drives }: LiveWish, report: Report)
 
 type SpecDrive = MachineSpec['drives'][number]
 
+/** SATA and IDE take and give back disks only while the machine is off. */
+function isFixed(drive: SpecDrive, { qemu }: MachineSpec): boolean {
+  return qemu !== null && busOf(drive, qemu.devices) === 'ata'
+}
+
+function pluggable(drive: SpecDrive, running: MachineSpec, field: string, live: LiveHardware, report: Report): boolean {
+  const { qemu, drives } = running
+  if (!qemu || drive.bus === undefined) return allowed('addDisk', field, live, report)
+  const hasUsb = drives.some((one) => one.kind === 'disk' && busOf(one, qemu.devices) === 'usb')
+  if (drive.bus === 'ata')
+    report.problem(field, 'A SATA or IDE disk can be added only while the machine is off. Choose virtio, which most systems know.')
+  else if (drive.bus === 'usb' && !hasUsb)
+    report.problem(field, 'The machine was started without a controller for USB disks. Add its first one while it is off.')
+  else if (qemu.devices === 'legacy') report.problem(field, 'This machine has older devices, and no place for more disks while it runs.')
+  else return allowed('addDisk', field, live, report)
+  return false
+}
+
 function diskChanges(now: SpecDrive, planned: SpecDrive, field: string, live: LiveHardware, report: Report): LiveChange[] {
   if (now.path !== planned.path)
     report.problem(
       `${field}.path`,
       'A disk’s image can change only while the machine is off. Remove the disk, then add one with another id.',
     )
-  if (now.readOnly !== planned.readOnly) report.problem(`${field}.readOnly`, OFF)
+  for (const name of ['readOnly', 'bus', 'cache'] as const) if (now[name] !== planned[name]) report.problem(`${field}.${name}`, OFF)
   if (isDeepStrictEqual(now.limits, planned.limits) || !allowed('limits', `${field}.limits`, live, report)) return []
   return [{ kind: 'limits', drive: now.id, limits: planned.limits }]
 }

@@ -4,6 +4,7 @@
  */
 import { posix, win32 } from 'node:path'
 import type { FieldError } from '../../../src-shared/errors/app-error.ts'
+import { UNSAFE_WARNING } from '../../../src-shared/model/disk-bus.ts'
 import { CPUS, isPc, type Drive, type MachineConfig, type Nic } from '../../../src-shared/model/machine.ts'
 import type { MachineSpec, QemuSpec } from '../../../src-shared/model/machine-spec.ts'
 import { chooseEngine, type EngineChoice } from './choose-engine.ts'
@@ -19,6 +20,7 @@ export interface PlannedImage {
   path: string
   format: Drive['format']
   readOnly: boolean
+  cache?: Drive['cache']
 }
 
 export type Plan = { choice: EngineChoice; warnings: FieldError[] } & (
@@ -69,7 +71,8 @@ function nicModel(model: MachineConfig['nics'][number]['model'], { devices }: Ma
 }
 
 function checkDriveLimits({ drives }: MachineConfig, { engine }: EngineChoice, report: Report): void {
-  drives.forEach(({ kind, limits }, at) => {
+  drives.forEach(({ kind, limits, cache }, at) => {
+    if (cache === 'unsafe') report.warning(`drives.${at}.cache`, UNSAFE_WARNING)
     if (limits === null) return
     if (kind !== 'disk') report.problem(`drives.${at}.limits`, 'Only disks can be limited. Take the limits away.')
     else if (engine === 'embedded') report.warning(`drives.${at}.limits`, 'The embedded engine does not limit its disks.')
@@ -77,7 +80,7 @@ function checkDriveLimits({ drives }: MachineConfig, { engine }: EngineChoice, r
 }
 
 function imagesOf({ drives }: MachineSpec): PlannedImage[] {
-  return drives.flatMap(({ id, path, format, readOnly }) => (path === null ? [] : [{ drive: id, path, format, readOnly }]))
+  return drives.flatMap(({ id, path, format, readOnly, cache }) => (path === null ? [] : [{ drive: id, path, format, readOnly, cache }]))
 }
 
 function qemuSpec(config: MachineConfig, fit: QemuFit, { qemu, computer, firmwareFolder }: PlanFacts): QemuSpec {

@@ -2,6 +2,7 @@
 import { constants } from 'node:fs'
 import { access, open, type FileHandle } from 'node:fs/promises'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
+import { isNetworkAddress } from '../../../src-shared/model/network-disk.ts'
 import { resolveInBundle } from '../library/bundle.ts'
 import { CD_SECTOR, GZIP_SIZE, gzipUnpackedBytes, isoVolumeBytes, type FileFact } from './file-fact.ts'
 import { elfProgram, hasPvhEntry, isBzImage, isWideBzImage, KERNEL_HEAD, MAX_NOTES } from './linux-kernel.ts'
@@ -19,6 +20,7 @@ const NOTHING: Omit<FileFact, 'kind' | 'path'> = {
 
 /** Never rejects: what is wrong is the fact. */
 export async function fileFact(bundle: string, path: string): Promise<FileFact> {
+  if (isNetworkAddress(path)) return { ...NOTHING, kind: 'network', path }
   let absolute = path
   let file: FileHandle | null = null
   try {
@@ -44,7 +46,7 @@ export async function fileFact(bundle: string, path: string): Promise<FileFact> 
       unpackedBytes: gzipUnpackedBytes(head, await readAt(file, Math.max(0, stats.size - GZIP_SIZE), GZIP_SIZE), stats.size),
     }
   } catch (error) {
-    return { ...NOTHING, kind: kindOfFailure(error), path: absolute }
+    return { ...NOTHING, ...failure(error), path: absolute }
   } finally {
     await file?.close()
   }
@@ -64,10 +66,19 @@ async function kernelFact(file: FileHandle, head: Uint8Array): Promise<Pick<File
   return { linuxKernel: pvh ? 'pvh' : null, kernel64: pvh && program.wide }
 }
 
-function kindOfFailure(error: unknown): FileFact['kind'] {
-  if (error instanceof AppError) return 'escapes'
-  const code = (error as NodeJS.ErrnoException).code
-  return code === 'EACCES' || code === 'EPERM' ? 'denied' : code === 'EISDIR' ? 'folder' : 'missing'
+function failure(error: unknown): Pick<FileFact, 'kind' | 'reason'> {
+  if (error instanceof AppError) return { kind: 'escapes' }
+  const { code = 'unknown error' } = error as NodeJS.ErrnoException
+  if (code === 'EACCES' || code === 'EPERM') return { kind: 'denied' }
+  if (code === 'EISDIR') return { kind: 'folder' }
+  if (code === 'ENOENT' || code === 'ENOTDIR') return { kind: 'missing' }
+  return { kind: 'unreadable', reason: REASONS[code] ?? `the system said ${code}` }
+}
+
+const REASONS: Record<string, string> = {
+  EIO: 'the disk that it is on reported an error',
+  ELOOP: 'its path leads through links in a circle',
+  ENAMETOOLONG: 'its path is too long for this file system',
 }
 
 async function readAt(file: FileHandle, position: number, length: number): Promise<Uint8Array> {

@@ -17,6 +17,7 @@ import {
 import type { Accelerator, QemuSpec } from '../../../src-shared/model/machine-spec.ts'
 import { checkLimits } from './check-limits.ts'
 import type { EngineFacts } from './facts.ts'
+import { diskProblems } from './qemu-disks.ts'
 import { firmwareProblem } from './qemu-firmware.ts'
 
 /** From this version on, network cards come back after their switch was gone (`-netdev stream`), which Coppice's need. */
@@ -57,6 +58,7 @@ export function fitQemu(config: MachineConfig, { qemu, computer }: EngineFacts):
   const display = displayFor(config, program)
   if (display === null) add('display', missingDisplay(config))
   for (const [path, what] of missingFeatures(config, program)) add(path, `${program.path} was built without ${what}.`)
+  problems.push(...diskProblems(config, program, devices, type?.alias ?? type?.name ?? ''))
   if (config.sharedFolders.length > 0 && !program.features.includes('shared-folders'))
     add(
       'sharedFolders',

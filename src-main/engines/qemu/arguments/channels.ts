@@ -1,4 +1,5 @@
 /** What the machine talks through: QMP, serial ports, agents, network cards, TPM. */
+import { busOf, isOnPci } from '../../../../src-shared/model/disk-bus.ts'
 import { placed } from '../../../../src-shared/model/live-change.ts'
 import type { MachineSpec, QemuSpec } from '../../../../src-shared/model/machine-spec.ts'
 import type { NicModel } from '../../../../src-shared/model/machine.ts'
@@ -91,6 +92,7 @@ export function tpmArguments(runtime: QemuRuntime, board: Board): string[] {
 }
 
 /** Before what is plugged into them. */
-export function portArguments(qemu: QemuSpec, board: Board): string[] {
-  return hotPorts(board, qemu).flatMap(({ chassis, ...values }) => device('pcie-root-port', { ...values, chassis, port: chassis }))
+export function portArguments({ drives }: MachineSpec, qemu: QemuSpec, board: Board): string[] {
+  const disks = placed(drives).flatMap((drive) => (drive.kind === 'disk' && isOnPci(busOf(drive, qemu.devices)) ? [drive.place] : []))
+  return hotPorts(board, qemu, disks).flatMap(({ chassis, ...values }) => device('pcie-root-port', { ...values, chassis, port: chassis }))
 }

@@ -35,7 +35,7 @@ export function qemuArguments(spec: MachineSpec, runtime: QemuRuntime, platform:
     ...agentArguments(runtime, qemu, board),
     ...comforts(qemu, board),
     ...serialArguments(runtime, board),
-    ...portArguments(qemu, board),
+    ...portArguments(spec, qemu, board),
     ...driveArguments(spec, qemu, board),
     ...nicArguments(spec, runtime, board),
     ...tpmArguments(runtime, board),

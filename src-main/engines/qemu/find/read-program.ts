@@ -26,6 +26,25 @@ const QUESTIONS = [
   { execute: 'query-tpm-types' },
   { execute: 'query-migrate-capabilities' },
   { execute: 'query-command-line-options' },
+  // Drivers may be modules of their own, which nothing lists: a disk is asked for that fails before anything is connected to.
+  {
+    execute: 'blockdev-add',
+    id: 'disk-nbd',
+    arguments: { driver: 'nbd', server: { type: 'unix', path: '/' }, 'tls-creds': 'none', 'node-name': 'a' },
+  },
+  {
+    execute: 'blockdev-add',
+    id: 'disk-iscsi',
+    arguments: {
+      ...{ driver: 'iscsi', transport: 'tcp', portal: '127.0.0.1:1', target: 'none', user: 'none', 'password-secret': 'none' },
+      'node-name': 'b',
+    },
+  },
+  {
+    execute: 'blockdev-add',
+    id: 'disk-nfs',
+    arguments: { driver: 'nfs', server: { type: 'inet', host: '127.0.0.1' }, path: 'none', 'node-name': 'c' },
+  },
   { execute: 'quit' },
 ]
 
@@ -71,12 +90,13 @@ const machinesSchema = z
     types.map((type) => ({ name: type.name, alias: type.alias ?? null, maxCpus: Math.min(Math.max(type['cpu-max'], 1), 65_535) })),
   )
 const answerSchema = z.looseObject({ id: z.string(), return: z.unknown() })
+const refusalSchema = z.looseObject({ id: z.string(), error: z.looseObject({ desc: z.string() }) })
 
 /** Pure. */
 export function parseProgram(path: string, arch: Arch, result: RunResult): ProgramAnswer | string {
   const problem = problemOf(result)
   if (problem !== null) return problem
-  const { greeting, answers } = readAnswers(result.output)
+  const { greeting, answers, refusals } = readAnswers(result.output)
   if (!greeting) return 'It is no QEMU, or one that does not start.'
   const ask = <T>(id: string, schema: z.ZodType<T>): T | null => schema.safeParse(answers.get(id)).data ?? null
 
@@ -96,6 +116,8 @@ export function parseProgram(path: string, arch: Arch, result: RunResult): Progr
   const options = new Set(ask('query-command-line-options', names('option', 1000)))
   const capabilities = new Set(ask('query-migrate-capabilities', names('capability', 500)))
   const tpmTypes = ask('query-tpm-types', z.array(z.string()).max(100)) ?? []
+  // Any other complaint is the driver's own.
+  const hasDriver = (id: string): boolean => !/unknown driver|module|does not accept value/i.test(refusals.get(id) ?? 'Unknown driver')
   const has: Record<QemuFeature, boolean> = {
     sandbox: options.has('sandbox'),
     vnc: commands.has('query-vnc'),
@@ -107,6 +129,9 @@ export function parseProgram(path: string, arch: Arch, result: RunResult): Progr
     'shared-folders': devices.some((device) => /^virtio-9p-(pci|device)$/.test(device)),
     'snapshot-save': commands.has('snapshot-save'),
     'background-snapshot': capabilities.has('background-snapshot'),
+    'disk-nbd': hasDriver('disk-nbd'),
+    'disk-iscsi': hasDriver('disk-iscsi'),
+    'disk-nfs': hasDriver('disk-nfs'),
     'ignore-shared': capabilities.has('x-ignore-shared'),
   }
   return {
@@ -137,9 +162,17 @@ function problemOf({ end, code, messages }: RunResult): string | null {
   }
 }
 
-function readAnswers(output: string): { greeting: z.output<typeof greetingSchema> | null; answers: Map<string, unknown> } {
-  let greeting: z.output<typeof greetingSchema> | null = null
+interface Answers {
+  greeting: z.output<typeof greetingSchema> | null
+  answers: Map<string, unknown>
+  /** What it said of questions that it did not answer. */
+  refusals: Map<string, string>
+}
+
+function readAnswers(output: string): Answers {
+  let greeting: Answers['greeting'] = null
   const answers = new Map<string, unknown>()
+  const refusals = new Map<string, string>()
   for (const line of output.split('\n', MAX_LINES)) {
     let json: unknown
     try {
@@ -149,7 +182,9 @@ function readAnswers(output: string): { greeting: z.output<typeof greetingSchema
     }
     greeting ??= greetingSchema.safeParse(json).data ?? null
     const answer = answerSchema.safeParse(json).data
-    if (answer) answers.set(answer.id, answer.return)
+    const refusal = refusalSchema.safeParse(json).data
+    if (refusal) refusals.set(refusal.id, refusal.error.desc)
+    else if (answer) answers.set(answer.id, answer.return)
   }
-  return { greeting, answers }
+  return { greeting, answers, refusals }
 }

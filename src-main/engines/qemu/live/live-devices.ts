@@ -10,7 +10,7 @@ import { toDisposable } from '../../../../src-shared/base/disposable.ts'
 import { Turns } from '../../../../src-shared/base/turns.ts'
 import { MiB } from '../../../../src-shared/base/units.ts'
 import { changedSpec, placesOf, type LiveChange } from '../../../../src-shared/model/live-change.ts'
-import { MAX_DRIVES, MAX_NICS } from '../../../../src-shared/model/machine.ts'
+import { HOT_DISKS, MAX_NICS } from '../../../../src-shared/model/machine.ts'
 import type { MachineSpec } from '../../../../src-shared/model/machine-spec.ts'
 import { boardOf, type Board } from '../arguments/board.ts'
 import { nicBackend, nicDevice } from '../arguments/channels.ts'
@@ -302,15 +302,15 @@ export class LiveDevices {
   #withPlace(change: LiveChange): LiveChange {
     const { drives, nics } = this.#spec
     if (change.kind === 'addDisk')
-      return { ...change, drive: { ...change.drive, place: this.#placeFor(change.drive, placesOf(drives, 'disk'), MAX_DRIVES) } }
+      return { ...change, drive: { ...change.drive, place: this.#placeFor(change.drive, placesOf(drives, 'disk'), HOT_DISKS) } }
     if (change.kind === 'addNic') return { ...change, nic: { ...change.nic, place: this.#placeFor(change.nic, placesOf(nics), MAX_NICS) } }
     return change
   }
 
   #placeFor({ id, place }: { id: string; place?: number | undefined }, taken: readonly number[], places: number): number {
     this.#refuseTwice(id)
-    const free = Array.from({ length: places }, (_, at) => at).filter((at) => !taken.includes(at))
-    if (place === undefined ? free.length > 0 : free.includes(place)) return place ?? free[0]!
+    const at = place ?? Array.from({ length: places }, (_, one) => one).find((one) => !taken.includes(one))
+    if (at !== undefined && !taken.includes(at)) return at
     throw new AppError('unsupported', `The machine has no room for “${id}”: it takes ${places} of its kind.`, { subject: id })
   }
 }

@@ -43,6 +43,38 @@ const fields = ({ problems }: LivePlan): string[] | undefined => problems?.map((
 const can = (spec: MachineSpec, state: 'running' | 'paused' = 'running'): LiveKind[] =>
   LIVE_KINDS.filter((kind) => liveHardware(spec, state).why[kind] === null)
 
+describe('disks on other buses', () => {
+  const add = (id: string, more: object): MachineConfig =>
+    config({ drives: [...config().drives, { id, kind: 'disk', path: `/images/${id}`, ...more }] })
+
+  test('come and go where their bus can', () => {
+    expect(plan(add('fast', { bus: 'nvme' })).steps).toMatchObject([{ change: { kind: 'addDisk', drive: { bus: 'nvme' } } }])
+    const refused = (more: object, running = RUNNING): string[] | undefined =>
+      plan(add('more', more), running).problems?.map(({ path, message }) => `${path}: ${message}`)
+    expect(refused({ bus: 'ata' })).toEqual([expect.stringMatching(/^drives\.2\.bus: A SATA or IDE disk can be added only while/)])
+    expect(refused({ bus: 'usb' })).toEqual([expect.stringMatching(/^drives\.2\.bus: The machine was started without a controller/)])
+    expect(refused({ bus: 'virtio' }, qemuSpec({ ...RUNNING }, { devices: 'legacy' }))).toEqual([expect.stringContaining('older devices')])
+    const withUsb = { ...RUNNING, drives: [specDrive('disk0', 'disk', { bus: 'usb' }), RUNNING.drives[1]!] }
+    const before = config({ drives: [{ ...config().drives[0], bus: 'usb' }, config().drives[1]] })
+    const next = { ...before, drives: [...before.drives, { ...before.drives[0]!, id: 'more', path: '/images/more' }] }
+    expect(plan(next, withUsb, 'running', before).steps).toMatchObject([{ change: { kind: 'addDisk', drive: { id: 'more' } } }])
+  })
+
+  test('stay, with their cache, while the machine runs', () => {
+    const ata = { ...RUNNING, drives: [specDrive('disk0', 'disk', { bus: 'ata' }), RUNNING.drives[1]!] }
+    const before = config({ drives: [{ ...config().drives[0], bus: 'ata' }, config().drives[1]] })
+    expect(liveHardware(ata, 'running').why).toMatchObject({ addDisk: null, removeDisk: expect.stringContaining('SATA or IDE') as string })
+    expect(fields(plan({ ...before, drives: [before.drives[1]!] }, ata, 'running', before))).toEqual(['drives'])
+    const changed = config({ drives: [{ ...config().drives[0], bus: 'nvme', cache: 'none' }, config().drives[1]] })
+    expect(fields(plan(changed))).toEqual(['drives.0.bus', 'drives.0.cache'])
+  })
+
+  test('there are as many places as from the start', () => {
+    const full = { ...RUNNING, drives: ['a', 'b', 'c', 'd'].map((id) => specDrive(id, 'disk')) }
+    expect(liveHardware(full, 'running').why.addDisk).toContain('places for 4 disks')
+  })
+})
+
 describe('what can change', () => {
   test('on QEMU, and with older devices', () => {
     expect(can(RUNNING)).toEqual(LIVE_KINDS.filter((kind) => kind !== 'floppy'))

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { settings, settingsSchema } from '../../../../src-shared/api/settings.ts'
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import {
+  diskPathSchema,
   filePathSchema,
   isAbsolutePath,
   MACHINE_SCHEMA,
@@ -84,7 +85,13 @@ describe('parseMachineConfig', () => {
     ['a path with a NUL', { drives: [{ ...drive, path: 'a\0b' }] }, 'drives.0.path', 'control'],
     ['a disk without image', { drives: [{ ...drive, path: null }] }, 'drives.0.path', 'needs an image'],
     ['two drives of one id', { drives: [drive, drive] }, 'drives.1.id', 'same id'],
-    ['five drives', { drives: [0, 1, 2, 3, 4].map((at) => ({ ...drive, id: `d${at}` })) }, 'drives', 'at most 4'],
+    ['nine drives', { drives: Array.from({ length: 9 }, (_, at) => ({ ...drive, id: `d${at}` })) }, 'drives', 'at most 8'],
+    ['a bus that nobody knows', { drives: [{ ...drive, bus: 'scsi' }] }, 'drives.0.bus', ''],
+    ['a bus for a CD', { drives: [{ ...drive, kind: 'cdrom', bus: 'usb' }] }, 'drives.0.bus', 'Only disks'],
+    ['a cache for a floppy', { drives: [{ ...drive, kind: 'floppy', cache: 'none' }] }, 'drives.0.cache', 'Only disks'],
+    ['an address that is none', { drives: [{ ...drive, path: 'nbds://server/x' }] }, 'drives.0.path', 'without TLS'],
+    ['a CD on the network', { drives: [{ ...drive, kind: 'cdrom', path: 'nbd://server/x' }] }, 'drives.0.path', 'Only disks'],
+    ['a kernel on the network', { boot: { kind: 'kernel', kernel: 'nbd://server/x' } }, 'boot.kernel', 'address on the network'],
     ['a format that nobody knows', { drives: [{ ...drive, format: 'zip' }] }, 'drives.0.format', ''],
     ['a multicast MAC', { nics: [{ ...nic, mac: '01:00:5e:00:00:01' }] }, 'nics.0.mac', 'unicast'],
     ['a MAC that is none', { nics: [{ ...nic, mac: '52:54:00' }] }, 'nics.0.mac', 'six pairs'],
@@ -149,9 +156,10 @@ describe('changes', () => {
 })
 
 describe('paths and addresses', () => {
-  test.each(['/a', 'C:\\a', 'c:/a', '\\\\server\\share'])('%j is absolute', (path) => {
+  test.each(['/a', 'nbd://server/disk', 'nfs://server/a.img', 'C:\\a', 'c:/a', '\\\\server\\share'])('%j is absolute', (path) => {
     expect(isAbsolutePath(path)).toBe(true)
-    expect(filePathSchema.safeParse(path).success).toBe(true)
+    expect(diskPathSchema.safeParse(path).success).toBe(true)
+    expect(filePathSchema.safeParse(path).success).toBe(!path.includes('://'))
   })
   test.each(['a', 'disks/a.img', 'C:', 'C:a', './a'])('%j is not', (path) => expect(isAbsolutePath(path)).toBe(false))
 

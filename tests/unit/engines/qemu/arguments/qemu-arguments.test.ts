@@ -145,6 +145,74 @@ describe('the arguments of a PC on Linux', () => {
     ])
   })
 
+  test('disks are on the bus and have the cache that they say', () => {
+    const drives = [
+      specDrive('root', 'disk', { cache: 'writethrough' }),
+      specDrive('fast', 'disk', { bus: 'nvme', cache: 'none', path: '/images/fast.qcow2', format: 'qcow2' }),
+      specDrive('old', 'disk', { bus: 'ata' }),
+      specDrive('stick', 'disk', { bus: 'usb', cache: 'unsafe' }),
+      specDrive('cd0', 'cdrom'),
+    ]
+    expect(about(qemuSpec({ drives }), /^-device (virtio-blk|nvme|ide|usb-storage|qemu-xhci)|(fast|stick|root)-file"/)).toEqual([
+      '-device qemu-xhci,id=usb,bus=pcie.0,addr=0x3',
+      '-device qemu-xhci,id=usb_disks,bus=pcie.0,addr=0x1,p2=8,p3=8',
+      expect.stringMatching(/"root-file","driver":"raw".*"file":\{"driver":"file","filename":"\/images\/root","discard":"unmap"\}\}$/),
+      expect.stringContaining('"driver":"throttle","node-name":"root"'),
+      '-device virtio-blk-pci,id=root,bus=disk_port0,drive=root,serial=root,num-queues=1,write-cache=off,bootindex=0',
+      expect.stringMatching(
+        /"fast-file".*"cache":\{"direct":true,"no-flush":false\}.*"file":\{.*"cache":\{"direct":true,"no-flush":false\}\}\}$/,
+      ),
+      expect.stringContaining('"driver":"throttle","node-name":"fast"'),
+      '-device nvme,id=fast,bus=disk_port1,drive=fast,serial=fast,bootindex=1',
+      '-device ide-hd,id=old,bus=ide.0,drive=old,serial=old,bootindex=2',
+      expect.stringMatching(/"stick-file".*"file":\{.*"cache":\{"direct":false,"no-flush":true\}\}\}$/),
+      expect.stringContaining('"driver":"throttle","node-name":"stick"'),
+      '-device usb-storage,id=stick,bus=usb_disks.0,port=4,drive=stick,serial=stick,bootindex=3',
+      '-device ide-cd,id=cd0,bus=ide.2,drive=cd0,bootindex=4',
+    ])
+    // Older systems know USB 2; the board of 1996 has another slot left.
+    const usb = { drives: [specDrive('stick', 'disk', { bus: 'usb' })] }
+    expect(about(qemuSpec(usb, { devices: 'legacy', machineType: 'pc' }), /usb_disks/)).toEqual([
+      '-device usb-ehci,id=usb_disks,bus=pci.0,addr=0x1f',
+      '-device usb-storage,id=stick,bus=usb_disks.0,port=1,drive=stick,serial=stick,bootindex=0',
+    ])
+  })
+
+  test('disks beyond the places for those that come and go have ports of their own, and move nothing', () => {
+    const disks = (count: number) => ({ drives: Array.from({ length: count }, (_, at) => specDrive(`d${at}`, 'disk')) })
+    const ports = (count: number) => about(qemuSpec(disks(count)), /id=disk_port/)
+    expect(ports(0)).toHaveLength(4)
+    expect(ports(6).slice(0, 4)).toEqual(ports(1))
+    expect(ports(6).slice(4)).toEqual([
+      '-device pcie-root-port,id=disk_port4,bus=pcie.0,addr=0x8,chassis=9,port=9',
+      '-device pcie-root-port,id=disk_port5,bus=pcie.0,addr=0x9,chassis=10,port=10',
+    ])
+    expect(about(qemuSpec(disks(8), { devices: 'legacy' }), /disk_port/)).toEqual([])
+    const old = { drives: disks(5).drives.map((drive) => ({ ...drive, bus: 'virtio' as const })) }
+    expect(
+      about(qemuSpec(old, { devices: 'legacy', machineType: 'pc' }), /^-device virtio-blk/).map((line) => /addr=\w+/.exec(line)![0]),
+    ).toEqual([...['addr=0x10', 'addr=0x11', 'addr=0x12', 'addr=0x13', 'addr=0x8']])
+  })
+
+  test('disks on the network are reached by QEMU itself', () => {
+    const nodes = (path: string, format: 'raw' | 'qcow2' = 'raw') =>
+      about(qemuSpec({ drives: [specDrive('d', 'disk', { path, format, readOnly: true })] }), /d-file","driver/).map((line) =>
+        line.replace(/^.*"file":/, ''),
+      )
+    expect(nodes('nbd://[::1]:99/a%20b')).toEqual([
+      '{"driver":"nbd","server":{"type":"inet","host":"::1","port":"99"},"export":"a b","reconnect-delay":10}}',
+    ])
+    expect(nodes('nbd+unix:///x?socket=/run/n')).toEqual([
+      '{"driver":"nbd","server":{"type":"unix","path":"/run/n"},"export":"x","reconnect-delay":10}}',
+    ])
+    expect(nodes('iscsi://[::1]/iqn.a:b/2')).toEqual([
+      '{"driver":"iscsi","transport":"tcp","portal":"[::1]:3260","target":"iqn.a:b","lun":2}}',
+    ])
+    expect(nodes('nfs://server/srv/a.qcow2', 'qcow2')).toEqual([
+      '{"driver":"nfs","server":{"type":"inet","host":"server"},"path":"/srv/a.qcow2"}}',
+    ])
+  })
+
   test('processors can be added up to the most, as cores of one', () => {
     expect(about(qemuSpec({ cpus: 2 }, { maxCpus: 8 }), /^-smp/)).toEqual(['-smp cpus=2,sockets=1,cores=8,threads=1,maxcpus=8'])
     expect(about(qemuSpec(), /^-smp/)).toEqual(['-smp cpus=1'])

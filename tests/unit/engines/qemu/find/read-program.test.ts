@@ -46,6 +46,18 @@ describe('what a program says it is', () => {
     expect(answer.program.features).toContain('vnc')
   })
 
+  test('drivers for disks on the network are there where they complain of what they were asked', () => {
+    const refusal = (id: string, desc: string): string => `${JSON.stringify({ id, error: { class: 'GenericError', desc } })}\r\n`
+    const answer = read(
+      answersOf({ arch: 'x86_64' }) +
+        refusal('disk-nbd', 'No TLS credentials with id ‘none’') +
+        refusal('disk-iscsi', 'Unknown driver ‘iscsi’') +
+        refusal('disk-nfs', 'Invalid URL specified'),
+    )
+    if (typeof answer === 'string') throw new Error(answer)
+    expect(answer.program.features.filter((feature) => feature.startsWith('disk-'))).toEqual(['disk-nbd', 'disk-nfs'])
+  })
+
   test('what is no QEMU, or another one than its name says, is named so', () => {
     expect(read('hello\n')).toBe('It is no QEMU, or one that does not start.')
     expect(read(answersOf({ arch: 'sparc' }))).toBe('It runs sparc guests, unlike its name says.')
