@@ -70,28 +70,69 @@ export async function openOver(
  * @throws AppError as openImage
  */
 export async function openBelow(from: string, named: NamedBacking, folders: readonly string[], seen: Set<string>): Promise<BlockDevice> {
-  const layers: DiskImage[] = []
+  const first = { path: await findBacking(from, named.path, folders), format: named.format }
+  const layers = (await openLayers(first, folders, seen)).map(({ image }) => image)
+  return layers.length === 1 ? layers[0]! : mergedLayers(layers, from)
+}
+
+/** A disk, for reading, that says which file has each part of it. */
+export interface Chain extends BlockDevice {
+  /** "device:inode" of every file, the newest first. */
+  readonly files: readonly string[]
+  /** Which of them has the bytes from `offset` on, and where what it has ends; null: they are zeroes, as they are past the disk's end. Reads no data. */
+  ownerAt(offset: number): Promise<{ owner: string | null; end: number }>
+}
+
+/**
+ * @param first the newest layer; a format of null is told by its mark; @param folders absolute: where the files may lie that it rests on
+ * @throws AppError as openImage
+ */
+export async function openChain(first: NamedBacking, folders: readonly string[]): Promise<Chain> {
+  const layers = await openLayers(first, folders, new Set())
+  const files = layers.map(({ identity }) => identity)
+  const merged = mergedLayers(
+    layers.map(({ image }) => image),
+    first.path,
+  )
+  return {
+    ...merged,
+    files,
+    async ownerAt(offset) {
+      if (offset >= merged.info.size) return { owner: null, end: Infinity }
+      const { layer, end } = await merged.layerAt(offset)
+      return { owner: layer === null ? null : files[layer]!, end }
+    },
+  }
+}
+
+async function openLayers(
+  first: NamedBacking,
+  folders: readonly string[],
+  seen: Set<string>,
+): Promise<{ image: DiskImage; identity: string }[]> {
+  const layers: { image: DiskImage; identity: string }[] = []
   try {
-    for (let next: NamedBacking | null = named, above = from; next !== null;) {
+    for (let next: NamedBacking | null = first; next !== null;) {
       if (layers.length === MAX_LAYERS)
-        throw new AppError('corrupt', `The disk image “${from}” rests on more than ${MAX_LAYERS} others.`, { subject: from })
-      const path = await findBacking(above, next.path, folders)
+        throw new AppError('corrupt', `The disk image “${first.path}” rests on more than ${MAX_LAYERS} others.`, { subject: first.path })
+      const { path, format: declared }: NamedBacking = next
       const { file, identity } = await openLocked(path, true)
       try {
         if (seen.has(identity)) throw new AppError('corrupt', `The disk image “${path}” rests on itself.`, { subject: path })
         seen.add(identity)
-        const format = next.format ?? (await recognise(file))
-        layers.push(await driver(format, path).open(file, { openBacking: async () => null }))
+        const format: DiskFormat = declared ?? (await recognise(file))
+        const image: DiskImage = await driver(format, path).open(file, { openBacking: async () => null })
+        layers.push({ image, identity })
+        const { backing } = image
+        next = backing && { path: await findBacking(path, backing.path, folders), format: backing.format }
       } catch (error) {
-        await file.close()
+        if (layers.at(-1)?.identity !== identity) await file.close()
         throw error
       }
-      next = layers.at(-1)!.backing
-      above = path
     }
-    return layers.length === 1 ? layers[0]! : mergedLayers(layers, from)
+    return layers
   } catch (error) {
-    await Promise.all(layers.map(closeQuietly))
+    await Promise.all(layers.map(({ image }) => closeQuietly(image)))
     throw error
   }
 }

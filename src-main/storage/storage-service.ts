@@ -5,15 +5,19 @@ import { AppError, asAppError } from '../../src-shared/errors/app-error.ts'
 import type { Handlers } from '../../src-shared/rpc/service.ts'
 import type { BlockInfo } from '../../src-shared/threads/block-port.ts'
 import type { storageThread } from '../../src-shared/threads/storage-thread.ts'
+import { filesBelow } from './chain/rests-on.ts'
 import { checkImage } from './jobs/check-image.ts'
 import { known } from './jobs/chosen-image.ts'
 import { compactImage } from './jobs/compact-image.ts'
+import { commitImage } from './jobs/commit-image.ts'
+import { compareDisks } from './jobs/compare-disks.ts'
 import { convertImage } from './jobs/convert-image.ts'
 import { copyImage } from './jobs/copy.ts'
 import { createImage } from './jobs/create-image.ts'
 import { inspectImage } from './jobs/inspect-image.ts'
 import type { JobOptions } from './jobs/job-progress.ts'
 import { mergeLayers } from './jobs/merge-layers.ts'
+import { rebaseImage } from './jobs/rebase-image.ts'
 import { resizeImage } from './jobs/resize-image.ts'
 import { packArchive } from './package/pack-archive.ts'
 import { digestPart, listArchive, readPart } from './package/read-package.ts'
@@ -40,6 +44,10 @@ export class StorageService {
     resize: ({ image, size, shrink }) => resizeImage(image, size, shrink),
     compact: ({ job, image }, { signal }) => compactImage(image, this.#options(job, signal)),
     check: ({ job, image, repair }, { signal }) => checkImage(image, repair, this.#options(job, signal)),
+    compare: ({ job, ...choice }, { signal }) => compareDisks(choice, this.#options(job, signal)),
+    commit: ({ job, image }, { signal }) => commitImage(image, this.#options(job, signal)),
+    rebase: ({ job, ...choice }, { signal }) => rebaseImage(choice, this.#options(job, signal)),
+    restsOn: ({ path, format }) => filesBelow(path, format),
     merge: ({ job, ...choice }, { signal }) => mergeLayers(choice, this.#options(job, signal)),
     listArchive: ({ path }, { signal }) => listArchive(path, signal),
     readPart: async ({ part, limit }) => ({ bytes: await readPart(part, limit) }),

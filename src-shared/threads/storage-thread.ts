@@ -1,6 +1,7 @@
 /** Control of the storage thread: opens images and hands each out as a block port; makes, changes and looks into image files. */
 import { z } from 'zod'
 import { diskFormat, type DiskFormat } from '../model/disk-format.ts'
+import type { DiskDifference } from '../model/disk-difference.ts'
 import type { ImageCheck, ImageInfo } from '../model/image-info.ts'
 import { call, defineService, event } from '../rpc/service.ts'
 import type { BlockInfo } from './block-port.ts'
@@ -115,6 +116,26 @@ export const storageThread = defineService('storage', {
   compact: call(z.strictObject({ job, image: z.strictObject(image) })).returns<{ before: number; after: number }>(),
   /** Looks through all metadata, and with `repair` mends it. Null where the format has nothing to look through. */
   check: call(z.strictObject({ job, image: z.strictObject(image), repair: z.boolean() })).returns<ImageCheck | null>(),
+  /**
+   * Where two disks differ. Neither is written meanwhile. `parts`: into how many the picture divides the disk, at most.
+   */
+  compare: call(
+    z.strictObject({ job, before: z.strictObject(image), after: z.strictObject(image), parts: z.number().int().min(1) }),
+  ).returns<DiskDifference>(),
+  /**
+   * What an image has is written into the one that it rests on, which is `into`, and the image is empty then. Nothing else rests on that one. The image is
+   * the same disk at every moment; asked again, it goes on. Bytes of data that were copied.
+   */
+  commit: call(z.strictObject({ job, image: z.strictObject(image) })).returns<{ bytes: number; into: string }>(),
+  /**
+   * The image rests on another one, or (null) on nothing. It is the same disk at every moment: what would show otherwise is copied into it before; `unsafe`:
+   * only the name changes. Bytes of data that were copied.
+   */
+  rebase: call(
+    z.strictObject({ job, image: z.strictObject(image), backing: z.strictObject(image).nullable(), unsafe: z.boolean() }),
+  ).returns<{ bytes: number }>(),
+  /** Real paths of the files that an image rests on, the newest first, as far as they are found: also while somebody writes it. */
+  restsOn: call(z.strictObject({ path, format: diskFormat.nullable() })).returns<string[]>(),
   /**
    * Two files of a disk's chain become one, at `upper`'s path: the same disk, which then rests on what `lower` rested on; `lower` is gone. `upper` names
    * `lower` and is in the same folder, nobody has either open, and nothing else rests on `lower`, which from now on is not the disk that it was, also where

@@ -46,6 +46,11 @@ export async function restsOn(from: string, name: string, file: string): Promise
   return named === file || (await realpath(named).catch(() => named)) === file
 }
 
+/** How an image at `path` names one that it rests on: relative where that lies in its folder or below, which may be moved as a whole. Both absolute. */
+export function backingNameFor(path: string, backing: string): string {
+  return isInside(backing, dirname(path)) ? relative(dirname(path), backing).split(sep).join('/') : backing
+}
+
 function isInside(path: string, folder: string): boolean {
   const way = relative(folder, path)
   return way !== '' && way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way)

@@ -19,6 +19,11 @@ const MAX_RUNS = 1_000_000
 /** The run's bytes are zeroes. */
 const ZERO = -1
 
+export interface MergedLayers extends BlockDevice {
+  /** Which layer has the bytes from `offset` on, which is on the disk, and where what it has ends; null: they are zeroes. Reads no data. */
+  layerAt(offset: number): Promise<{ layer: number | null; end: number }>
+}
+
 export type Layer = Pick<BlockDevice, 'info' | 'read' | 'extent' | 'close'>
 
 /** The runs of a span, in order, without gaps: neighbours differ. */
@@ -33,7 +38,7 @@ interface Span {
  * @param layers the newest first, at least one; owned (and closed) from now on. The disk is as large as the newest; bytes past an older one's end are zeroes
  * @param name for sentences: the newest's path
  */
-export function mergedLayers(layers: readonly Layer[], name: string): BlockDevice {
+export function mergedLayers(layers: readonly Layer[], name: string): MergedLayers {
   const { size, format } = layers[0]!.info
   const info: BlockInfo = { size, readOnly: true, format }
   const guard = requestGuard(info, name)
@@ -60,6 +65,10 @@ export function mergedLayers(layers: readonly Layer[], name: string): BlockDevic
       guard.reading(offset, length)
       const { layer, runEnd } = await map.runAt(offset)
       return { length: Math.min(runEnd - offset, length), state: layer === ZERO ? 'zero' : 'data' }
+    },
+    async layerAt(offset) {
+      const { layer, runEnd } = await map.runAt(offset)
+      return { layer: layer === ZERO ? null : layer, end: runEnd }
     },
     write: () => Promise.reject(guard.refusal()),
     writeZeroes: () => Promise.reject(guard.refusal()),

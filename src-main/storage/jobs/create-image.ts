@@ -1,8 +1,9 @@
 /** New images. */
-import { dirname, isAbsolute, relative, resolve, sep } from 'node:path'
+import { resolve } from 'node:path'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import { TiB } from '../../../src-shared/base/units.ts'
 import type { DiskFormat } from '../../../src-shared/model/disk-format.ts'
+import { backingNameFor } from '../chain/find-backing.ts'
 import type { NamedBacking } from '../disk-image.ts'
 import { makeFile } from '../file/make-file.ts'
 import { writableFormat } from '../formats/formats.ts'
@@ -57,9 +58,7 @@ async function namedFrom(path: string, choice: ChosenImage): Promise<NamedBackin
   const image = await known(choice)
   const below = await openImage({ ...image, readOnly: true })
   try {
-    const way = relative(dirname(resolve(path)), image.path)
-    const beside = way !== '' && !way.startsWith(`..${sep}`) && !isAbsolute(way)
-    return { path: beside ? way.split(sep).join('/') : image.path, format: image.format, size: below.info.size }
+    return { path: backingNameFor(resolve(path), image.path), format: image.format, size: below.info.size }
   } finally {
     await below.close()
   }

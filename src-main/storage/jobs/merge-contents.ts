@@ -4,6 +4,7 @@
  * hides it.
  */
 import { MiB } from '../../../src-shared/base/units.ts'
+import { readZeroExtended } from '../chain/read-zero-extended.ts'
 import type { BlockDevice } from '../block-device.ts'
 import type { DiskImage } from '../disk-image.ts'
 import { pour } from './pour.ts'
@@ -40,22 +41,33 @@ export async function pullUp(layers: Neighbours, progress: (done: number) => voi
     await upper.write(offset, piece)
     bytes += piece.length
   }
-  const zeroes = async (offset: number, length: number): Promise<void> => {
-    await upper.writeZeroes(offset, length)
-    // Some versions cannot say that a cluster is zeroes.
-    for (let at = offset; at < offset + length;) {
-      const { length: run, state } = await upper.extent(at, Math.min(ZEROES.length, offset + length - at))
-      if (state === 'unallocated') await write(at, ZEROES.subarray(0, run))
-      at += run
-    }
-  }
+  const zeroes = (offset: number, length: number): Promise<void> => hideByZeroes(upper, offset, length, write)
   // Whole clusters of the upper layer only, so that what they have around a request never is asked for. Without a base, what is not there is zeroes.
   await pour(missing(layers), { data: write, ...(base ? { zeroes } : {}) }, { grain: upper.clusterSize!, progress })
   return bytes
 }
 
 /**
- * The lower layer gets what the upper one has; they are of one size. Nothing is flushed.
+ * Zeroes, whatever shows through an image there.
+ * @param write of zeroes that have to be stored; its own unless they are counted
+ */
+export async function hideByZeroes(
+  image: DiskImage,
+  offset: number,
+  length: number,
+  write: (offset: number, bytes: Uint8Array) => Promise<void>,
+): Promise<void> {
+  await image.writeZeroes(offset, length)
+  // Some versions cannot say that a cluster is zeroes.
+  for (let at = offset; at < offset + length;) {
+    const { length: run, state } = await image.extent(at, Math.min(ZEROES.length, offset + length - at))
+    if (state === 'unallocated') await write(at, ZEROES.subarray(0, run))
+    at += run
+  }
+}
+
+/**
+ * The lower layer gets what the upper one has; it is as large, at least. Nothing is flushed.
  * @returns bytes of data written
  */
 export async function pushDown({ upper, lower }: Neighbours, progress: (done: number) => void): Promise<number> {
@@ -75,12 +87,8 @@ function missing({ upper, lower, base }: Neighbours): Source {
   const baseEnd = base?.info.size ?? 0
   return {
     info: upper.info,
-    async read(offset, into) {
-      // Past the lower layer's end are zeroes, whatever the base has there.
-      const there = Math.max(0, Math.min(into.length, end - offset))
-      into.fill(0, there)
-      if (there > 0) await lower.read(offset, into.subarray(0, there))
-    },
+    // Past the lower layer's end are zeroes, whatever the base has there.
+    read: (offset, into) => readZeroExtended(lower, offset, into),
     async extent(offset, length) {
       const own = await upper.extent(offset, length)
       if (own.state !== 'unallocated') return { length: own.length, state: 'unallocated' }

@@ -2,14 +2,12 @@
  * Remembers, beside a layer, that it was merged into another: between the moment when nothing rests on it any more and the one when it is gone, nothing
  * else tells it from a layer that a machine needs.
  */
-import { open, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { readdir, readFile, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { z } from 'zod'
 import { writeFileAtomic } from '../../files/write-file-atomic.ts'
 import { restsOn } from '../chain/find-backing.ts'
-import { byteFile } from '../file/open-byte-file.ts'
-import { FORMATS } from '../formats/formats.ts'
-import { recognised } from '../formats/recognise.ts'
+import { backingOf } from '../chain/rests-on.ts'
 
 /** Inode numbers: names can be given anew. */
 const markSchema = z.strictObject({ lower: z.string(), upper: z.string() })
@@ -34,31 +32,21 @@ export async function unmark(lower: string): Promise<void> {
 
 /**
  * Looks at the headers of the images in the file's folder, also of those that are in use.
- * @returns one that rests on the file; null: none does that can be read
+ * @param known one that may
+ * @returns another one that rests on the file; null: none does that can be read
  */
-export async function nameOfUser(lower: string): Promise<string | null> {
+export async function nameOfUser(lower: string, known: string | null = null): Promise<string | null> {
   const folder = dirname(lower)
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name)
-    if (entry.isFile() && path !== lower && (await restsOnUnlocked(path, lower))) return path
+    if (entry.isFile() && path !== lower && path !== known && (await namesAsBacking(path, lower))) return path
   }
   return null
 }
 
-async function restsOnUnlocked(path: string, lower: string): Promise<boolean> {
-  const handle = await open(path, 'r').catch(() => null)
-  if (!handle) return false
-  const file = byteFile(handle, path, (await handle.stat()).size, true)
-  try {
-    const format = await recognised(file)
-    const image = format && (await FORMATS[format]?.open(file, { openBacking: async () => null }))
-    const backing = image?.backing ?? null
-    return backing !== null && (await restsOn(path, backing.path, lower))
-  } catch {
-    return false // no image, or one that nobody can use
-  } finally {
-    await file.close()
-  }
+async function namesAsBacking(path: string, lower: string): Promise<boolean> {
+  const backing = await backingOf(path, null)
+  return backing !== null && (await restsOn(path, backing.path, lower))
 }
 
 function markOf(lower: string): string {
