@@ -10,7 +10,7 @@ import type { ByteStream } from '../../src-shared/rpc/byte-stream.ts'
 import type { Client } from '../../src-shared/rpc/service.ts'
 import type { blockPort } from '../../src-shared/threads/block-port.ts'
 import type { Counters } from '../../src-shared/threads/counters.ts'
-import type { EngineCapabilities, EngineEvent, MemoryHeader } from '../../src-shared/threads/engine-thread.ts'
+import type { EngineCapabilities, EngineEvent, MemoryHeader, MemoryPlace } from '../../src-shared/threads/engine-thread.ts'
 
 export type BlockClient = Client<typeof blockPort>
 
@@ -19,8 +19,8 @@ export interface Attachments {
   /** By drive id; one for each drive with an image. */
   blocks: ReadonlyMap<string, BlockClient>
   counters: Counters
-  /** A memory state to go on from instead of booting; absolute path. */
-  memory: string | null
+  /** A memory state to go on from instead of booting. */
+  memory: MemoryPlace | null
 }
 
 /** Bytes to and from one serial port. Output is not replayed: the console hub keeps it. */
@@ -77,7 +77,7 @@ export interface EngineMachine extends Disposable {
   /** Its memory cannot be saved while the guest has a shared folder mounted; absent: it can. */
   readonly unmountsShares?: boolean
   /** Paused only. Durable when it resolves. */
-  saveMemory(path: string): Promise<MemoryHeader>
+  saveMemory(place: MemoryPlace): Promise<MemoryHeader>
   readonly serial: readonly SerialPort[]
   /** Null: the machine has no screen. */
   readonly display: DisplaySource | null

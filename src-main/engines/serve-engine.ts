@@ -115,7 +115,7 @@ export function serveEngine(server: RpcServer, engine: Engine): ServedEngine {
       const served = find(machine)
       if (served.machine.unmountsShares) await served.agent.unmountShares()
     },
-    saveMemory: ({ machine, path }) => find(machine).machine.saveMemory(path),
+    saveMemory: ({ machine, memory }) => find(machine).machine.saveMemory(memory),
     serial: ({ machine, port, from }, stream) => consolesOf(find(machine)).attach(port, from, stream),
     display: ({ machine }, stream) => screenOf(find(machine)).attach(stream),
     screenshot: async ({ machine }) => ({ png: await screenOf(find(machine)).screenshot() }),

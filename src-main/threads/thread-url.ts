@@ -8,6 +8,7 @@ const here = import.meta.url.replace('/app.asar/', '/app.asar.unpacked/')
 
 export type ThreadName = 'embedded' | 'qemu' | 'storage' | 'appliance'
 
-export function threadUrl(name: ThreadName): URL {
+/** @param name the last is the embedded engine's, which starts it itself */
+export function threadUrl(name: ThreadName | 'memory'): URL {
   return new URL(fromSource ? `./${name}.thread.ts` : `./${name}.thread.js`, here)
 }

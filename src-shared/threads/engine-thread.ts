@@ -54,7 +54,7 @@ export type EngineEvent = { machine: string } & (
 
 /** Stands in front of a memory state, beside which it is useless without the same machine. */
 export interface MemoryHeader {
-  format: 1
+  format: 1 | 2
   engine: 'embedded' | 'qemu'
   engineVersion: string
   machine: string
@@ -81,6 +81,9 @@ export interface GuestInterface {
 }
 
 const machine = z.uuid()
+/** Of a memory state, absolute: its file, and the folder of the pages that states of this machine share. */
+const memoryPlace = z.strictObject({ path: z.string(), pages: z.string() })
+export type MemoryPlace = z.output<typeof memoryPlace>
 const m = z.strictObject({ machine })
 
 export const engineThread = defineService('engine', {
@@ -91,8 +94,8 @@ export const engineThread = defineService('engine', {
       spec: machineSpecSchema,
       blocks: z.record(z.string(), z.custom<object>()),
       counters: z.custom<SharedArrayBuffer>((value) => value instanceof SharedArrayBuffer),
-      /** Absolute path of a memory state to go on from, instead of booting. */
-      memory: z.string().nullable(),
+      /** A memory state to go on from, instead of booting. */
+      memory: memoryPlace.nullable(),
     }),
   ).returns<void>(),
   start: call(m).returns<void>(),
@@ -115,8 +118,11 @@ export const engineThread = defineService('engine', {
    * `busy` and who uses it where the guest cannot let go; everything is as before then.
    */
   prepareSave: call(m).returns<void>(),
-  /** Paused machine: flushes its disks and writes its memory state to `path` (temp + fsync + rename). */
-  saveMemory: call(m.extend({ path: z.string() })).returns<MemoryHeader>(),
+  /**
+   * Paused machine: flushes its disks and writes its memory state (temp + fsync + rename), where the engine can as what differs from the states whose
+   * pages are there already. Nobody deletes pages meanwhile.
+   */
+  saveMemory: call(m.extend({ memory: memoryPlace })).returns<MemoryHeader>(),
   /**
    * A serial port: the peer's bytes are typed into the guest, the guest's come back, from `from` on where it is still kept
    * (null: everything that is kept).

@@ -17,6 +17,7 @@ import { echoBios } from '../support/echo-bios.ts'
 import { DESKTOP_SIZE, RAW, RfbClient } from '../support/rfb-client.ts'
 import { specDrive } from '../support/spec-drive.ts'
 import { tempFolder } from '../support/temp-folder.ts'
+import { memoryPlace } from '../support/memory-place.ts'
 
 export interface EngineThread {
   engine: Client<typeof engineThread>
@@ -76,7 +77,12 @@ export function engineContract(name: string, engine: EngineUnderTest, skip = fal
       listening = thread.engine.events((event) => events.push(event))
     }
     const create = (changes: Partial<MachineSpec> = {}, memory: string | null = null): Promise<void> =>
-      thread.engine.create({ spec: { ...spec, ...changes }, blocks: {}, counters: counters.buffer, memory })
+      thread.engine.create({
+        spec: { ...spec, ...changes },
+        blocks: {},
+        counters: counters.buffer,
+        memory: memory === null ? null : memoryPlace(memory),
+      })
     const it = (): { machine: string } => ({ machine: spec.id })
     const seen = (kind: EngineEvent['kind']): Promise<void> => expect.poll(() => events.map((event) => event.kind)).toContain(kind)
     const serial = async (): Promise<ByteStream> => (await thread.engine.serial({ ...it(), port: 0, from: null })).stream
@@ -231,14 +237,14 @@ export function engineContract(name: string, engine: EngineUnderTest, skip = fal
         }
         await thread.engine.pause(it())
         const path = join(folder, 'memory')
-        await thread.engine.saveMemory({ ...it(), path })
+        await thread.engine.saveMemory({ ...it(), memory: memoryPlace(path) })
         const after = now()!
         await thread.engine.powerOff(it())
         await thread.close()
         open()
         const lent = engine.takesBlocks ? { cd0: new MemoryDisk(new Uint8Array(40 * 2048), true) } : {}
         const blocks = Object.fromEntries(Object.entries(lent).map(([id, disk]) => [id, disk.port]))
-        const request = { spec: after, blocks, counters: counters.buffer, memory: path }
+        const request = { spec: after, blocks, counters: counters.buffer, memory: memoryPlace(path) }
         await thread.engine.create(request, { transfer: Object.values(blocks) })
         await thread.engine.start(it())
         const stream = await serial()
@@ -254,8 +260,8 @@ export function engineContract(name: string, engine: EngineUnderTest, skip = fal
       await readText(await serial(), 'A')
       await thread.engine.pause(it())
       const path = join(folder, 'memory')
-      const header = await thread.engine.saveMemory({ ...it(), path })
-      expect(header).toMatchObject({ format: 1, machine: spec.id, memoryMiB: 16, bytes: (await stat(path)).size })
+      const header = await thread.engine.saveMemory({ ...it(), memory: memoryPlace(path) })
+      expect(header).toMatchObject({ machine: spec.id, memoryMiB: 16, bytes: (await stat(path)).size })
       await thread.engine.powerOff(it())
       await thread.close()
       open()
@@ -275,7 +281,7 @@ export function engineContract(name: string, engine: EngineUnderTest, skip = fal
       await readText(stream, 'A')
       for (const text of ['once', 'twice']) {
         await thread.engine.pause(it())
-        await thread.engine.saveMemory({ ...it(), path: join(folder, 'memory') })
+        await thread.engine.saveMemory({ ...it(), memory: memoryPlace(join(folder, 'memory')) })
         await thread.engine.resume(it())
         await stream.write(utf8(text))
         expect(await readText(stream, text)).toBe(text)
@@ -340,11 +346,11 @@ export function engineContract(name: string, engine: EngineUnderTest, skip = fal
       await create()
       const wrong = { code: 'wrong-state' }
       await expect(thread.engine.pause(it())).rejects.toMatchObject(wrong)
-      await expect(thread.engine.saveMemory({ ...it(), path: join(folder, 'memory') })).rejects.toMatchObject(wrong)
+      await expect(thread.engine.saveMemory({ ...it(), memory: memoryPlace(join(folder, 'memory')) })).rejects.toMatchObject(wrong)
       await thread.engine.start(it())
       await expect(thread.engine.start(it())).rejects.toMatchObject(wrong)
       await expect(thread.engine.resume(it())).rejects.toMatchObject(wrong)
-      await expect(thread.engine.saveMemory({ ...it(), path: join(folder, 'memory') })).rejects.toMatchObject(wrong)
+      await expect(thread.engine.saveMemory({ ...it(), memory: memoryPlace(join(folder, 'memory')) })).rejects.toMatchObject(wrong)
       await thread.engine.powerOff(it())
       await expect(thread.engine.reset(it())).rejects.toMatchObject(wrong)
       expect(events.map((event) => event.kind)).toEqual(['running', 'stopped'])

@@ -16,6 +16,7 @@ import { guestFiles, type GuestFiles } from './support/appliance.ts'
 import { exec } from './support/exec.ts'
 import { Guest, type GuestOptions } from './support/guest.ts'
 import { MemoryDisk } from './support/memory-disk.ts'
+import { memoryPlace } from '../support/memory-place.ts'
 
 /** ms for a test: two boots of an emulated computer, on one that may be busy. */
 const LIMIT = 300_000
@@ -103,7 +104,7 @@ describe.each(Object.entries(BENCHES))('the agent of Coppice Linux: %s', (_, { a
         await writeHeldUp(guest, '/mnt/one')
         await guest.engine.pause({ machine })
         const memory = join(folder, 'memory')
-        await guest.engine.saveMemory({ machine, path: memory })
+        await guest.engine.saveMemory({ machine, memory: memoryPlace(memory) })
         await guest.engine.powerOff({ machine })
         await guest.abandon()
 

@@ -4,12 +4,13 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { WINDOWS_TO_SPINNING } from '../../src-main/engines/watchdog.ts'
-import { encodeHeader } from '../../src-main/engines/memory-file.ts'
+import { encodeHeader } from '../../src-main/files/memory-file.ts'
 import { specDrive } from '../support/spec-drive.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 import { guestFiles, type GuestFiles } from './support/appliance.ts'
 import { Guest } from './support/guest.ts'
 import { MemoryDisk } from './support/memory-disk.ts'
+import { memoryPlace } from '../support/memory-place.ts'
 
 const MiB = 1024 * 1024
 
@@ -48,7 +49,7 @@ describe('Coppice Linux', () => {
     await engine.pause({ machine })
     const counters = first.counters.read()
     const path = join(folder, 'memory')
-    const header = await engine.saveMemory({ machine, path })
+    const header = await engine.saveMemory({ machine, memory: memoryPlace(path) })
     expect(header).toMatchObject({ engine: 'embedded', machine, memoryMiB: 128 })
     expect((await readFile(path)).length).toBe(header.bytes)
     expect(first.counters.read(), 'a paused machine executes nothing').toEqual(counters)
@@ -108,7 +109,7 @@ describe('Coppice Linux', () => {
     const other = keep(await Guest.boot(files))
     const path = join(folder, 'memory')
     await other.engine.pause({ machine: other.machine })
-    await other.engine.saveMemory({ machine: other.machine, path })
+    await other.engine.saveMemory({ machine: other.machine, memory: memoryPlace(path) })
     await other.engine.resume({ machine: other.machine })
     const victim = keep(await Guest.create(files, { spec: { id: other.machine }, memory: await corrupted(path) }))
     await victim.start()

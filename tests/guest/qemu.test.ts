@@ -8,6 +8,7 @@ import { tempFolder } from '../support/temp-folder.ts'
 import { guestFiles, type GuestFiles } from './support/appliance.ts'
 import { Guest } from './support/guest.ts'
 import { onQemu } from './support/on-qemu.ts'
+import { memoryPlace } from '../support/memory-place.ts'
 
 const MiB = 1024 * 1024
 
@@ -72,7 +73,7 @@ describe.skipIf(!QEMU_PROGRAM)('Coppice Linux on QEMU', () => {
     const { machine, engine } = first
     await engine.pause({ machine })
     const memory = join(folder, 'memory')
-    expect(await engine.saveMemory({ machine, path: memory })).toMatchObject({ engine: 'qemu', machine, memoryMiB: 256 })
+    expect(await engine.saveMemory({ machine, memory: memoryPlace(memory) })).toMatchObject({ engine: 'qemu', machine, memoryMiB: 256 })
     await engine.powerOff({ machine })
     await first.abandon()
 

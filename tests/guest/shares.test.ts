@@ -12,6 +12,7 @@ import { qemuSpec } from '../support/qemu-spec.ts'
 import { guestFiles, type GuestFiles } from './support/appliance.ts'
 import { exec } from './support/exec.ts'
 import { Guest, GUEST_LIMIT } from './support/guest.ts'
+import { memoryPlace } from '../support/memory-place.ts'
 
 const MiB = 1024 * 1024
 const UNICODE = ['grün', '日本語 файл', '𝄞 clef', 'a  b\'c"d$e', '-dash', 'trailing ']
@@ -176,7 +177,7 @@ describe.each([
       const { engine, machine, spec } = guest
       await engine.pause({ machine })
       const memory = join(top, 'memory')
-      await engine.saveMemory({ machine, path: memory })
+      await engine.saveMemory({ machine, memory: memoryPlace(memory) })
       await guest.close()
       guest = await Guest.start(files, { spec, memory })
       await guest.run('echo go > /tmp/go; until grep -q Another /mnt/work/log; do sleep 0.2; done')
@@ -187,14 +188,14 @@ describe.each([
       const { engine, machine } = guest
       await engine.pause({ machine })
       const memory = join(top, 'memory')
-      await expect(engine.saveMemory({ machine, path: memory })).rejects.toMatchObject({
+      await expect(engine.saveMemory({ machine, memory: memoryPlace(memory) })).rejects.toMatchObject({
         code: 'wrong-state',
         message: expect.stringMatching(/shared folder.*mounted.*umount/),
       })
       await engine.resume({ machine })
       await sh('umount /mnt/*')
       await engine.pause({ machine })
-      expect(await engine.saveMemory({ machine, path: memory })).toMatchObject({ engine: 'qemu' })
+      expect(await engine.saveMemory({ machine, memory: memoryPlace(memory) })).toMatchObject({ engine: 'qemu' })
       await engine.resume({ machine })
       expect(await sh(`${mountCommand('docs')} && cat /mnt/docs/hello.txt`)).toBe('Another text.')
     })

@@ -9,6 +9,7 @@ import { guestFiles, type GuestFiles } from './support/appliance.ts'
 import { Guest } from './support/guest.ts'
 import { onQemu } from './support/on-qemu.ts'
 import { withQemuGa } from './support/qemu-ga.ts'
+import { memoryPlace } from '../support/memory-place.ts'
 
 /** Options of its own, at a place with a space. */
 const REMOUNT = `umount /mnt/work && mkdir "/srv/a b" && mount -t 9p -o trans=virtio,version=9p2000.L,noatime,nosuid work "/srv/a b"`
@@ -80,7 +81,7 @@ describe.each([
       expect(await mountLines(machine)).toBe('')
       expect(await sh(machine, 'echo lost 2> /dev/null > "/srv/a b/lost" || echo refused')).toBe('refused\n')
       await machine.engine.pause(it)
-      expect(await machine.engine.saveMemory({ ...it, path: join(folder, 'memory') })).toMatchObject({ engine: 'qemu' })
+      expect(await machine.engine.saveMemory({ ...it, memory: memoryPlace(join(folder, 'memory')) })).toMatchObject({ engine: 'qemu' })
       await machine.engine.resume(it)
       await mounted(machine)
       expect(await mountLines(machine)).toBe(mounts)
@@ -102,7 +103,7 @@ describe.each([
       const memory = join(folder, 'memory')
       await machine.engine.prepareSave(it)
       await machine.engine.pause(it)
-      await machine.engine.saveMemory({ ...it, path: memory })
+      await machine.engine.saveMemory({ ...it, memory: memoryPlace(memory) })
       await machine.engine.powerOff(it)
       await machine.abandon()
       await writeFile(join(folder, 'docs', 'hello.txt'), 'Hello again.\n')

@@ -13,6 +13,7 @@ import { echoBios } from './echo-bios.ts'
 import { QEMU_PROGRAM, QEMU_VERSION } from './qemu-program.ts'
 import { qemuSpec } from './qemu-spec.ts'
 import { tempFolder } from './temp-folder.ts'
+import { memoryPlace } from './memory-place.ts'
 
 export async function echoSpec(folder: string, change: Partial<Omit<MachineSpec, 'qemu'>> = {}): Promise<MachineSpec> {
   const code = join(folder, 'bios.bin')
@@ -85,7 +86,10 @@ export class QemuBench {
   }
 
   async create(change: Partial<MachineSpec> = {}, memory: string | null = null): Promise<QemuMachine> {
-    const machine = await this.engine.create({ ...this.spec, ...change }, { blocks: new Map(), counters: this.counters, memory })
+    const machine = await this.engine.create(
+      { ...this.spec, ...change },
+      { blocks: new Map(), counters: this.counters, memory: memory === null ? null : memoryPlace(memory) },
+    )
     this.machines.push(machine)
     return machine
   }

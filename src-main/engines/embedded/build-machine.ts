@@ -7,6 +7,7 @@ import { readFirmware, readKernelBoot } from './boot-files.ts'
 import { EmbeddedMachine } from './embedded-machine.ts'
 import { trapped } from './faults.ts'
 import { FloppyDisk } from './floppy-disk.ts'
+import type { KeepMemory } from './keep-memory.ts'
 import { readMemory } from './memory.ts'
 import { openImage, type DriveSlot, type OpenDrive } from './open-drive.ts'
 import { emptyUarts, provideImageData } from './patches.ts'
@@ -19,7 +20,7 @@ const VIDEO_MEMORY = 8 * MiB
 const MOST = { disk: 2, cdrom: 1, floppy: 2 } as const
 const MOST_NICS = 1
 
-export async function buildMachine(spec: MachineSpec, attach: Attachments): Promise<EmbeddedMachine> {
+export async function buildMachine(spec: MachineSpec, attach: Attachments, keep: KeepMemory): Promise<EmbeddedMachine> {
   const files = checkSpec(spec)
   const memory = spec.memoryMiB * MiB
   const firmware = await readFirmware(files)
@@ -53,7 +54,7 @@ export async function buildMachine(spec: MachineSpec, attach: Attachments): Prom
     clock,
   )
   const folders = await openSharedFolders(spec.sharedFolders)
-  const machine = new EmbeddedMachine({ spec, counters: attach.counters, emulator, drives, folders, clock })
+  const machine = new EmbeddedMachine({ spec, counters: attach.counters, emulator, drives, folders, clock, keep })
   for (const { slot, image } of drives.values()) {
     if (image instanceof FloppyDisk) emulator.v86.cpu.devices.fdc.drives[slot === 'fda' ? 0 : 1]!.read_only = image.readOnly
   }

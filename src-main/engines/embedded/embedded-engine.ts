@@ -10,11 +10,18 @@ import type { Attachments, Engine, EngineMachine } from '../engine.ts'
 import { buildMachine } from './build-machine.ts'
 import type { EmbeddedMachine } from './embedded-machine.ts'
 import { trapped } from './faults.ts'
+import type { KeepMemory } from './keep-memory.ts'
 import { V86_VERSION } from './v86.ts'
 
 export class EmbeddedEngine implements Engine {
   #machine: EmbeddedMachine | null = null
+  #keep: KeepMemory
   #failBuilding: ((error: AppError) => void) | null = null
+
+  /** @param keep writes memory states */
+  constructor(keep: KeepMemory) {
+    this.#keep = keep
+  }
 
   describe(): Promise<EngineCapabilities> {
     return Promise.resolve({
@@ -38,7 +45,7 @@ export class EmbeddedEngine implements Engine {
     // v86 builds in callbacks of its own: what they throw comes back through `fault`.
     const failed = new Promise<never>((_resolve, reject) => (this.#failBuilding = reject))
     try {
-      this.#machine = await Promise.race([buildMachine(spec, attach), failed])
+      this.#machine = await Promise.race([buildMachine(spec, attach, this.#keep), failed])
       return this.#machine
     } finally {
       this.#failBuilding = null

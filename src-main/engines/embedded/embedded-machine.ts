@@ -8,15 +8,15 @@ import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import { changedSpec, type LiveChange } from '../../../src-shared/model/live-change.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import type { Counters } from '../../../src-shared/threads/counters.ts'
-import type { MemoryHeader, StopReason } from '../../../src-shared/threads/engine-thread.ts'
+import type { MemoryHeader, MemoryPlace, StopReason } from '../../../src-shared/threads/engine-thread.ts'
 import type { BlockClient, EngineMachine, MachineEvent } from '../engine.ts'
 import { RfbDisplay } from '../rfb/rfb-display.ts'
 import { AgentPort } from './agent-port.ts'
 import type { BlockDisk } from './block-disk.ts'
 import { trapped } from './faults.ts'
 import { HealthMonitor } from './health-monitor.ts'
+import type { KeepMemory } from './keep-memory.ts'
 import { Media } from './media.ts'
-import { writeMemory } from './memory.ts'
 import { diskOf, type OpenDrive } from './open-drive.ts'
 import {
   clearAbsentBars,
@@ -51,6 +51,7 @@ export interface MachineParts {
   /** The machine's from here on. */
   folders: OpenFolder[]
   clock: Clock
+  keep: KeepMemory
 }
 
 type State = 'built' | 'running' | 'paused' | 'stopping' | 'stopped'
@@ -164,15 +165,15 @@ export class EmbeddedMachine implements EngineMachine {
     this.#note(change)
   }
 
-  async saveMemory(path: string): Promise<MemoryHeader> {
+  async saveMemory(place: MemoryPlace): Promise<MemoryHeader> {
     this.#expect(['paused'], 'suspended')
-    const { emulator, clock } = this.#parts
+    const { emulator, clock, keep } = this.#parts
     const spec = this.#spec
     for (const disk of this.#disks()) await disk.idle()
     await this.#folders.idle()
     await this.#flushDisks()
     const owner = { engineVersion: V86_VERSION, machine: spec.id, memoryMiB: spec.memoryMiB }
-    return writeMemory(path, owner, emulator.v86.save_state(), clock())
+    return keep({ place, owner, state: emulator.v86.save_state(), clockMs: clock() })
   }
 
   /** v86 failed: the machine ends here, with the cause kept. */

@@ -57,9 +57,10 @@ export class QemuEngine implements Engine {
   }
 
   /** @throws AppError why it cannot be built, by QEMU's own words where it has some */
-  async create(spec: MachineSpec, { counters, memory }: Attachments): Promise<QemuMachine> {
+  async create(spec: MachineSpec, { counters, memory: place }: Attachments): Promise<QemuMachine> {
     this.#refuseTwice(spec)
     await checkFiles(spec)
+    const memory = place?.path ?? null
     if (memory !== null) await checkMemory(memory, spec)
     for (const { record } of await findSurvivors(this.#places))
       if (record.spec.id === spec.id && record.spec.logFolder === spec.logFolder && !this.#machines.has(spec.id))

@@ -8,7 +8,7 @@ import { AppError } from '../../../src-shared/errors/app-error.ts'
 import type { LiveChange } from '../../../src-shared/model/live-change.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import type { Counters } from '../../../src-shared/threads/counters.ts'
-import type { MemoryHeader } from '../../../src-shared/threads/engine-thread.ts'
+import type { MemoryHeader, MemoryPlace } from '../../../src-shared/threads/engine-thread.ts'
 import type { EngineMachine, MachineEvent } from '../engine.ts'
 import { LiveDevices } from './live/live-devices.ts'
 import { QemuAgentPort } from './qemu-agent-port.ts'
@@ -127,7 +127,7 @@ export class QemuMachine implements EngineMachine {
     return this.#live.catchUp().then(() => this.#instance.record.spec)
   }
 
-  async saveMemory(path: string): Promise<MemoryHeader> {
+  async saveMemory({ path }: MemoryPlace): Promise<MemoryHeader> {
     this.#expect(['paused'], 'suspended')
     await this.#leaveMigrated()
     return saveMemory(this.#instance, path)

@@ -17,7 +17,7 @@ import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import type { MemoryHeader } from '../../../src-shared/threads/engine-thread.ts'
 import { replaceFile } from '../../files/write-file-atomic.ts'
-import { checkOwner, corruptMemory, encodeHeader, memoryHeaderFields, readHeader, refuseMemory, writeAll } from '../memory-file.ts'
+import { checkOwner, corruptMemory, encodeHeader, memoryHeaderFields, readHeader, refuseMemory, writeAll } from '../../files/memory-file.ts'
 import type { Endpoint } from './arguments/runtime.ts'
 import type { QmpClient } from './qmp/qmp-client.ts'
 import { didNotStart } from './supervise/death.ts'
@@ -34,6 +34,7 @@ const NO_LIMIT = 1024 * GiB
 
 const headerSchema = z.object({
   ...memoryHeaderFields,
+  format: z.literal(1),
   engine: z.literal('qemu'),
   accelerator: z.string(),
   machineType: z.string(),

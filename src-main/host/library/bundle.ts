@@ -9,6 +9,7 @@
  *                    suspend.new/            a suspend that is being written; means nothing
  *                    logs/serial<N>.log      what its serial ports printed
  *                    snapshots/<id>/         frozen states
+ *                    pages/                  memory that suspended and frozen states share
  *                    vnc-password            for VNC viewers; its owner's alone (0600)
  *                    lock                    who runs it now
  */
@@ -16,6 +17,7 @@ import { lstat, realpath } from 'node:fs/promises'
 import { basename, isAbsolute, join, normalize, sep } from 'node:path'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
 import { isAbsolutePath } from '../../../src-shared/model/machine.ts'
+import type { MemoryPlace } from '../../../src-shared/threads/engine-thread.ts'
 
 export const BUNDLE_SUFFIX = '.coppice'
 export const CONFIG_FILE = 'machine.json'
@@ -36,6 +38,8 @@ export interface BundlePaths {
   suspendNew: string
   suspendRecord: string
   memory: string
+  /** Of memory states. */
+  pages: string
   vncPassword: string
   lock: string
 }
@@ -53,9 +57,15 @@ export function bundlePaths(folder: string): BundlePaths {
     suspendNew: join(folder, 'suspend.new'),
     suspendRecord: join(suspend, 'suspend.json'),
     memory: join(suspend, 'memory'),
+    pages: join(folder, 'pages'),
     vncPassword: join(folder, 'vnc-password'),
     lock: join(folder, 'lock'),
   }
+}
+
+/** A memory state of this machine. @param path of its file */
+export function memoryPlace(folder: string, path: string): MemoryPlace {
+  return { path, pages: bundlePaths(folder).pages }
 }
 
 /** The folder name for a machine's name: itself, cut to what file systems take (255 bytes), and the suffix. */

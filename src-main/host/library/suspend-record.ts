@@ -21,7 +21,7 @@ export type DriveStamp = z.output<typeof driveStampSchema>
 export const suspendRecordSchema = z.strictObject({
   schema: z.literal(1),
   header: z.strictObject({
-    format: z.literal(1),
+    format: z.union([z.literal(1), z.literal(2)]),
     engine: z.enum(['embedded', 'qemu']),
     engineVersion: z.string(),
     machine: z.uuid(),

@@ -5,7 +5,7 @@
 import { lstat, stat } from 'node:fs/promises'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
-import { bundlePaths, refuseLinks } from '../library/bundle.ts'
+import { bundlePaths, memoryPlace, refuseLinks } from '../library/bundle.ts'
 import { lockBundle } from '../library/bundle-lock.ts'
 import type { Bundle } from '../library/identity.ts'
 import { asSuspended } from '../planner/as-built.ts'
@@ -15,6 +15,7 @@ import { endReturning, returnPaths } from '../snapshots/returning.ts'
 import { adoptMachine, goOnWithSurvivor, ranOn } from './adopt-machine.ts'
 import type { Beginning } from './beginning.ts'
 import { engineFor, planStart } from './machine-plan.ts'
+import { deleteUnneededPages } from './memory-pages.ts'
 import { AT_REST } from './machine-view.ts'
 import type { Session, SessionEnd } from './session.ts'
 import { putBackSuspended, removeSuspended, suspendedProblem, takeSuspended } from './suspended-state.ts'
@@ -47,7 +48,11 @@ export async function bootMachine(beginning: Beginning): Promise<void> {
     for (const warning of plan.warnings) parts.log.warn('machines', warning.message, { machine: bundle.name, field: warning.path })
     if (from) await checkSuspended(bundle, config)
     const was = from?.record?.spec
-    await session.build(was ? asSuspended(plan.spec, was) : plan.spec, plan.images, from ? bundlePaths(folder).memory : null)
+    await session.build(
+      was ? asSuspended(plan.spec, was) : plan.spec,
+      plan.images,
+      from ? memoryPlace(folder, bundlePaths(folder).memory) : null,
+    )
     if (from) await takeSuspended(folder)
     taken = from !== null
     await session.race(session.engine.start({ machine: machine.id }))
@@ -57,6 +62,7 @@ export async function bootMachine(beginning: Beginning): Promise<void> {
     await parts.library.refresh(folder)
     const now = new Date().toISOString()
     machine.setStatus({ state: 'running', startedAt: now, bootedAt: from?.record?.bootedAt ?? machine.status.bootedAt })
+    await deleteUnneededPages(folder).catch((error: unknown) => parts.log.warn('machines', 'Pages of old memory stay.', { error }))
   } catch (error) {
     const end = session?.end ?? null
     if (taken) await putBackSuspended(folder).catch(() => {})

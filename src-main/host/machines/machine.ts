@@ -30,6 +30,7 @@ import type { FirmwareFinder } from './firmware.ts'
 import { followHardware } from './live-change.ts'
 import { askAddresses } from './machine-agent.ts'
 import { checkMachine, engineFor } from './machine-plan.ts'
+import { deleteUnneededPages } from './memory-pages.ts'
 import { AT_REST, machineView, stateOf, type MachineStatus } from './machine-view.ts'
 import { POWER_BUTTON_PATIENCE, PowerButton } from './power-button.ts'
 import { Session, type SessionEnd, type SessionParts } from './session.ts'
@@ -252,6 +253,7 @@ export class Machine {
   discardSuspend(): Promise<MachineView> {
     return this.#operate('discardSuspend', async () => {
       await removeSuspended(this.#bundle.folder)
+      await deleteUnneededPages(this.#bundle.folder)
       await this.#parts.library.refresh(this.#bundle.folder)
       this.setStatus({ ...AT_REST })
     })

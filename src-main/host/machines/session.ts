@@ -13,7 +13,7 @@ import type { LiveChange } from '../../../src-shared/model/live-change.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import type { Client } from '../../../src-shared/rpc/service.ts'
 import { Counters } from '../../../src-shared/threads/counters.ts'
-import { engineThread, type EngineEvent } from '../../../src-shared/threads/engine-thread.ts'
+import { engineThread, type EngineEvent, type MemoryPlace } from '../../../src-shared/threads/engine-thread.ts'
 import { qemuThread, type AdoptedMachine } from '../../../src-shared/threads/qemu-thread.ts'
 import { storageThread } from '../../../src-shared/threads/storage-thread.ts'
 import type { BundleLock } from '../library/bundle-lock.ts'
@@ -105,7 +105,7 @@ export class Session implements Disposable {
   }
 
   /** Opens the images and builds the machine; it does not run yet. */
-  async build(spec: MachineSpec, images: readonly PlannedImage[], memory: string | null): Promise<void> {
+  async build(spec: MachineSpec, images: readonly PlannedImage[], memory: MemoryPlace | null): Promise<void> {
     const blocks: Record<string, MessagePort> = {}
     this.#spec = spec
     try {

@@ -1,6 +1,7 @@
 /** Suspending: a task. Whatever fails before the commit leaves the machine as it was, running or paused, and says why. */
 import type { TaskStarted } from '../../../src-shared/api/tasks.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import { memoryPlace } from '../library/bundle.ts'
 import type { Bundle } from '../library/identity.ts'
 import type { SuspendRecord } from '../library/suspend-record.ts'
 import type { TaskService } from '../tasks/task-service.ts'
@@ -45,7 +46,7 @@ export function suspendTask(tasks: TaskService, machine: SuspendedMachine, sessi
         progress(1, STEPS, 'steps')
         step('Writing its memory')
         const record = await prepareSuspended(bundle.folder, bundle.config!, session.spec!, machine.status.bootedAt, (path) =>
-          session.race(session.engine.saveMemory({ machine: bundle.id, path })),
+          session.race(session.engine.saveMemory({ machine: bundle.id, memory: memoryPlace(bundle.folder, path) })),
         )
         progress(2, STEPS, 'steps')
         if (signal.aborted) throw AppError.cancelled()

@@ -5,7 +5,7 @@ import { VARIABLES } from '../planner/qemu-firmware.ts'
 
 /** Absolute paths. @param bundle absolute */
 export function writtenFiles(bundle: string): string[] {
-  const { firmware, suspend, memory } = bundlePaths(bundle)
+  const { firmware, suspend, memory, pages } = bundlePaths(bundle)
   const kept = [...Object.values(VARIABLES), 'tpm'].map((name) => join(firmware, name))
-  return [...logFiles(bundle), firmware, ...kept, suspend, memory]
+  return [...logFiles(bundle), firmware, ...kept, suspend, memory, pages]
 }

@@ -3,7 +3,6 @@
  * are of the same moment, on either engine.
  */
 import { stat } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { snapshots } from '../../../src-shared/api/snapshots.ts'
 import type { TaskStarted } from '../../../src-shared/api/tasks.ts'
 import { Emitter, type Event } from '../../../src-shared/base/event.ts'
@@ -12,9 +11,9 @@ import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
 import type { Snapshot, SnapshotTree, SnapshotView } from '../../../src-shared/model/snapshot.ts'
 import type { Handlers } from '../../../src-shared/rpc/service.ts'
-import { roomOf } from '../../files/room.ts'
 import type { Machine } from '../machines/machine.ts'
 import { AT_REST } from '../machines/machine-view.ts'
+import { deleteUnneededPages } from '../machines/memory-pages.ts'
 import { sendBytes } from '../machines/send-bytes.ts'
 import type { TaskContext, TaskService, TaskSpec } from '../tasks/task-service.ts'
 import { stageBundle } from '../machines/staging.ts'
@@ -23,8 +22,9 @@ import { forgetSnapshots } from './forget.ts'
 import { freeze, type SnapshotWish } from './freeze.ts'
 import { goBack, noSuchSnapshot, rehearse } from './go-back.ts'
 import { atRest, type SnapshotParts } from './machine-at-rest.ts'
-import { namedFiles, obstacles, ownDisks } from './own-disks.ts'
+import { obstacles } from './own-disks.ts'
 import { readPicture, readSnapshots, rewriteSnapshot, snapshotPaths } from './snapshot-files.ts'
+import { snapshotRooms, type SnapshotRooms } from './snapshot-rooms.ts'
 import { tidy } from './tidy.ts'
 import { currentOf, inOrder, subtreeOf } from './tree.ts'
 
@@ -79,12 +79,11 @@ export class SnapshotService {
     if (!config) throw problem ?? new AppError('corrupt', `“${bundle.name}” cannot be read.`)
     const all = inOrder(await readSnapshots(folder))
     const current = currentOf(config, all)
-    const frozen = namedFiles({ drives: [] }, all)
-    const own = ownDisks(config).filter(({ path }) => !frozen.has(path))
+    const rooms = await snapshotRooms(folder, config, all)
     return {
-      snapshots: await Promise.all(all.map((snapshot) => viewOf(folder, snapshot))),
+      snapshots: await Promise.all(all.map((snapshot) => viewOf(folder, snapshot, rooms))),
       current,
-      currentBytes: await bytesOf(own.map(({ path }) => join(folder, path))),
+      currentBytes: rooms.current,
       obstacles: obstacles(config),
     }
   }
@@ -182,7 +181,7 @@ export class SnapshotService {
         await machine.hold('having a snapshot deleted', () => {
           const { folder, config, problem } = machine.bundle
           if (!config) throw problem!
-          return forget(folder, config)
+          return forget(folder, config).finally(() => deleteUnneededPages(folder))
         })
         this.#changed.fire({ machine: machine.id })
         this.#unmerged.add(machine.id)
@@ -301,19 +300,12 @@ export class SnapshotService {
   }
 }
 
-async function viewOf(bundle: string, snapshot: Snapshot): Promise<SnapshotView> {
-  const { id, parent, label, note, created, pinned, by, memory, config } = snapshot
-  const paths = snapshotPaths(bundle, id)
+async function viewOf(bundle: string, snapshot: Snapshot, rooms: SnapshotRooms): Promise<SnapshotView> {
+  const { id, parent, label, note, created, pinned, by, memory } = snapshot
   return {
     ...{ id, parent, label, note, created, pinned, by },
     running: memory !== null,
-    bytes: await bytesOf([paths.memory, ...ownDisks(config).map(({ path }) => join(bundle, path))]),
-    picture: (await stat(paths.picture).catch(() => null)) !== null,
+    bytes: rooms.snapshots.get(id) ?? 0,
+    picture: (await stat(snapshotPaths(bundle, id).picture).catch(() => null)) !== null,
   }
-}
-
-/** Bytes that files take on this computer's disk; those that are not there take none. */
-async function bytesOf(paths: readonly string[]): Promise<number> {
-  const stats = await Promise.all(paths.map((path) => stat(path).catch(() => null)))
-  return stats.reduce((sum, one) => sum + (one ? roomOf(one) : 0), 0)
 }

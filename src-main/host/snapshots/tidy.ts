@@ -11,6 +11,7 @@ import { storageThread } from '../../../src-shared/threads/storage-thread.ts'
 import { isTemporary } from '../../files/write-file-atomic.ts'
 import { storageJob } from '../images/storage-job.ts'
 import { bundlePaths } from '../library/bundle.ts'
+import { deleteUnneededPages } from '../machines/memory-pages.ts'
 import type { TaskContext } from '../tasks/task-service.ts'
 import type { SharedThread } from '../threads/shared-thread.ts'
 import { nextStep, type Below } from './layers.ts'
@@ -49,7 +50,8 @@ export async function tidy(
     const step = nextStep(below, named, new Set([...files].filter((path) => !kept.has(path))), await sharedOf(files))
     if (!step) {
       await removeTraces(root)
-      return cleanSnapshots(bundle)
+      await cleanSnapshots(bundle)
+      return deleteUnneededPages(bundle)
     }
     context.signal.throwIfAborted()
     if (step.kind === 'delete') {

@@ -17,6 +17,7 @@ import { engineThread, type EngineEvent } from '../../../src-shared/threads/engi
 import { qemuThread } from '../../../src-shared/threads/qemu-thread.ts'
 import type { GuestFiles } from './appliance.ts'
 import type { MemoryDisk } from './memory-disk.ts'
+import { memoryPlace } from '../../support/memory-place.ts'
 
 /** For one thing a guest is asked to do, ms: a busy computer boots slowly. */
 export const GUEST_LIMIT = 120_000
@@ -82,7 +83,7 @@ export class Guest {
     try {
       const blocks = Object.fromEntries(Object.entries(options.disks ?? {}).map(([id, disk]) => [id, disk.port]))
       await guest.engine.create(
-        { spec: guest.spec, blocks, counters: guest.counters.buffer, memory: options.memory ?? null },
+        { spec: guest.spec, blocks, counters: guest.counters.buffer, memory: options.memory ? memoryPlace(options.memory) : null },
         { transfer: Object.values(blocks) },
       )
       return guest

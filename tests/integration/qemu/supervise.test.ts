@@ -14,6 +14,7 @@ import { engineThreadOf } from '../../support/engine-thread.ts'
 import { withLeakCheck } from '../../support/leak-check.ts'
 import { Listener, QemuBench } from '../../support/qemu-machine.ts'
 import { QEMU_PROGRAM, SWTPM } from '../../support/qemu-program.ts'
+import { memoryPlace } from '../../support/memory-place.ts'
 
 describe.skipIf(!QEMU_PROGRAM || process.platform === 'win32')('QEMU under supervision', () => {
   withLeakCheck()
@@ -108,13 +109,13 @@ describe.skipIf(!QEMU_PROGRAM || process.platform === 'win32')('QEMU under super
   test('memory that cannot be written leaves the machine paused and able to go on; saved memory does, too', async () => {
     const { machine, heard } = await bench.boot()
     await machine.pause()
-    await expect(machine.saveMemory(join(bench.folder, 'none', 'memory'))).rejects.toMatchObject({ code: 'not-found' })
+    await expect(machine.saveMemory(memoryPlace(join(bench.folder, 'none', 'memory')))).rejects.toMatchObject({ code: 'not-found' })
     await machine.resume()
     await machine.serial[0]!.input(utf8('on'))
     await heard.printed('on')
     await machine.pause()
-    await machine.saveMemory(join(bench.folder, 'memory'))
-    await machine.saveMemory(join(bench.folder, 'memory'))
+    await machine.saveMemory(memoryPlace(join(bench.folder, 'memory')))
+    await machine.saveMemory(memoryPlace(join(bench.folder, 'memory')))
     await machine.resume()
     await machine.serial[0]!.input(utf8('again'))
     await heard.printed('again')
@@ -125,7 +126,7 @@ describe.skipIf(!QEMU_PROGRAM || process.platform === 'win32')('QEMU under super
     const [name] = await folders()
     await writeFile(join(bench.runtime, 'coppice', name!, 'memory'), '')
     await machine.pause()
-    expect(await machine.saveMemory(join(bench.folder, 'memory'))).toMatchObject({ engine: 'qemu' })
+    expect(await machine.saveMemory(memoryPlace(join(bench.folder, 'memory')))).toMatchObject({ engine: 'qemu' })
   })
 
   test.skipIf(!SWTPM)('a TPM ends where its QEMU does not start', async () => {
@@ -140,7 +141,7 @@ describe.skipIf(!QEMU_PROGRAM || process.platform === 'win32')('QEMU under super
     const { machine } = await bench.boot()
     const path = join(bench.folder, 'memory')
     await machine.pause()
-    await machine.saveMemory(path)
+    await machine.saveMemory(memoryPlace(path))
     await machine.powerOff()
     const whole = await readFile(path)
     const with_ = async (bytes: Uint8Array, change: Partial<MachineSpec> = {}): Promise<unknown> => {

@@ -15,7 +15,7 @@ import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import { BOOT_COMPLETE_MARK } from '../../../../src-shared/model/boot-mark.ts'
 import { changedSpec, type LiveChange } from '../../../../src-shared/model/live-change.ts'
 import type { MachineSpec } from '../../../../src-shared/model/machine-spec.ts'
-import type { MemoryHeader } from '../../../../src-shared/threads/engine-thread.ts'
+import type { MemoryHeader, MemoryPlace } from '../../../../src-shared/threads/engine-thread.ts'
 import type { Attachments, BlockClient, Engine, EngineMachine, MachineEvent, SerialPort } from '../../../../src-main/engines/engine.ts'
 import { RfbDisplay } from '../../../../src-main/engines/rfb/rfb-display.ts'
 import { serveEngine } from '../../../../src-main/engines/serve-engine.ts'
@@ -97,7 +97,7 @@ class DoubleMachine implements EngineMachine {
     this.#stop('powered-off')
   }
 
-  async saveMemory(path: string): Promise<MemoryHeader> {
+  async saveMemory({ path }: MemoryPlace): Promise<MemoryHeader> {
     await sleep(Number(this.#value('slow') ?? 0))
     if (this.#word('nospace')) throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC', path })
     const bytes = new Uint8Array(Number(this.#value('memory') ?? 0) * 1024 * 1024 + 1024)
@@ -238,6 +238,6 @@ const engine: Engine = {
       features: ['pause', 'suspend', 'powerButton', 'reset'],
       live: ['cdrom', 'floppy', 'link'],
     }),
-  create: async (spec, attach) => new DoubleMachine(spec, attach, attach.memory ? await readFile(attach.memory, 'utf8') : ''),
+  create: async (spec, attach) => new DoubleMachine(spec, attach, attach.memory ? await readFile(attach.memory.path, 'utf8') : ''),
 }
 serveThread((server) => serveEngine(server, engine))

@@ -4,7 +4,7 @@
  *   0   "COPPMEM1"                8 bytes
  *   8   length of the header      u32, little endian
  *   12  header, JSON              padded with spaces so that the state begins at a multiple of 8
- *   …   the engine's state        to the end of the file
+ *   …   the engine's state        to the end of the file, or what it is put together from (pages/)
  *
  * A file is written beside its final name, made durable, then renamed: a crash leaves the old file or the new one. What a file says of itself
  * is checked before an engine sees a byte of it, because engines trust their states.
@@ -20,10 +20,11 @@ const FIXED = 12
 const ALIGNMENT = 8
 const MAX_HEADER = 64 * 1024
 const CHUNK = 8 * MiB
+/** 1: the state stands in the file. 2: a recipe for it does (pages/recipe.ts), and its pages lie in packs. */
+const NEWEST_FORMAT = 2
 
-/** What a header of every engine has. `engineVersion`: who wrote the state. */
+/** What a header of every engine has beside its format. `engineVersion`: who wrote the state. */
 export const memoryHeaderFields = {
-  format: z.literal(1),
   engineVersion: z.string(),
   machine: z.string(),
   memoryMiB: z.number(),
@@ -115,7 +116,7 @@ function decodeHeader<S extends z.ZodType>(bytes: Uint8Array, path: string, sche
   }
   const parsed = schema.safeParse(json)
   if (parsed.success) return parsed.data
-  if (typeof (json as { format?: unknown } | null)?.format === 'number' && (json as { format: number }).format > 1)
+  if (typeof (json as { format?: unknown } | null)?.format === 'number' && (json as { format: number }).format > NEWEST_FORMAT)
     throw new AppError('newer-version', `${path} was saved by a newer Coppice. Update Coppice, or discard the saved memory.`, {
       subject: path,
     })

@@ -1,0 +1,61 @@
+/** Which packs the memory files of a machine need, told by their headers alone: of every engine (memory-file.ts). */
+import { constants } from 'node:fs'
+import { open, readdir, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { readHeader } from '../memory-file.ts'
+import { roomOf } from '../room.ts'
+import { isTemporary } from '../write-file-atomic.ts'
+import { packId, packPath } from './pack.ts'
+import { MAX_PACKS } from './write-pages.ts'
+
+/** Of a state that is kept as pages. */
+export const pagesHeaderFields = { packs: z.array(z.uuid()).max(MAX_PACKS) }
+
+const anyHeader = z.object({ packs: pagesHeaderFields.packs.default([]) })
+
+/**
+ * @param path of a memory file
+ * @returns none where it is not there, or stands alone
+ * @throws AppError `corrupt`, or the system's reason
+ */
+export async function packsOf(path: string): Promise<string[]> {
+  const file = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null
+    throw error
+  })
+  if (!file) return []
+  try {
+    return (await readHeader(file, path, anyHeader)).header.packs
+  } finally {
+    await file.close()
+  }
+}
+
+/** The packs that are there, and the bytes that each takes. */
+export async function packRooms(folder: string): Promise<Map<string, number>> {
+  const names: string[] = await readdir(folder).catch(() => [])
+  const rooms = new Map<string, number>()
+  for (const name of names) {
+    const id = packId(name)
+    const stats = id === null ? null : await stat(join(folder, name)).catch(() => null)
+    if (stats) rooms.set(id!, roomOf(stats))
+  }
+  return rooms
+}
+
+/**
+ * Deletes what nobody needs: packs, and what crashes left. While nothing is saved.
+ * @param memories every memory file of the machine
+ * @throws AppError where one cannot be read: then nothing is deleted
+ */
+export async function deleteUnneeded(folder: string, memories: readonly string[]): Promise<void> {
+  const names: string[] = await readdir(folder).catch(() => [])
+  if (names.length === 0) return
+  const needed = new Set<string>()
+  for (const path of memories) for (const id of await packsOf(path)) needed.add(packPath(folder, id))
+  for (const name of names) {
+    const path = join(folder, name)
+    if (isTemporary(name) || (packId(name) !== null && !needed.has(path))) await rm(path, { force: true })
+  }
+}

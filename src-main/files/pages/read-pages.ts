@@ -1,0 +1,102 @@
+/** Puts a memory state together again that `PagesWriter` kept. Everything that a recipe says is checked: it may come from anywhere. */
+import { promisify } from 'node:util'
+import { inflate } from 'node:zlib'
+import { KiB, MiB } from '../../../src-shared/base/units.ts'
+import { corruptMemory } from '../memory-file.ts'
+import { corruptPack, openPack, packPath, PAGE, pageOffset, readPack, type Pack } from './pack.ts'
+import { readRecipe, type Step } from './recipe.ts'
+
+/** Bytes of a recipe that is not packed any more: of some 16 GiB of memory. */
+const MAX_RECIPE = 256 * MiB
+/** Bytes that are given at once. */
+const PIECE = 1 * MiB
+/** Bytes of a pack that are read ahead, because the next pages of it are near by; of so many packs. */
+const AHEAD = 256 * KiB
+const AHEAD_PACKS = 32
+
+const unpacked = promisify(inflate)
+
+export interface KeptPages {
+  /** Of the memory file that the rest is from, for sentences. */
+  path: string
+  /** Of the packs. */
+  folder: string
+  packs: readonly string[]
+  recipe: Uint8Array
+}
+
+/**
+ * @param path of the memory file
+ * @throws AppError `corrupt`
+ */
+export async function* stepsOf(path: string, recipe: Uint8Array): AsyncGenerator<Step> {
+  const bytes = await unpacked(recipe, { maxOutputLength: MAX_RECIPE }).catch((error: unknown) => {
+    throw corruptMemory(path, 'what it is put together from cannot be unpacked', error)
+  })
+  const steps = readRecipe(bytes)
+  for (;;) {
+    let next: IteratorResult<Step>
+    try {
+      next = steps.next()
+    } catch (error) {
+      throw corruptMemory(path, `what it is put together from is not valid: ${(error as Error).message}`, error)
+    }
+    if (next.done) return
+    yield next.value
+  }
+}
+
+/**
+ * The state's bytes, in order; each piece is valid until the next is asked for.
+ * @throws AppError `corrupt`, of it or of a pack
+ */
+export async function* readPages({ path, folder, packs: ids, recipe }: KeptPages): AsyncGenerator<Uint8Array> {
+  const packs = new Map<number, Pack>()
+  const ahead = new Map<number, Ahead>()
+  try {
+    for await (const step of stepsOf(path, recipe)) {
+      if (step.kind === 'bytes') yield step.bytes
+      else if (step.kind === 'zeroes') yield* zeroes(step.count)
+      else {
+        const id = ids[step.pack]
+        if (id === undefined) throw corruptMemory(path, 'it needs a pack of pages that it does not name')
+        const pack = packs.get(step.pack) ?? (await openPack(packPath(folder, id)))
+        packs.set(step.pack, pack)
+        if (step.first + step.count > pack.pages) throw corruptPack(pack.path, `it has ${pack.pages} pages, and more are asked for`)
+        yield* pagesOf(pack, step, ahead)
+      }
+    }
+  } finally {
+    await Promise.all([...packs.values()].map((pack) => pack.file.close()))
+  }
+}
+
+function* zeroes(pages: number): Generator<Uint8Array> {
+  const nothing = new Uint8Array(Math.min(PIECE, pages * PAGE))
+  for (let left = pages * PAGE; left > 0; left -= nothing.length) yield nothing.subarray(0, Math.min(left, nothing.length))
+}
+
+interface Ahead {
+  start: number
+  bytes: Uint8Array
+}
+
+async function* pagesOf(pack: Pack, step: Extract<Step, { kind: 'pages' }>, ahead: Map<number, Ahead>): AsyncGenerator<Uint8Array> {
+  const end = pageOffset(step.first + step.count)
+  for (let at = pageOffset(step.first); at < end;) {
+    const known = ahead.get(step.pack)
+    if (known && at >= known.start && at < known.start + known.bytes.length) {
+      const piece = known.bytes.subarray(at - known.start, Math.min(known.bytes.length, end - known.start))
+      yield piece
+      at += piece.length
+      continue
+    }
+    const length = Math.min(end - at >= AHEAD ? Math.min(end - at, PIECE) : AHEAD, pageOffset(pack.pages) - at)
+    const bytes = new Uint8Array(length)
+    await readPack(pack, at, bytes)
+    // The one that was read last stays longest.
+    ahead.delete(step.pack)
+    if (ahead.size === AHEAD_PACKS) ahead.delete(ahead.keys().next().value!)
+    ahead.set(step.pack, { start: at, bytes })
+  }
+}

@@ -1,0 +1,207 @@
+/**
+ * Keeps a memory state in a machine's bundle so that it costs only what no other state there has already. Theory of operation: the state comes in as whole
+ * pages and odd bytes, in order. A page of zeroes costs nothing. Of every other page a mark (pack.ts) is looked up among those of all packs of the bundle;
+ * where one has it and the page there is the same byte for byte, it is used. The rest goes to a new pack. What puts all together again is a recipe
+ * (recipe.ts), which the caller keeps; a pack is on disk, whole, before its recipe is.
+ *
+ * Nobody may delete packs, or make holes in them, meanwhile (the host sees to it).
+ */
+import { hash } from 'node:crypto'
+import { constants } from 'node:fs'
+import { mkdir, open, readdir, stat, unlink, type FileHandle } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { deflate } from 'node:zlib'
+import { newId } from '../../../src-shared/base/ids.ts'
+import { takeName, temporaryFor } from '../write-file-atomic.ts'
+import { MARK, openPack, packHeader, packId, packPath, PAGE, pageOffset, readPack, type Pack } from './pack.ts'
+import { RecipeWriter } from './recipe.ts'
+
+/** Packs that one state may lie in: a bundle's list of them stays short. */
+export const MAX_PACKS = 256
+/** Marks that are looked through: of 16 GiB. */
+const MAX_MARKS = 4 * 1024 * 1024
+/** Pages that are looked at, read and written at once. */
+const BATCH = 256
+/** Factor between a pack's number and a page's in one number. */
+const PAGES_OF = 2 ** 32
+
+const packed = promisify(deflate)
+const NOTHING = Buffer.alloc(PAGE)
+
+export interface SavedPages {
+  /** Ids of the packs that it needs. */
+  packs: string[]
+  /** Compressed: `inflate` gives what recipe.ts reads. */
+  recipe: Uint8Array
+}
+
+export class PagesWriter {
+  #folder: string
+  /** Those of before, and behind them the new one. */
+  #packs: Pack[]
+  #ids: string[]
+  /** By mark: pack * PAGES_OF + page. */
+  #known: Map<string, number>
+  #recipe = new RecipeWriter()
+  #id = newId()
+  #temporary: string
+  #file: FileHandle | null = null
+  #marks: string[] = []
+  /** Places in the list of packs that the state needs, by pack. */
+  #needed = new Map<number, number>()
+
+  private constructor(folder: string, packs: Pack[], ids: string[], known: Map<string, number>) {
+    this.#folder = folder
+    this.#packs = packs
+    this.#ids = ids
+    this.#known = known
+    this.#temporary = temporaryFor(packPath(folder, this.#id))
+  }
+
+  /**
+   * @param folder of the packs; made where it is not there
+   * @throws the system's reason
+   */
+  static async open(folder: string): Promise<PagesWriter> {
+    // Not the folder around it: a bundle that was deleted meanwhile stays deleted.
+    await mkdir(folder).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error
+    })
+    const [packs, ids, known] = [[] as Pack[], [] as string[], new Map<string, number>()]
+    for (const name of await newestFirst(folder)) {
+      if (packs.length === MAX_PACKS - 1) break
+      // One that cannot be read has nothing to share.
+      const pack = await openPack(join(folder, name)).catch(() => null)
+      if (!pack) continue
+      if (known.size + pack.pages > MAX_MARKS) {
+        await pack.file.close()
+        continue
+      }
+      const at = packs.push(pack) - 1
+      ids.push(packId(name)!)
+      const marks = Buffer.alloc(pack.pages * MARK)
+      await readPack(pack, pageOffset(pack.pages), marks).catch(() => marks.fill(0))
+      for (let page = 0; page < pack.pages; page++) {
+        const mark = marks.toString('latin1', page * MARK, (page + 1) * MARK)
+        if (!known.has(mark)) known.set(mark, at * PAGES_OF + page)
+      }
+    }
+    return new PagesWriter(folder, packs, ids, known)
+  }
+
+  /** Bytes that are kept in the recipe. */
+  literal(bytes: Uint8Array): void {
+    this.#recipe.literal(bytes)
+  }
+
+  /** @param bytes whole pages, not changed until this resolves */
+  async pages(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length; at += BATCH * PAGE) await this.#batch(bytes.subarray(at, at + BATCH * PAGE))
+  }
+
+  /** The new pack is on disk when this resolves. `close` it in any case. */
+  async finish(): Promise<SavedPages> {
+    if (this.#file) {
+      const file = this.#file
+      const marks = Buffer.from(this.#marks.join(''), 'latin1')
+      await write(file, marks, pageOffset(this.#marks.length))
+      await write(file, packHeader(this.#marks.length), 0)
+      await file.sync()
+      await file.close()
+      this.#file = null
+      await takeName(this.#temporary, packPath(this.#folder, this.#id))
+    }
+    const packs = [...this.#needed.keys()].map((pack) => this.#ids[pack] ?? this.#id)
+    return { packs, recipe: await packed(this.#recipe.end(), { level: 3 }) }
+  }
+
+  /** Of a state that was not kept after all. */
+  async abandon(): Promise<void> {
+    await unlink(packPath(this.#folder, this.#id)).catch(() => {})
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#packs.map((pack) => pack.file.close()))
+    if (!this.#file) return
+    await this.#file.close()
+    await unlink(this.#temporary).catch(() => {})
+  }
+
+  async #batch(bytes: Uint8Array): Promise<void> {
+    const batch = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+    const count = batch.length / PAGE
+    /** Of each page; empty: it is zeroes. */
+    const marks = Array.from({ length: count }, (_, page) => markOf(batch, page * PAGE))
+    const places = marks.map((mark) => this.#known.get(mark) ?? null)
+    await this.#keepTheSame(batch, places)
+    const fresh: Buffer[] = []
+    for (const [page, mark] of marks.entries()) {
+      if (mark === '') {
+        this.#recipe.zeroPage()
+        continue
+      }
+      let place = places[page] ?? null
+      if (place === null) {
+        // The same page may have come a moment ago.
+        const known = this.#known.get(mark)
+        if (known !== undefined && known >= this.#packs.length * PAGES_OF) place = known
+        else {
+          place = this.#packs.length * PAGES_OF + this.#marks.length
+          this.#known.set(mark, place)
+          this.#marks.push(mark)
+          fresh.push(batch.subarray(page * PAGE, (page + 1) * PAGE))
+        }
+      }
+      this.#recipe.page(this.#need(Math.floor(place / PAGES_OF)), place % PAGES_OF)
+    }
+    if (fresh.length === 0) return
+    this.#file ??= await open(this.#temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600)
+    await write(this.#file, Buffer.concat(fresh), pageOffset(this.#marks.length - fresh.length))
+  }
+
+  #need(pack: number): number {
+    const place = this.#needed.get(pack) ?? this.#needed.size
+    this.#needed.set(pack, place)
+    return place
+  }
+
+  /** Takes away the places of pages that are not the same there. */
+  async #keepTheSame(batch: Buffer, places: (number | null)[]): Promise<void> {
+    const own = this.#packs.length * PAGES_OF
+    for (let from = 0; from < places.length;) {
+      const place = places[from]!
+      if (place === null || place >= own) {
+        from++
+        continue
+      }
+      let count = 1
+      while (places[from + count] === place + count) count++
+      const there = Buffer.alloc(count * PAGE)
+      await readPack(this.#packs[Math.floor(place / PAGES_OF)]!, pageOffset(place % PAGES_OF), there).catch(() => there.fill(0))
+      if (there.compare(batch, from * PAGE, (from + count) * PAGE) !== 0)
+        for (let page = 0; page < count; page++)
+          if (there.compare(batch, (from + page) * PAGE, (from + page + 1) * PAGE, page * PAGE, (page + 1) * PAGE) !== 0)
+            places[from + page] = null
+      from += count
+    }
+  }
+}
+
+function markOf(batch: Buffer, at: number): string {
+  if (batch.compare(NOTHING, 0, PAGE, at, at + PAGE) === 0) return ''
+  return hash('sha256', batch.subarray(at, at + PAGE), 'binary').slice(0, MARK)
+}
+
+async function newestFirst(folder: string): Promise<string[]> {
+  const names = (await readdir(folder)).filter((name) => packId(name) !== null)
+  const times = await Promise.all(names.map(async (name) => (await stat(join(folder, name)).catch(() => null))?.mtimeMs ?? 0))
+  return names
+    .map((name, at) => ({ name, time: times[at]! }))
+    .sort((a, b) => b.time - a.time)
+    .map(({ name }) => name)
+}
+
+async function write(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let at = 0; at < bytes.length;) at += (await file.write(bytes, at, bytes.length - at, position + at)).bytesWritten
+}
