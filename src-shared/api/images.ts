@@ -46,5 +46,14 @@ export const images = defineService('images', {
   ).returns<TaskStarted>(),
   /** Gives room back that holds zeroes or nothing. */
   compact: call(image).returns<TaskStarted>(),
+  /**
+   * What the image has is written into the one that it rests on, and it is empty then. Refused also where other images or machines need that one as it is.
+   */
+  commit: call(image).returns<TaskStarted>(),
+  /**
+   * The image rests on another one, or (null) on nothing; what it shows stays the same. `unsafe`: only the name changes, and what it shows may be something
+   * else. Refused also where a snapshot or the disk of a machine rests on the image.
+   */
+  rebase: call(z.strictObject({ image, backing: image.nullable(), unsafe: z.boolean().default(false) })).returns<TaskStarted>(),
   check: call(z.strictObject({ image, repair: z.boolean().default(false) })).returns<TaskStarted>(),
 })

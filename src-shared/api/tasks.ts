@@ -15,6 +15,8 @@ export type TaskKind =
   | 'convert-image'
   | 'compact-image'
   | 'check-image'
+  | 'commit-image'
+  | 'rebase-image'
 export type TaskState = 'running' | 'done' | 'failed' | 'cancelled'
 
 export interface Task {
@@ -46,6 +48,10 @@ export interface TaskResult {
   size?: number
   /** compact-image: bytes that the file took before, and takes now. */
   room?: { before: number; after: number }
+  /** commit-image, rebase-image: bytes of data that were copied. */
+  copied?: number
+  /** commit-image: the image that has it all now. */
+  into?: string
   /** check-image; null: its format has nothing to look through, and it could be opened. */
   check?: ImageCheck | null
 }

@@ -1,13 +1,16 @@
 /** The `images` service: the storage thread's work on image files, and the machines' say in it. */
+import { realpath } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { z } from 'zod'
 import type { images } from '../../../src-shared/api/images.ts'
 import type { TaskResult, TaskStarted } from '../../../src-shared/api/tasks.ts'
+import { AppError } from '../../../src-shared/errors/app-error.ts'
 import type { Client, Handlers } from '../../../src-shared/rpc/service.ts'
 import { storageThread } from '../../../src-shared/threads/storage-thread.ts'
 import type { TaskContext, TaskService, TaskSpec } from '../tasks/task-service.ts'
 import type { SharedThread } from '../threads/shared-thread.ts'
 import { ImageHolders, type HoldingMachine, type ImageUse } from './image-holders.ts'
+import { ImageNeeds, type ImageNeed } from './image-needs.ts'
 import { storageJob } from './storage-job.ts'
 
 export interface ImageServiceParts {
@@ -28,6 +31,7 @@ export class ImageService {
   #storage: ImageServiceParts['storage']
   #tasks: TaskService
   #holders: ImageHolders
+  #needs: ImageNeeds
 
   readonly handlers: Handlers<typeof images> = {
     info: async (image, { signal }) => {
@@ -61,6 +65,28 @@ export class ImageService {
         return { room }
       })
     },
+    commit: async (image) => {
+      const title = `Committing “${basename(image.path)}”`
+      const known = await this.#known(image)
+      const [into] = await this.#call((storage) => storage.restsOn({ path: known.path, format: known.format }))
+      const uses = [writes(image), ...(into === undefined ? [] : [writes({ path: into })])]
+      return this.#start({ kind: 'commit-image', title, uses, doing: 'having a disk committed' }, async (context) => {
+        await this.#refuseBelow(image.path)
+        if (into !== undefined) await this.#refuseNeeded(into, image.path)
+        const done = await storageJob(this.#storage, context, (storage, job, options) => storage.commit({ job, image: known }, options))
+        return { copied: done.bytes, into: done.into }
+      })
+    },
+    rebase: async ({ image, backing, unsafe }) => {
+      const title = `Rebasing “${basename(image.path)}”`
+      const uses = [writes(image), ...(backing ? [reads(backing)] : [])]
+      return this.#start({ kind: 'rebase-image', title, uses, doing: 'having a disk rebased' }, async (context) => {
+        await this.#refuseBelow(image.path)
+        const choice = { image: await this.#known(image), backing: backing && (await this.#known(backing)), unsafe }
+        const { bytes } = await storageJob(this.#storage, context, (storage, job, options) => storage.rebase({ job, ...choice }, options))
+        return { copied: bytes }
+      })
+    },
     check: ({ image, repair }) => {
       const title = `${repair ? 'Repairing' : 'Checking'} “${basename(image.path)}”`
       const uses = [repair ? writes(image) : reads(image)]
@@ -78,6 +104,10 @@ export class ImageService {
   constructor({ storage, tasks, machines }: ImageServiceParts) {
     this.#storage = storage
     this.#tasks = tasks
+    this.#needs = new ImageNeeds({
+      machines,
+      restsOn: (image) => storage.use(({ rpc }) => rpc.service(storageThread).restsOn(image)),
+    })
     this.#holders = new ImageHolders({
       machines,
       layersOf: (image) =>
@@ -88,6 +118,19 @@ export class ImageService {
             () => [],
           ),
     })
+  }
+
+  /** An image that a machine has as its disk now may be given another chain; one that a snapshot keeps, or another disk rests on, may not. */
+  async #refuseBelow(path: string): Promise<void> {
+    const need = (await this.#needs.of(path)).find(({ how, snapshot }) => how === 'below' || snapshot !== null)
+    if (need) throw needed(path, need)
+  }
+
+  /** @param above the image that rests on it and may */
+  async #refuseNeeded(path: string, above: string): Promise<void> {
+    const real = await realpath(above)
+    const need = (await this.#needs.of(path)).find(({ how, snapshot, drive }) => how === 'drive' || snapshot !== null || drive !== real)
+    if (need) throw needed(path, need)
   }
 
   /** What a machine would forbid is said at once, and no task begins. */
@@ -109,6 +152,15 @@ export class ImageService {
   #call<T>(work: (storage: Client<typeof storageThread>) => Promise<T>): Promise<T> {
     return this.#holders.naming(() => this.#storage.use(({ rpc }) => work(rpc.service(storageThread))))
   }
+}
+
+function needed(path: string, { machine: { bundle }, how, snapshot }: ImageNeed): AppError {
+  const owner = snapshot === null ? `the machine “${bundle.name}”` : `the snapshot “${snapshot}” of “${bundle.name}”`
+  const sentence =
+    how === 'drive'
+      ? `“${path}” belongs to ${owner}, and must stay what it is.`
+      : `A disk of ${owner} rests on “${path}”, which must stay what it is.`
+  return new AppError('wrong-state', sentence, { subject: path })
 }
 
 function reads({ path }: { path: string }): ImageUse {

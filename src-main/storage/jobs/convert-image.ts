@@ -24,7 +24,7 @@ export interface ConvertTarget extends Omit<NewImage, 'size' | 'backing'> {
 
 /**
  * @returns bytes of the disk
- * @throws AppError of the source (see openImage) or the target (see makeFile); `busy`: what is to be replaced is in use, or is (a layer of) the source; `unsupported` where the format cannot be written, or not packed; `cancelled`
+ * @throws AppError of the source (see openImage) or the target (see makeFile); `busy`: what is to be replaced is in use, or is a layer of the source; `unsupported` where the format cannot be written, or not packed; `cancelled`
  */
 export async function convertImage(
   source: Omit<ImageChoice, 'readOnly'>,
@@ -52,13 +52,13 @@ export async function convertImage(
   }
 }
 
-/** Nobody may have the file open that gives way: neither who writes it, nor who reads it, such as this very job. */
+/** Nobody may have the file open that gives way: neither who writes it, nor who reads it, such as this very job as a layer of its source. */
 async function lockReplaced(path: string, source: string): Promise<ImageLock | null> {
   const old = await lstat(path, { bigint: true }).catch(() => null)
   if (!old?.isFile()) return null
+  // An image that gives way to itself in another form: it is open already, and nobody writes it.
   const { dev, ino } = await stat(source, { bigint: true })
-  if (dev === old.dev && ino === old.ino)
-    throw new AppError('already-exists', `“${path}” is the image itself. Give the new one another name.`, { subject: path })
+  if (dev === old.dev && ino === old.ino) return null
   return lockImage(path, `${old.dev}:${old.ino}`, 'write', true)
 }
 

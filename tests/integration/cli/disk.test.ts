@@ -109,6 +109,26 @@ describe.skipIf(WITHOUT_QEMU_IMG)('coppice disk', () => {
     expect(await disk('compact', 'c.qcow2')).toMatchObject({ stdout: expect.stringContaining('nothing to give back, takes 1.') as string })
   })
 
+  it('commits and rebases, and refuses what somebody needs', async () => {
+    const [top, base, second] = ['o.qcow2', 'b.qcow2', 's.qcow2'].map((name) => join(images, name)) as [string, string, string]
+    for (const name of ['b.qcow2', 's.qcow2']) await disk('create', name, '--size', '64M')
+    await disk('create', 'o.qcow2', '--backing', 'b.qcow2')
+    await qemuIo('qcow2', top, 'write -P 5 1M 2M')
+    await qemuImg('convert', '-O', 'raw', top, join(images, 'before.img'))
+    const same = async (): Promise<unknown> => expect(await qemuImg('compare', join(images, 'before.img'), top)).toContain('identical')
+    expect(await disk('rebase', 'o.qcow2', '--backing', 's.qcow2')).toMatchObject({ stdout: `${top}: rests on ${second}\n`, code: 0 })
+    await same()
+    expect(await json('commit', 'o.qcow2')).toEqual({ path: top, into: second, copied: 2 * 2 ** 20 })
+    await same()
+    expect(await json('rebase', 'o.qcow2', '--backing', 'b.qcow2')).toEqual({ path: top, backing: base, copied: 2 * 2 ** 20 })
+    await same()
+    expect(await disk('rebase', 'o.qcow2', '--alone')).toMatchObject({ stdout: `${top}: rests on nothing\n`, code: 0 })
+    await same()
+    expect(await disk('commit', 'o.qcow2')).toMatchObject({ code: 1, stderr: expect.stringContaining('rests on no other image') as string })
+    expect(await disk('rebase', 'o.qcow2')).toMatchObject({ code: 2 })
+    expect(await disk('rebase', 'o.qcow2', '--alone', '--backing', 'b.qcow2')).toMatchObject({ code: 2 })
+  })
+
   it('checks and repairs, and its exit code says what is wrong still', async () => {
     const path = join(images, 'c.qcow2')
     expect(await json('check', 'c.qcow2')).toEqual({

@@ -33,7 +33,8 @@ export const defineDisk: Define = (program, run) => {
     .command('disk')
     .description('make, look into and change disk images, a machine’s or others')
     .addHelpText('after', HELP)
-  for (const define of [defineCreate, defineInfo, defineConvert, defineResize, defineCompact, defineCheck]) define(disk, run)
+  for (const define of [defineCreate, defineInfo, defineConvert, defineResize, defineCompact, defineCheck, defineCommit, defineRebase])
+    define(disk, run)
 }
 
 interface CreateOptions extends ImageOptions {
@@ -176,6 +177,49 @@ function defineCheck(disk: Command, run: Run): void {
           cli.output.line(`${path}: ${line}`)
           if (cli.exit.done !== 0 && !repair) cli.output.note('--repair mends what can be mended. Copy the image first.')
         })
+      }),
+    )
+}
+
+function defineCommit(disk: Command, run: Run): void {
+  subcommand(disk, 'commit', 'write what an image has into the one that it rests on, and empty it')
+    .argument('<file>', 'the image', fileArgument)
+    .action((path: string, options: ImageOptions) =>
+      run(async (cli) => {
+        const host = await cli.host()
+        const image = { path, folders: options.backingFolder }
+        const task = await cli.follow(host, () => host.images.commit(image).catch(inWordsOf(WORDS)))
+        const { copied = 0, into = '' } = task.result!
+        cli.output.result({ path, into, copied }, () => cli.output.line(`${path}: ${formatBytes(copied)} written into ${into}`))
+      }),
+    )
+}
+
+interface RebaseOptions extends ImageOptions {
+  backing?: string
+  backingFormat?: DiskFormat
+  alone?: boolean
+  unsafe?: boolean
+}
+
+function defineRebase(disk: Command, run: Run): void {
+  subcommand(disk, 'rebase', 'make an image rest on another one; what it shows stays the same')
+    .argument('<file>', 'the image', fileArgument)
+    .option('--backing <file>', 'the image that it is to rest on, which must not change from then on', fileArgument)
+    .addOption(formatOption('--backing-format <format>', 'that image’s format'))
+    .option('--alone', 'rest on nothing any more')
+    .option('--unsafe', 'change only the name: for a backing that was moved. What the image shows may be something else')
+    .action((path: string, options: RebaseOptions) =>
+      run(async (cli) => {
+        const { backing, alone = false, backingFolder: folders, backingFormat = null, unsafe = false } = options
+        if ((backing === undefined) !== alone) throw new UsageError('Say what it is to rest on: --backing FILE, or --alone for nothing.')
+        const host = await cli.host()
+        const image = { path, folders }
+        const target = backing === undefined ? null : { path: backing, format: backingFormat, folders }
+        const task = await cli.follow(host, () => host.images.rebase({ image, backing: target, unsafe }).catch(inWordsOf(WORDS)))
+        const { copied = 0 } = task.result!
+        const words = `rests on ${backing ?? 'nothing'}${copied > 0 ? `, ${formatBytes(copied)} copied into it` : ''}`
+        cli.output.result({ path, backing: backing ?? null, copied }, () => cli.output.line(`${path}: ${words}`))
       }),
     )
 }
