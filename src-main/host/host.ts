@@ -12,6 +12,8 @@ import { RpcServer } from '../../src-shared/rpc/server.ts'
 import { qemuThread } from '../../src-shared/threads/qemu-thread.ts'
 import { machineFolders } from '../process/machine-folders.ts'
 import type { HostOptions } from './host-options.ts'
+import { DiskService } from './disks/disk-service.ts'
+import { ExchangeService } from './exchange/exchange-service.ts'
 import { ImageService } from './images/image-service.ts'
 import { Library } from './library/library.ts'
 import { createLog, type Log } from './log/log.ts'
@@ -92,6 +94,11 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
   const images = new ImageService({ storage, tasks, machines: () => machines.all() })
   const metrics = store.add(new MetricsService({ machines: () => machines.counters(), onActiveChanged: machines.onActiveChanged }))
   store.add(engines.onFound(() => machines.refreshViews()))
+  const disks = new DiskService({
+    ...{ storage, find: (id: string) => machines.find(id) },
+    update: (id, patch, signal) => machines.update(id, patch, signal),
+  })
+  const exchange = new ExchangeService({ library, tasks, storage, machine: (id) => machines.find(id) })
   const lookingRound = lookRound(engines, machines, hasQemu ? qemu : null, log)
   const terminals = store.add(new TerminalService({ allowed: options.allowTerminal }))
 
@@ -144,6 +151,7 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
   server.register(api.tasks, tasks.handlers)
   server.register(api.settings, settings.handlers)
   server.register(api.metrics, metrics.handlers)
+  server.register(api.disks, disks.handlers)
   server.register(api.terminals, terminals.handlers)
   server.register(api.system, system.handlers)
 

@@ -6,9 +6,11 @@ import {
   ARCHES,
   CONFIG_WORDS,
   cpusSchema,
+  diskPathSchema,
   ENGINES,
   filePathSchema,
   machinePatchSchema,
+  MAX_DRIVES,
   memoryMiBSchema,
   sharedFoldersSchema,
   type MachineConfig,
@@ -17,6 +19,8 @@ import type { MachineHealth, MachineState } from '../model/machine-state.ts'
 import { guestCommandSchema } from '../model/guest-command.ts'
 import type { LiveHardware } from '../model/live-hardware.ts'
 import { nameSchema } from '../model/names.ts'
+import { newDiskBytesSchema, newDiskSchema } from '../model/new-disk.ts'
+import { RUN_ENDS } from '../model/run.ts'
 import { vncPasswordSchema } from '../model/vnc.ts'
 import { call, defineService, event, stream } from '../rpc/service.ts'
 import type { TaskStarted } from './tasks.ts'
@@ -91,8 +95,8 @@ export type MachineChange = { kind: 'put'; machine: MachineView } | { kind: 'rem
 export const newMachineSourceSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('sample') }),
   z.strictObject({ kind: z.literal('iso'), path: filePathSchema }),
-  /** `copy`: the image is copied into the bundle; otherwise it is used where it is. */
-  z.strictObject({ kind: z.literal('disk'), path: filePathSchema, copy: z.boolean().default(true) }),
+  /** `copy`: the image (of a disk on the network too) is copied into the bundle; otherwise it is used where it is. */
+  z.strictObject({ kind: z.literal('disk'), path: diskPathSchema, copy: z.boolean().default(true) }),
   z.strictObject({ kind: z.literal('floppy'), path: filePathSchema }),
   z.strictObject({
     kind: z.literal('kernel'),
@@ -116,13 +120,9 @@ export const newMachineSchema = z.strictObject({
   /** Absent: those that the source is likely to know. */
   devices: z.enum(CONFIG_WORDS.devices).optional(),
   /** Bytes; a new empty disk beside an ISO. */
-  newDiskBytes: z
-    .number()
-    .int()
-    .min(1024 * 1024, 'A disk needs at least 1 MiB.')
-    .max(1024 ** 4, 'A disk can have at most 1 TiB.')
-    .multipleOf(512, 'A disk’s size is a multiple of 512 bytes.')
-    .optional(),
+  newDiskBytes: newDiskBytesSchema.optional(),
+  /** More disks, behind the source's own. Image files are copied into the bundle; a disk on the network is used where it is. */
+  disks: z.array(newDiskSchema).max(MAX_DRIVES, `A machine has at most ${MAX_DRIVES} drives.`).default([]),
   serialPorts: z.number().int().min(1).max(4).default(1),
   sharedFolders: sharedFoldersSchema.default([]),
   folder: z.array(nameSchema).max(8).default([]),

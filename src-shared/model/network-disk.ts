@@ -42,7 +42,6 @@ export function isNetworkAddress(path: string): boolean {
 /** @returns what is wrong with the address, as a sentence, where something is */
 export function parseNetworkDisk(text: string): NetworkDisk | string {
   const [, scheme = '', rest = ''] = /^([a-z][a-z0-9+.-]+):\/\/(.*)$/is.exec(text) ?? []
-  // eslint-disable-next-line no-control-regex -- what must not be in an address
   if (/[\0-\x20\x7f]/.test(rest)) return 'An address has no spaces: write %20 for one.'
   switch (scheme.toLowerCase()) {
     case 'nbd':

@@ -3,6 +3,8 @@ import { resolve } from 'node:path'
 import { InvalidArgumentError } from 'commander'
 import { MiB, parseBytes } from '../../../src-shared/base/units.ts'
 import { SERIAL_PORTS, type SharedFolder } from '../../../src-shared/model/machine.ts'
+import { isNetworkAddress, parseNetworkDisk } from '../../../src-shared/model/network-disk.ts'
+import { newDiskBytesSchema, type NewDisk } from '../../../src-shared/model/new-disk.ts'
 
 /** "256M", "1G", "512 MiB"; a bare number is MiB, as QEMU reads -m. @returns MiB */
 export function memoryArgument(text: string): number {
@@ -70,6 +72,26 @@ export function folderArgument(text: string): string {
 export function fileArgument(text: string): string {
   if (text === '') throw new InvalidArgumentError('The file’s path is empty.')
   return resolve(text)
+}
+
+/** A file's path, from the folder that the command runs in, or an address of a disk on the network. @returns absolute */
+export function diskArgument(text: string): string {
+  const address = isNetworkAddress(text) ? parseNetworkDisk(text) : null
+  if (typeof address === 'string') throw new InvalidArgumentError(address)
+  return address ? text : fileArgument(text)
+}
+
+/** "20G" is a new disk, all else an image: a file that is called so is written ./20G. */
+export function newDiskArgument(text: string): NewDisk {
+  const bytes = parseBytes(text)
+  if (bytes === null) return { kind: 'file', path: diskArgument(text) }
+  const parsed = newDiskBytesSchema.safeParse(bytes)
+  if (!parsed.success) throw new InvalidArgumentError(parsed.error.issues[0]!.message)
+  return { kind: 'new', bytes }
+}
+
+export function addNewDisk(text: string, before: readonly NewDisk[] = []): NewDisk[] {
+  return [...before, newDiskArgument(text)]
 }
 
 /** An address to listen on; an empty one (a variable that was not set) would be every address of this computer. */

@@ -1,6 +1,7 @@
 /** The keys of `coppice set`, and what each means for the machine's config. */
 import { resolve } from 'node:path'
 import { InvalidArgumentError } from 'commander'
+import { BUSES, CACHES, type Bus } from '../../../src-shared/model/disk-bus.ts'
 import {
   ARCHES,
   CONFIG_WORDS,
@@ -16,7 +17,7 @@ import {
   type MachinePatch,
 } from '../../../src-shared/model/machine.ts'
 import { VNC_PORTS } from '../../../src-shared/model/vnc.ts'
-import { memoryArgument, oneOf, serialPortsArgument, shareArgument, sizeArgument, wholeNumber } from './arguments.ts'
+import { diskArgument, memoryArgument, oneOf, serialPortsArgument, shareArgument, sizeArgument, wholeNumber } from './arguments.ts'
 import { UsageError } from './errors.ts'
 
 type Kernel = Extract<MachineConfig['boot'], { kind: 'kernel' }>
@@ -29,6 +30,13 @@ interface Key {
   /** The patch; `patch` holds what the keys before set. */
   set(text: string, config: MachineConfig, patch: MachinePatch): MachinePatch
 }
+
+const BUS_WORDS: Readonly<Record<string, Bus | undefined>> = {
+  auto: undefined,
+  ...Object.fromEntries(BUSES.map((bus) => [bus, bus])),
+  ...{ sata: 'ata', ide: 'ata' },
+}
+const BOOT_KINDS = ['disk', 'cdrom', 'floppy'] as const
 
 export const KEYS: Readonly<Record<string, Key>> = {
   name: { value: 'TEXT', field: 'name', set: (name) => ({ name }) },
@@ -48,7 +56,7 @@ export const KEYS: Readonly<Record<string, Key>> = {
   cd: medium('cdrom', 'CD drive', 'cd'),
   floppy: medium('floppy', 'floppy drive', 'floppy'),
   disk: {
-    value: 'ID:FILE (a new one; ID:FILE:ro read-only), or ID: to remove it',
+    value: 'ID:FILE (a new one; ID:FILE:ro read-only), or ID: to remove it; --disk chooses an id',
     field: 'drives.disk',
     set: (text, config, patch) => {
       const [id, rest] = splitAt(text, ':')
@@ -58,10 +66,40 @@ export const KEYS: Readonly<Record<string, Key>> = {
       return {
         drives: [
           ...drives,
-          { id: fresh(drives, id), kind: 'disk', path: resolve(path), format: 'raw', readOnly: path !== rest, limits: null },
+          { id: fresh(drives, id), kind: 'disk', path: diskArgument(path), format: 'raw', readOnly: path !== rest, limits: null },
         ],
       }
     },
+  },
+  bus: diskChoice('bus', BUS_WORDS),
+  cache: diskChoice('cache', Object.fromEntries(CACHES.map((cache) => [cache, cache]))),
+  'read-only': {
+    value: 'DISK:on | DISK:off',
+    field: 'drives.readOnly',
+    set: (text, config, patch) => {
+      const [id, word] = splitAt(text, ':')
+      const readOnly = oneOf('on or off', ['on', 'off'])(word) === 'on'
+      return { drives: changed(patch.drives ?? config.drives, id, 'drive', (drive) => ({ ...drive, readOnly })) }
+    },
+  },
+  'drive-order': {
+    value: 'ID,ID,…, those that are left away last; of one kind the first is booted from',
+    field: 'drives.order',
+    set: (text, config, patch) => {
+      const drives = patch.drives ?? config.drives
+      const ids = text.split(',')
+      const first = ids.map((id, at) => {
+        if (ids.indexOf(id) !== at) throw new InvalidArgumentError(`“${id}” stands there twice.`)
+        changed(drives, id, 'drive', (drive) => drive)
+        return drives.find((drive) => drive.id === id)!
+      })
+      return { drives: [...first, ...drives.filter(({ id }) => !ids.includes(id))] }
+    },
+  },
+  boot: {
+    value: `what is tried, in this order, as in cdrom,disk (${BOOT_KINDS.join(', ')})`,
+    field: 'boot.order',
+    set: (text) => ({ boot: { kind: 'firmware', order: text.split(',').map((kind) => oneOf('a kind of drive', BOOT_KINDS)(kind)) } }),
   },
   nic: {
     value: 'ID:MODEL (a new one), or ID: to remove it',
@@ -136,6 +174,25 @@ export const KEYS: Readonly<Record<string, Key>> = {
   folder: { value: 'A/B, or empty for none', field: 'folder', set: (text) => ({ folder: text === '' ? [] : text.split('/') }) },
   tags: { value: 'A,B, or empty for none', field: 'tags', set: (text) => ({ tags: text.split(',').filter((tag) => tag.trim() !== '') }) },
   notes: { value: 'TEXT', field: 'notes', set: (notes) => ({ notes }) },
+}
+
+/** A choice of one disk's. @param words what each means; undefined: left to Coppice */
+function diskChoice<Field extends 'bus' | 'cache'>(field: Field, words: Readonly<Record<string, Drive[Field]>>): Key {
+  const names = Object.keys(words)
+  return {
+    value: `DISK:${field.toUpperCase()}, as in disk0:${names[1]} (${names.join(', ')})`,
+    field: `drives.${field}`,
+    set: (text, config, patch) => {
+      const [id, word] = splitAt(text, ':')
+      const value = words[oneOf(`a ${field}`, names)(word)]
+      const choose = (drive: Drive): Drive => {
+        const next = { ...drive }
+        delete next[field]
+        return value === undefined ? next : { ...next, [field]: value }
+      }
+      return { drives: changed(patch.drives ?? config.drives, id, 'disk', choose) }
+    },
+  }
 }
 
 /** Stands beside the machine's config, and is read from standard input. */

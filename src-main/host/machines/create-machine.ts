@@ -15,15 +15,17 @@ import {
   type Drive,
   type MachineConfig,
 } from '../../../src-shared/model/machine.ts'
+import { isNetworkAddress } from '../../../src-shared/model/network-disk.ts'
+import type { NewDisk } from '../../../src-shared/model/new-disk.ts'
 import { applianceThread } from '../../../src-shared/threads/appliance-thread.ts'
-import { storageThread } from '../../../src-shared/threads/storage-thread.ts'
 import { storageJob } from '../images/storage-job.ts'
 import type { Library } from '../library/library.ts'
 import { planMachine } from '../planner/plan-machine.ts'
 import type { TaskContext, TaskService } from '../tasks/task-service.ts'
 import type { SharedThread } from '../threads/shared-thread.ts'
+import { freeId, makeDisk } from '../disks/make-disk.ts'
 import { placeCopy, placeShared } from './boot-files.ts'
-import { inspectDisk, notWritable } from './drive-formats.ts'
+import { inspectDisk, networkFormat, notWritable } from './drive-formats.ts'
 import {
   bootFrom,
   drive,
@@ -109,46 +111,68 @@ async function place(
   context: TaskContext,
 ): Promise<{ boot: Boot; drives: Drive[] }> {
   const { source } = request
-  const newDiskId = source.kind === 'disk' ? 'disk1' : 'disk0'
-  const newDisk = request.newDiskBytes === undefined ? [] : [await makeDisk(folder, newDiskId, request.newDiskBytes, parts.storage)]
+  const more = (before: readonly Drive[] = []): Promise<Drive[]> => placeDisks(folder, request, before, parts, context)
   switch (source.kind) {
     case 'sample':
-      return { boot: await placeSample(folder, request.name, isSampleArch(arch) ? arch : 'i386', parts, context), drives: newDisk }
+      return { boot: await placeSample(folder, request.name, isSampleArch(arch) ? arch : 'i386', parts, context), drives: await more() }
     case 'kernel': {
       context.step('Copying the kernel')
       await placeCopy(source.kernel, join(folder, KERNEL))
       if (source.initrd !== null) await placeCopy(source.initrd, join(folder, INITRD))
       const initrd = source.initrd === null ? null : INITRD
-      return { boot: { kind: 'kernel', kernel: KERNEL, initrd, cmdline: source.cmdline }, drives: newDisk }
+      return { boot: { kind: 'kernel', kernel: KERNEL, initrd, cmdline: source.cmdline }, drives: await more() }
     }
     case 'iso':
-      return { boot: bootFrom('disk', 'cdrom', 'floppy'), drives: [...newDisk, drive('cdrom0', 'cdrom', source.path, true)] }
+      return { boot: bootFrom('disk', 'cdrom', 'floppy'), drives: [...(await more()), drive('cdrom0', 'cdrom', source.path, true)] }
     case 'floppy':
-      return { boot: bootFrom('floppy', 'disk', 'cdrom'), drives: [...newDisk, drive('floppy0', 'floppy', source.path)] }
+      return { boot: bootFrom('floppy', 'disk', 'cdrom'), drives: [...(await more()), drive('floppy0', 'floppy', source.path)] }
     case 'disk': {
       const info = await usableDisk(source, parts.storage)
       if (source.copy) await takeDisk(info, join(folder, DISK), parts.storage, context)
       const disk: Drive = source.copy
         ? { ...drive('disk0', 'disk', DISK), format: 'qcow2' }
         : { ...drive('disk0', 'disk', source.path), format: info.format }
-      return { boot: bootFrom('disk', 'cdrom', 'floppy'), drives: [disk, ...newDisk] }
+      return { boot: bootFrom('disk', 'cdrom', 'floppy'), drives: [disk, ...(await more([disk]))] }
     }
   }
 }
 
-/** A new, empty disk, which takes next to no room. */
-async function makeDisk(folder: string, id: string, bytes: number, storage: SharedThread): Promise<Drive> {
-  const path = `disks/${id}.qcow2`
-  await mkdir(join(folder, 'disks'), { recursive: true })
-  await storage.use((thread) =>
-    thread.rpc.service(storageThread).create({ path: join(folder, path), format: 'qcow2', size: bytes, backing: null }),
-  )
-  return { ...drive(id, 'disk', path), format: 'qcow2' }
+/** The disks beside the source's own, behind `before`. */
+async function placeDisks(
+  folder: string,
+  { newDiskBytes, disks }: NewMachineRequest,
+  before: readonly Drive[],
+  parts: MakerParts,
+  context: TaskContext,
+): Promise<Drive[]> {
+  const more: NewDisk[] = [...(newDiskBytes === undefined ? [] : [{ kind: 'new' as const, bytes: newDiskBytes }]), ...disks]
+  const placed: Drive[] = []
+  for (const [at, disk] of more.entries()) {
+    const id = freeId('disk', [...before, ...placed])
+    if (disk.kind === 'new') {
+      placed.push({ ...drive(id, 'disk', await makeDisk(folder, id, disk.bytes, parts.storage)), format: 'qcow2' })
+    } else if (isNetworkAddress(disk.path)) placed.push({ ...drive(id, 'disk', disk.path), format: networkFormat(disk.path) })
+    else {
+      const path = `disks/${id}.qcow2`
+      await takeDisk(
+        await usableDisk({ path: disk.path, copy: true }, parts.storage, `disks.${at}.path`),
+        join(folder, path),
+        parts.storage,
+        context,
+      )
+      placed.push({ ...drive(id, 'disk', path), format: 'qcow2' })
+    }
+  }
+  return placed
 }
 
-/** @throws AppError `invalid-input` at `source.path` for an image that no machine could use so */
-async function usableDisk({ path, copy }: { path: string; copy: boolean }, storage: SharedThread): Promise<ImageInfo> {
-  const refuse = (message: string): AppError => AppError.invalid([{ path: 'source.path', message }])
+/** @throws AppError `invalid-input` at the field for an image that no machine could use so */
+async function usableDisk(
+  { path, copy }: { path: string; copy: boolean },
+  storage: SharedThread,
+  field = 'source.path',
+): Promise<ImageInfo> {
+  const refuse = (message: string): AppError => AppError.invalid([{ path: field, message }])
   const info = await inspectDisk(path, storage).catch((error: unknown) => {
     throw refuse(asAppError(error).message)
   })
@@ -227,9 +251,22 @@ async function checkSource(request: NewMachineRequest, parts: MakerParts): Promi
   const { sketch, files } = await sketchNew(request, parts)
   const facts = { ...parts.engines.current, firmware: { bios: '', vgaBios: '' }, logFolder: '', firmwareFolder: '', files }
   const plan = planMachine(sketch, facts)
-  if (plan.problems) throw AppError.invalid(plan.problems.map(({ path, message }) => ({ path: FIELDS[path] ?? path, message })))
+  if (plan.problems) throw AppError.invalid(plan.problems.map(({ path, message }) => ({ path: fieldOf(path, request), message })))
   if (source.kind === 'disk') await usableDisk(source, parts.storage)
+  for (const [at, disk] of request.disks.entries())
+    if (disk.kind === 'file' && !isNetworkAddress(disk.path))
+      await usableDisk({ path: disk.path, copy: true }, parts.storage, `disks.${at}.path`)
   return sketch
 }
 
-const FIELDS: Record<string, string> = { 'boot.kernel': 'source.kernel', 'boot.initrd': 'source.initrd', 'drives.0.path': 'source.path' }
+const FIELDS: Record<string, string> = { 'boot.kernel': 'source.kernel', 'boot.initrd': 'source.initrd' }
+
+/** A field of the sketch, as the request has it. */
+function fieldOf(path: string, { source, newDiskBytes, disks }: NewMachineRequest): string {
+  const [, at, field] = /^drives\.(\d+)\.?(.*)$/.exec(path) ?? []
+  if (at === undefined) return FIELDS[path] ?? path
+  const before = ('path' in source ? 1 : 0) + (newDiskBytes === undefined ? 0 : 1)
+  const disk = Number(at) - before
+  if (disk >= 0 && disk < disks.length) return `disks.${disk}.${field}`
+  return Number(at) === 0 && 'path' in source ? `source.${field}` : 'newDiskBytes'
+}

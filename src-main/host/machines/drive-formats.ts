@@ -3,9 +3,10 @@
  * have written another format's mark into a raw disk, to be given files of this computer.
  */
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
-import type { DiskFormat } from '../../../src-shared/model/disk-format.ts'
+import { formatOfName, type DiskFormat } from '../../../src-shared/model/disk-format.ts'
 import type { ImageInfo } from '../../../src-shared/model/image-info.ts'
 import type { Drive } from '../../../src-shared/model/machine.ts'
+import { isNetworkAddress, parseNetworkDisk } from '../../../src-shared/model/network-disk.ts'
 import { storageThread } from '../../../src-shared/threads/storage-thread.ts'
 import { resolveInBundle } from '../library/bundle.ts'
 import type { SharedThread } from '../threads/shared-thread.ts'
@@ -35,6 +36,7 @@ export async function withFormats(
       if (drive.kind !== 'disk' || drive.path === null) return drive
       const old = before.find(({ path, kind }) => path === drive.path && kind === 'disk')
       if (old) return { ...drive, format: old.format }
+      if (isNetworkAddress(drive.path)) return { ...drive, format: networkFormat(drive.path) }
       const refuse = (message: string): AppError => AppError.invalid([{ path: `drives.${at}.path`, message }])
       const { path } = drive
       const inspect = async (): Promise<ImageInfo> => inspectDisk(await resolveInBundle(bundle, path), storage)
@@ -51,6 +53,12 @@ export async function withFormats(
       return { ...drive, format: info.format }
     }),
   )
+}
+
+/** A disk on the network is raw, but for a file on an NFS server, whose name says what it is: its server may not answer now, or to us. */
+export function networkFormat(path: string): DiskFormat {
+  const address = parseNetworkDisk(path)
+  return (typeof address !== 'string' && address.kind === 'nfs' ? formatOfName(address.path) : null) ?? 'raw'
 }
 
 /** Why a disk cannot be written to, as a sentence; null where it can. */

@@ -4,6 +4,7 @@ import type { TaskStarted } from '../../../src-shared/api/tasks.ts'
 import { DisposableStore, type Disposable } from '../../../src-shared/base/disposable.ts'
 import { Emitter, nextValue, type Event } from '../../../src-shared/base/event.ts'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
+import type { MachinePatch } from '../../../src-shared/model/machine.ts'
 import { isActive, isEditable } from '../../../src-shared/model/machine-state.ts'
 import type { CallContext, Handlers } from '../../../src-shared/rpc/service.ts'
 import type { Counters } from '../../../src-shared/threads/counters.ts'
@@ -84,16 +85,7 @@ export class MachineService implements Disposable {
       duplicate: async ({ id, name }) => this.#duplicate(await this.#find(id), name),
       consider: async ({ id, patch }) => considerMachine(await this.#find(id), patch, parts.engines),
       considerNew: (wish) => considerNew(wish, parts),
-      update: async ({ id, patch }, { signal }) => {
-        const machine = await this.#find(id)
-        const { folder, config } = machine.bundle
-        await this.#vnc.check(machine, patch)
-        const drives = patch.drives && config ? await withFormats(patch.drives, config.drives, folder, parts.storage) : null
-        await updateMachine(machine, drives ? { ...patch, drives } : patch, library, signal)
-        if (patch.vncExport) this.#vnc.retry(machine)
-        // A copy that was given a name has another id now.
-        return (this.#machines.get(id) ?? this.#at(folder, patch.name)).view()
-      },
+      update: ({ id, patch }, { signal }) => this.update(id, patch, signal),
       trash: async ({ id }) => ({ trashedTo: await trashMachine(await this.#find(id), library) }),
       restore: async ({ trashedTo }) => this.#of(await restoreMachine(trashedTo, library)).view(),
       open: async ({ bundle }) => this.#of(await openBundle(bundle, library)).view(),
@@ -133,6 +125,29 @@ export class MachineService implements Disposable {
   }
 
   /** Those that an engine runs, with their counters. */
+  async #begin(machine: Machine, start: (machine: Machine) => Promise<MachineView>, end?: RunEnd): Promise<MachineView> {
+    const forgo = await this.#parts.beforeStart(machine, end)
+    try {
+      return await start(machine)
+    } catch (error) {
+      await forgo?.().catch((second: unknown) => this.#parts.log.error('machines', 'A trial that did not begin stays.', { error: second }))
+      throw error
+    }
+  }
+
+  /** As `machines.update`. */
+  async update(id: string, patch: MachinePatch, signal: AbortSignal): Promise<MachineView> {
+    const { library, storage } = this.#parts
+    const machine = await this.#find(id)
+    const { folder, config } = machine.bundle
+    await this.#vnc.check(machine, patch)
+    const drives = patch.drives && config ? await withFormats(patch.drives, config.drives, folder, storage) : null
+    await updateMachine(machine, drives ? { ...patch, drives } : patch, library, signal)
+    if (patch.vncExport) this.#vnc.retry(machine)
+    // A copy that was given a name has another id now.
+    return (this.#machines.get(id) ?? this.#at(folder, patch.name)).view()
+  }
+
   *counters(): IterableIterator<{ id: string; counters: Counters }> {
     for (const id of this.#active) {
       const session = this.#machines.get(id)?.session

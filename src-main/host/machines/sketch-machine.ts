@@ -6,6 +6,7 @@ import type { HardwareVerdict } from '../../../src-shared/model/hardware-verdict
 import {
   ARCHES,
   CPUS,
+  isAbsolutePath,
   MACHINE_SCHEMA,
   parseMachineConfig,
   type Arch,
@@ -13,6 +14,7 @@ import {
   type Drive,
   type MachineConfig,
 } from '../../../src-shared/model/machine.ts'
+import { isNetworkAddress } from '../../../src-shared/model/network-disk.ts'
 import { chooseArch } from '../planner/choose-arch.ts'
 import { chooseEngine } from '../planner/choose-engine.ts'
 import { consider } from '../planner/consider.ts'
@@ -47,7 +49,10 @@ export async function considerNew({ source, ...wish }: z.output<typeof newHardwa
           ? { kind: 'disk', path: file, copy: true }
           : { kind: source.kind, path: file }
   await parts.engines.whenFound()
-  const { sketch, archOf } = await sketchNew({ ...wish, name: 'new', source: from, sharedFolders: [], folder: [], start: false }, parts)
+  const { sketch, archOf } = await sketchNew(
+    { ...wish, name: 'new', source: from, sharedFolders: [], folder: [], disks: [], start: false },
+    parts,
+  )
   const verdict = consider(sketch, parts.engines.current, null, wish.arch === undefined ? archOf : null)
   if (source.kind !== 'sample') return verdict
   const arches = ARCHES.filter((arch) => !isSampleArch(arch)).map((arch): [string, string] => [arch, notSample(arch)])
@@ -64,7 +69,8 @@ export async function sketchNew(
 ): Promise<{ sketch: MachineConfig; files: ReadonlyMap<string, FileFact>; archOf: (like: MachineConfig) => Arch }> {
   const wish = sketchOf(request, defaultMemoryMiB())
   if (wish.engine !== 'embedded') await engines.whenFound()
-  const files = await fileFacts('/', pathsOf(wish))
+  // Disks that are still to be made are nowhere yet.
+  const files = await fileFacts('/', pathsOf(wish).filter(isAbsolutePath))
   const kernel64 = request.source.kind === 'kernel' && files.get(request.source.kernel)?.kernel64
   const enough = request.memoryMiB === undefined ? enoughFor(wish.boot, files) : 0
   const archOf = (like: MachineConfig): Arch => chooseArch(like, engines.current, kernel64)
@@ -120,7 +126,7 @@ function sketchOf(request: NewMachineRequest, defaultMemoryMiB: number): Machine
     name,
     engine,
     boot,
-    drives: 'path' in source ? [drive('drive0', kind, source.path, readOnly)] : [],
+    drives: [...('path' in source ? [drive('source', kind, source.path, readOnly)] : []), ...moreDisks(request)],
     ...chosen(request),
     serialPorts,
     sharedFolders,
@@ -128,6 +134,17 @@ function sketchOf(request: NewMachineRequest, defaultMemoryMiB: number): Machine
     memoryMiB: request.memoryMiB ?? defaultMemoryMiB,
   })
 }
+
+/** Those beside the source's own, in the order of the request. */
+function moreDisks({ newDiskBytes, disks }: Pick<NewMachineRequest, 'newDiskBytes' | 'disks'>): Drive[] {
+  const paths = disks.map((disk) => (disk.kind === 'new' ? NOT_MADE : disk.path))
+  // What is copied is only read.
+  return [...(newDiskBytes === undefined ? [] : [NOT_MADE]), ...paths].map((path, at) =>
+    drive(`more${at}`, 'disk', path, path !== NOT_MADE && !isNetworkAddress(path)),
+  )
+}
+
+const NOT_MADE = 'disks/new'
 
 /** Systems that come on a floppy know no virtio. */
 function chosen({ source, firmware, tpm, devices }: NewMachineRequest): Pick<MachineConfig, 'firmware' | 'tpm' | 'devices'> {

@@ -66,7 +66,7 @@ function driveChanges({ next, running, live, drives }: LiveWish, report: Report)
     const now = running.drives.find(({ id }) => id === drive.id)
     if (!now) {
       if (drive.kind !== 'disk') report.problem(field, `A ${DRIVE_WORDS[drive.kind]} can be added only while the machine is off.`)
-      else if (pluggable(planned, running, `${field}.bus`, live, report)) changes.push({ kind: 'addDisk', drive: planned })
+      else if (pluggable(planned, running, field, live, report)) changes.push({ kind: 'addDisk', drive: planned })
       return
     }
     if (now.kind !== drive.kind) return report.problem(`${field}.kind`, OFF)
@@ -99,10 +99,11 @@ function pluggable(drive: SpecDrive, running: MachineSpec, field: string, live: 
   if (!qemu || drive.bus === undefined) return allowed('addDisk', field, live, report)
   const hasUsb = drives.some((one) => one.kind === 'disk' && busOf(one, qemu.devices) === 'usb')
   if (drive.bus === 'ata')
-    report.problem(field, 'A SATA or IDE disk can be added only while the machine is off. Choose virtio, which most systems know.')
+    report.problem(`${field}.bus`, 'A SATA or IDE disk can be added only while the machine is off. Choose virtio, which most systems know.')
   else if (drive.bus === 'usb' && !hasUsb)
-    report.problem(field, 'The machine was started without a controller for USB disks. Add its first one while it is off.')
-  else if (qemu.devices === 'legacy') report.problem(field, 'This machine has older devices, and no place for more disks while it runs.')
+    report.problem(`${field}.bus`, 'The machine was started without a controller for USB disks. Add its first one while it is off.')
+  else if (qemu.devices === 'legacy')
+    report.problem(`${field}.bus`, 'This machine has older devices, and no place for more disks while it runs.')
   else return allowed('addDisk', field, live, report)
   return false
 }

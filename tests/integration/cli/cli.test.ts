@@ -128,6 +128,28 @@ describe('coppice', () => {
     expect((await json<Listed>('show', 'web')).config.memoryMiB).toBe(128)
   })
 
+  it('adds disks by size and file, several at once, and takes them out', async () => {
+    const image = join(folder, 'data.img')
+    await writeFile(image, new Uint8Array(1024 * 1024))
+    const drives = (machine: Listed): unknown =>
+      (machine.config as unknown as { drives: { id: string; path: string }[] }).drives.map(({ id, path }) => [id, path])
+    expect(drives(await json<Listed>('set', 'web', '--disk', '1G', '--disk', image))).toEqual([
+      ['disk0', 'disks/disk0.qcow2'],
+      ['disk1', image],
+    ])
+    expect((await run('show', 'web')).stdout).toMatch(/^disk0 +disk, disks\/disk0\.qcow2\ndisk1 +disk, .*data\.img$/m)
+    expect(await run('set', 'web', '--disk', '1G')).toEqual({
+      ...{ code: 1, stdout: '', stderr: 'coppice: --disk: The embedded engine has room for 2 disks. Remove one.\n' },
+    })
+    expect(drives(await json<Listed>('set', 'web', 'drive-order=disk1', '--remove-disk', 'disk0'))).toEqual([['disk1', image]])
+    expect(drives(await json<Listed>('set', 'web', '--remove-disk', 'disk1'))).toEqual([])
+    expect(await run('set', 'web', '--remove-disk', 'disk1')).toMatchObject({
+      code: 2,
+      stderr: 'coppice: disk: There is no drive “disk1”. The machine has none.\n',
+    })
+    expect(await run('set', 'web')).toMatchObject({ code: 2, stderr: expect.stringContaining('Say what to change') as string })
+  })
+
   it('offers its screen to VNC viewers with a password from standard input, which nothing shows', async () => {
     const needed = 'coppice: vnc: Set a VNC password first: a screen is never offered without one.\n'
     expect(await run('set', 'web', 'vnc=on')).toMatchObject({ code: 1, stderr: needed })

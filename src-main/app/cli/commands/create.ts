@@ -2,14 +2,16 @@ import { Option } from 'commander'
 import { resolve } from 'node:path'
 import type { NewMachine } from '../../../../src-shared/api/machines.ts'
 import { ARCHES, CONFIG_WORDS, CPUS, ENGINES, SERIAL_PORTS, type Arch, type SharedFolder } from '../../../../src-shared/model/machine.ts'
-import { memoryArgument, serialPortsArgument, shareArgument, sizeArgument, wholeNumber } from '../arguments.ts'
+import { isNetworkAddress } from '../../../../src-shared/model/network-disk.ts'
+import type { NewDisk } from '../../../../src-shared/model/new-disk.ts'
+import { addNewDisk, memoryArgument, serialPortsArgument, shareArgument, sizeArgument, wholeNumber } from '../arguments.ts'
 import { inWordsOf, UsageError } from '../errors.ts'
 import type { Define } from './index.ts'
 
 interface CreateOptions {
   sample?: boolean
   iso?: string
-  disk?: string
+  disk?: NewDisk[]
   floppy?: string
   kernel?: string
   initrd?: string
@@ -35,6 +37,7 @@ const WORDS = new Map([
   ['tpm', '--tpm'],
   ['devices', '--devices'],
   ['newDiskBytes', '--new-disk'],
+  ['disks', '--disk'],
   ['serialPorts', '--serial-ports'],
   ['sharedFolders', '--share'],
   ['source.initrd', '--initrd'],
@@ -48,7 +51,11 @@ export const defineCreate: Define = (program, run) => {
     .argument('<name>', 'its name')
     .option('--sample', 'Coppice Linux, a small Linux made from Debian’s packages')
     .option('--iso <file>', 'boot from a CD or DVD image')
-    .option('--disk <file>', 'boot from a copy of a raw disk image')
+    .option(
+      '--disk <file-or-size>',
+      'a disk: a copy of an image, or as in 20G an empty one; boots from the first unless told otherwise; may be repeated',
+      addNewDisk,
+    )
     .option('--floppy <file>', 'boot from a floppy image')
     .option('--kernel <file>', 'boot a Linux kernel directly')
     .option('--initrd <file>', 'its initial RAM disk')
@@ -60,14 +67,15 @@ export const defineCreate: Define = (program, run) => {
     .addOption(new Option('--firmware <firmware>', 'what it starts with').choices(CONFIG_WORDS.firmware))
     .option('--tpm', 'with a TPM 2.0')
     .addOption(new Option('--devices <kind>', 'modern ones (virtio), or older ones for older systems').choices(CONFIG_WORDS.devices))
-    .option('--new-disk <size>', 'add an empty disk, as in 2G', sizeArgument)
+    .option('--new-disk <size>', 'add an empty disk, as in 2G, before those of --disk', sizeArgument)
     .option('--serial-ports <count>', `serial ports, ${SERIAL_PORTS.min} to ${SERIAL_PORTS.max}`, serialPortsArgument)
     .option('--share <tag:folder>', 'share a folder, read-only; with :rw behind it the guest may write; may be repeated', addShare)
     .action((name: string, options: CreateOptions) =>
       run(async (cli) => {
+        const { source, disks } = sourceOf(options)
         const machine: NewMachine = {
           name,
-          source: sourceOf(options),
+          ...{ source, disks },
           engine: options.engine,
           arch: options.arch,
           cpus: options.cpus,
@@ -91,18 +99,30 @@ function addShare(text: string, before: SharedFolder[] = []): SharedFolder[] {
   return [...before, shareArgument(text)]
 }
 
-/** @throws UsageError unless exactly one source is given */
-function sourceOf(options: CreateOptions): NewMachine['source'] {
-  const { sample, iso, disk, floppy, kernel, initrd, cmdline } = options
-  const given = [sample && '--sample', iso && '--iso', disk && '--disk', floppy && '--floppy', kernel && '--kernel'].filter(Boolean)
-  if (given.length === 0) throw new UsageError('Say what it boots: --sample, --iso FILE, --disk FILE, --floppy FILE or --kernel FILE.')
+/**
+ * What it boots, and its disks beside that.
+ * @throws UsageError unless exactly one source is given
+ */
+export function sourceOf(options: Pick<CreateOptions, 'sample' | 'iso' | 'disk' | 'floppy' | 'kernel' | 'initrd' | 'cmdline'>): {
+  source: NewMachine['source']
+  disks: NewDisk[]
+} {
+  const { sample, iso, disk = [], floppy, kernel, initrd, cmdline } = options
+  const given = [sample && '--sample', iso && '--iso', floppy && '--floppy', kernel && '--kernel'].filter(Boolean)
+  const first = disk.find((one) => one.kind === 'file')
+  if (given.length === 0 && !first)
+    throw new UsageError('Say what it boots: --sample, --iso FILE, --disk FILE, --floppy FILE or --kernel FILE.')
   if (given.length > 1) throw new UsageError(`A machine is made from one thing, not from ${given.join(' and ')}.`)
   if (kernel === undefined && (initrd !== undefined || cmdline !== undefined))
     throw new UsageError('--initrd and --cmdline belong to a kernel: give --kernel FILE too.')
-  if (iso !== undefined) return { kind: 'iso', path: resolve(iso) }
-  if (disk !== undefined) return { kind: 'disk', path: resolve(disk) }
-  if (floppy !== undefined) return { kind: 'floppy', path: resolve(floppy) }
-  if (kernel !== undefined)
-    return { kind: 'kernel', kernel: resolve(kernel), initrd: initrd === undefined ? null : resolve(initrd), cmdline }
-  return { kind: 'sample' }
+  if (given.length === 0)
+    return { source: { kind: 'disk', path: first!.path, copy: !isNetworkAddress(first!.path) }, disks: disk.filter((one) => one !== first) }
+  const source = (): NewMachine['source'] => {
+    if (iso !== undefined) return { kind: 'iso', path: resolve(iso) }
+    if (floppy !== undefined) return { kind: 'floppy', path: resolve(floppy) }
+    if (kernel !== undefined)
+      return { kind: 'kernel', kernel: resolve(kernel), initrd: initrd === undefined ? null : resolve(initrd), cmdline }
+    return { kind: 'sample' }
+  }
+  return { source: source(), disks: disk }
 }

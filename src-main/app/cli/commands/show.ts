@@ -1,7 +1,7 @@
 import type { MachineView } from '../../../../src-shared/api/machines.ts'
 import { formatBytes, MiB } from '../../../../src-shared/base/units.ts'
 import { LIVE_KINDS, type LiveHardware, type LiveKind } from '../../../../src-shared/model/live-hardware.ts'
-import type { Boot, MachineConfig } from '../../../../src-shared/model/machine.ts'
+import type { Boot, Drive, MachineConfig } from '../../../../src-shared/model/machine.ts'
 import { STATE_WORDS } from '../../../../src-shared/model/machine-state.ts'
 import type { Services } from '../services.ts'
 import type { Define } from './index.ts'
@@ -101,8 +101,7 @@ function configFacts(config: MachineConfig): [string, string][] {
   if (config.tpm) facts.push(['tpm', 'on'])
   if (config.devices !== 'auto') facts.push(['devices', config.devices])
   if (config.display !== 'auto') facts.push(['display', config.display])
-  for (const drive of config.drives)
-    facts.push([drive.id, `${drive.kind}, ${drive.path ?? 'empty'}${drive.readOnly && drive.kind === 'disk' ? ', read-only' : ''}`])
+  for (const drive of config.drives) facts.push([drive.id, driveWords(drive)])
   if (config.pointer !== 'tablet') facts.push(['pointer', config.pointer])
   for (const { id, model, mac, link } of config.nics)
     facts.push([id, `network card, ${model}, ${mac}${link === 'auto' ? '' : `, link ${link}`}`])
@@ -113,6 +112,15 @@ function configFacts(config: MachineConfig): [string, string][] {
   if (config.notes !== '') facts.push(['notes', config.notes])
   facts.push(['created', new Date(config.created).toLocaleString()])
   return facts
+}
+
+/** "disk, disks/disk0.qcow2, nvme, read-only" */
+function driveWords({ kind, path, readOnly, bus, cache, limits }: Drive): string {
+  const words: (string | null | undefined)[] = [kind, path ?? 'empty', bus, cache && `cache ${cache}`]
+  if (readOnly && kind === 'disk') words.push('read-only')
+  if (limits?.iops !== undefined) words.push(`at most ${limits.iops} operations a second`)
+  if (limits?.bytesPerSecond !== undefined) words.push(`at most ${formatBytes(limits.bytesPerSecond)} a second`)
+  return words.filter((word) => word !== undefined).join(', ')
 }
 
 function bootFacts(boot: Boot): [string, string][] {

@@ -89,6 +89,29 @@ describe('patchOf', () => {
     expect(() => patchOf(['link=nic0:maybe'], machine)).toThrow('link: “maybe” is not a link.')
   })
 
+  it('plugs disks in elsewhere, and puts drives and what is tried into an order', () => {
+    const machine = parseMachineConfig({
+      ...{ ...base, boot: { kind: 'firmware' } },
+      drives: [...['disk0', 'disk1'].map((id) => ({ id, kind: 'disk', path: `${id}.img` })), { id: 'cd0', kind: 'cdrom', path: null }],
+    })
+    const drives = (...keys: string[]) => patchOf(keys, machine).drives!
+    expect(drives('bus=disk0:nvme', 'cache=disk0:unsafe', 'bus=disk1:sata', 'read-only=disk1:on')).toMatchObject([
+      { id: 'disk0', bus: 'nvme', cache: 'unsafe' },
+      { id: 'disk1', bus: 'ata', readOnly: true },
+      { id: 'cd0' },
+    ])
+    expect('bus' in drives('bus=disk0:nvme', 'bus=disk0:auto')[0]!).toBe(false)
+    expect(drives('drive-order=cd0,disk1').map(({ id }) => id)).toEqual(['cd0', 'disk1', 'disk0'])
+    expect(patchOf(['boot=cdrom,disk'], machine)).toEqual({ boot: { kind: 'firmware', order: ['cdrom', 'disk'] } })
+    expect(drives('disk=net:nbd://server:10809/a')[3]).toMatchObject({ id: 'net', path: 'nbd://server:10809/a' })
+    expect(() => patchOf(['bus=disk0:scsi'], machine)).toThrow('bus: “scsi” is not a bus. Choose auto, virtio, ata, nvme, usb, sata, ide.')
+    expect(() => patchOf(['cache=disk9:none'], machine)).toThrow('cache: There is no disk “disk9”.')
+    expect(() => patchOf(['drive-order=disk0,disk0'], machine)).toThrow('drive-order: “disk0” stands there twice.')
+    expect(() => patchOf(['drive-order=disk7'], machine)).toThrow('drive-order: There is no drive “disk7”.')
+    expect(() => patchOf(['boot=net'], machine)).toThrow('boot: “net” is not a kind of drive.')
+    expect(() => patchOf(['disk=net:nbds://server/a'], machine)).toThrow('disk: Coppice speaks NBD without TLS only.')
+  })
+
   it('changes parts of a kernel boot and keeps the rest', () => {
     expect(patchOf(['cmdline=console=ttyS0', 'initrd='], linux)).toEqual({
       boot: { kind: 'kernel', kernel: 'boot/vmlinuz', initrd: null, cmdline: 'console=ttyS0' },

@@ -1,0 +1,67 @@
+/** The `disks` service: the disks of machines. */
+import type { z } from 'zod'
+import type { disks } from '../../../src-shared/api/disks.ts'
+import type { MachineView } from '../../../src-shared/api/machines.ts'
+import { AppError } from '../../../src-shared/errors/app-error.ts'
+import type { Drive, MachinePatch } from '../../../src-shared/model/machine.ts'
+import type { Handlers } from '../../../src-shared/rpc/service.ts'
+import type { Machine } from '../machines/machine.ts'
+import { drive } from '../machines/sketch-machine.ts'
+import { wrongState } from '../machines/wrong-state.ts'
+import type { SharedThread } from '../threads/shared-thread.ts'
+import { freeId, makeDisk, removeDisks } from './make-disk.ts'
+
+export interface DiskServiceParts {
+  storage: SharedThread
+  /** @throws AppError `not-found` */
+  find(machine: string): Promise<Machine>
+  /** As the `machines` service does it. */
+  update(machine: string, patch: MachinePatch, signal: AbortSignal): Promise<MachineView>
+}
+
+type NewDisks = z.output<typeof disks.members.add.input>['disks']
+
+export class DiskService {
+  #parts: DiskServiceParts
+
+  readonly handlers: Handlers<typeof disks> = {
+    add: async ({ machine, disks: wished }, { signal }) => this.#add(await this.#parts.find(machine), wished, signal),
+  }
+
+  constructor(parts: DiskServiceParts) {
+    this.#parts = parts
+  }
+
+  /** The files are made first: a machine never names one that is not there. */
+  async #add({ id, bundle }: Machine, wished: NewDisks, signal: AbortSignal): Promise<MachineView> {
+    const { config, folder } = bundle
+    if (!config) throw bundle.problem ?? wrongState('edit', bundle.name, 'broken')
+    const made: string[] = []
+    const drives: Drive[] = [...config.drives]
+    try {
+      for (const { source, use } of wished) {
+        if (signal.aborted) throw AppError.cancelled()
+        const diskId = freeId('disk', drives)
+        const isNew = source.kind === 'new'
+        const path = isNew ? await makeDisk(folder, diskId, source.bytes, this.#parts.storage) : source.path
+        if (isNew) made.push(path)
+        drives.push({ ...drive(diskId, 'disk', path), format: isNew ? 'qcow2' : 'raw', ...use, readOnly: use.readOnly ?? false })
+      }
+      return await this.#parts.update(id, { drives }, signal)
+    } catch (error) {
+      await this.#removeUnused(id, folder, made)
+      throw error
+    }
+  }
+
+  /** An update that failed late may have been kept all the same. */
+  async #removeUnused(id: string, folder: string, made: readonly string[]): Promise<void> {
+    const machine = await this.#parts.find(id).catch(() => null)
+    const drives = machine?.session?.spec?.drives ?? []
+    const named = new Set([...(machine?.bundle.config?.drives ?? []), ...drives].map(({ path }) => path))
+    await removeDisks(
+      folder,
+      made.filter((path) => ![...named].some((one) => one === path || one?.endsWith(`/${path}`))),
+    )
+  }
+}

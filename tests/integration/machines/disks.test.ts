@@ -1,0 +1,113 @@
+/** The disks of machines, through the host. */
+import { mkdir, readdir, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { disks } from '../../../src-shared/api/index.ts'
+import { MiB } from '../../../src-shared/base/units.ts'
+import { openImage } from '../../../src-main/storage/open-image.ts'
+import { readBytes } from '../../support/read-bytes.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
+import { testHost, type TestHost } from './support/test-host.ts'
+
+const newDisk = { source: { kind: 'new' as const, bytes: 8 * MiB } }
+const disksOf = (host: TestHost) => host.rpc.service(disks)
+const filesOf = async (host: TestHost, name: string): Promise<string[]> =>
+  (await readdir(join(host.library, `${name}.coppice`, 'disks')).catch(() => [])).filter((file) => !file.startsWith('.')).sort()
+
+async function rawImage(byte: number): Promise<string> {
+  const path = join(await tempFolder(), `${byte}.img`)
+  await writeFile(path, new Uint8Array(2 * MiB).fill(byte))
+  return path
+}
+
+describe('a new machine', () => {
+  test.each([
+    [
+      'a copy of an image',
+      (path: string) => ({ newDiskBytes: 4 * MiB, disks: [{ kind: 'file' as const, path }] }),
+      [4 * MiB, 0],
+      [2 * MiB, 2],
+    ],
+    ['an empty one', (path: string) => ({ source: { kind: 'disk' as const, path }, disks: [newDisk.source] }), [2 * MiB, 2], [8 * MiB, 0]],
+  ])('gets disks beside its source’s own: %s', async (_, choose, ...expected) => {
+    const host = await testHost()
+    const id = await host.make('a', '', choose(await rawImage(2)))
+    const { config, bundle } = await host.machines.get({ id })
+    expect(config!.drives.map(({ id: drive, path, format }) => [drive, path, format])).toEqual(
+      ['disk0', 'disk1'].map((drive) => [drive, `disks/${drive}.qcow2`, 'qcow2']),
+    )
+    const contents = async (name: string): Promise<number[]> => {
+      const image = await openImage({ path: join(bundle, `disks/${name}.qcow2`), format: 'qcow2', readOnly: true })
+      const [byte] = await readBytes(image, MiB, 1)
+      await image.close()
+      return [image.info.size, byte!]
+    }
+    expect(await Promise.all(['disk0', 'disk1'].map(contents))).toEqual(expected)
+  })
+
+  test('is not made where one of its disks cannot be; the field says which', async () => {
+    const host = await testHost()
+    const create = (more: object) =>
+      host.machines.create({ name: 'a', source: { kind: 'sample' }, ...more }).then(
+        () => null,
+        (error: { details: { fields: { path: string }[] } }) => error.details.fields.map(({ path }) => path),
+      )
+    const missing = { kind: 'file' as const, path: '/nowhere/a.img' }
+    expect(await create({ disks: [newDisk.source, missing] })).toEqual(['disks.1.path'])
+    expect(await create({ engine: 'embedded', disks: [newDisk.source, newDisk.source, newDisk.source] })).toEqual(['disks.2.kind'])
+    expect(await create({ disks: [{ kind: 'new', bytes: 5 }] })).toContain('disks.0.bytes')
+    expect(await create({ disks: [{ kind: 'file', path: 'relative.img' }] })).toEqual(['disks.0.path'])
+    expect(await host.machines.list({})).toEqual([])
+  })
+})
+
+describe('a machine', () => {
+  test('gets new disks and images behind those that it has', async () => {
+    const host = await testHost()
+    const id = await host.make('a', '', { newDiskBytes: 4 * MiB })
+    const path = await rawImage(7)
+    const { config } = await disksOf(host)
+      .add({
+        machine: id,
+        disks: [
+          { ...newDisk, use: { cache: 'writethrough' } },
+          { source: { kind: 'file', path }, use: { readOnly: true } },
+          { source: { kind: 'file', path: 'nbd://server/x' } },
+        ],
+      })
+      .catch(() => ({ config: null }))
+    // Two disks are the most of the embedded engine: nothing is left of what was made for them.
+    expect(config).toBeNull()
+    expect(await filesOf(host, 'a')).toEqual(['disk0.qcow2'])
+    const added = await disksOf(host).add({ machine: id, disks: [{ ...newDisk, use: { cache: 'writethrough' } }] })
+    expect(added.config!.drives[1]).toEqual({
+      ...{ id: 'disk1', kind: 'disk', path: 'disks/disk1.qcow2', format: 'qcow2', readOnly: false, limits: null, cache: 'writethrough' },
+    })
+    expect(await filesOf(host, 'a')).toEqual(['disk0.qcow2', 'disk1.qcow2'])
+    // A disk that was taken out leaves its image, and the next gets another file.
+    await host.machines.update({ id, patch: { drives: added.config!.drives.slice(0, 1) } })
+    const again = await disksOf(host).add({ machine: id, disks: [newDisk] })
+    expect(again.config!.drives[1]).toMatchObject({ id: 'disk1', path: 'disks/disk1-2.qcow2' })
+    expect((await stat(join(again.bundle, 'disks/disk1.qcow2'))).size).toBeGreaterThan(0)
+  })
+
+  test('that runs says why it takes none, and no file is left', async () => {
+    const host = await testHost()
+    const id = await host.make('a')
+    await host.machines.start({ id })
+    await expect(disksOf(host).add({ machine: id, disks: [newDisk] })).rejects.toMatchObject({
+      ...{ code: 'wrong-state', details: { fields: [{ path: 'drives.0' }] } },
+    })
+    expect(await filesOf(host, 'a')).toEqual([])
+  })
+
+  test('a disk whose file cannot be made is not named', async () => {
+    const host = await testHost()
+    const id = await host.make('a')
+    // A file where the folder should be.
+    await mkdir(join(host.library, 'a.coppice'), { recursive: true })
+    await writeFile(join(host.library, 'a.coppice', 'disks'), '')
+    await expect(disksOf(host).add({ machine: id, disks: [newDisk] })).rejects.toMatchObject({ code: expect.any(String) as string })
+    expect((await host.machines.get({ id })).config!.drives).toEqual([])
+  })
+})
