@@ -8,6 +8,7 @@ import path from 'node:path'
 import type { Figure } from './figure.ts'
 import { bootFigures } from './figures/boot.ts'
 import { displayFigures } from './figures/display.ts'
+import { guestDiskFigures } from './figures/guest-disk.ts'
 import { idleFigure } from './figures/idle.ts'
 import { libraryFigure } from './figures/library.ts'
 import { powerOnFigures } from './figures/power-on.ts'
@@ -31,6 +32,7 @@ const GROUPS: Record<string, () => Promise<Figure[]>> = {
   library: async () => [await libraryFigure()],
   rpc: rpcFigures,
   storage: () => storageFigures(),
+  'guest-disk': guestDiskFigures,
   snapshots: () => snapshotFigures(),
 }
 

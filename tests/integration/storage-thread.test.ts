@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { MessageChannel, Worker } from 'node:worker_threads'
 import { promisify } from 'node:util'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { openRing } from '../../src-main/engines/ring-client.ts'
 import { openImage } from '../../src-main/storage/open-image.ts'
 import { threadUrl } from '../../src-main/threads/thread-url.ts'
 import { RpcClient } from '../../src-shared/rpc/client.ts'
@@ -21,7 +22,7 @@ function startThread() {
     const { port1, port2 } = new MessageChannel()
     const client = new RpcClient(portWire(nodePort(port2, 'close', () => port2.close())))
     const info = await storage.open({ handle, path, format: 'raw', readOnly: false, port: port1 }, { transfer: [port1] })
-    return { info, client, block: client.service(blockPort) }
+    return { info, client, ring: openRing(client.service(blockPort)) }
   }
   return { worker, rpc, storage, open }
 }
@@ -36,10 +37,10 @@ describe('the storage thread', () => {
   test('opens an image, serves it port to port, closes it', async () => {
     const { storage, open } = startThread()
     const path = await image()
-    const { info, block } = await open('a', path)
+    const { info, ring } = await open('a', path)
     expect(info).toEqual({ size: 4096, readOnly: false, format: 'raw' })
-    await block.write({ offset: 512, bytes: new Uint8Array(512).fill(3) })
-    await block.flush({})
+    await ring.write(512, new Uint8Array(512).fill(3)).done
+    await ring.flush()
     expect((await readFile(path))[512]).toBe(3)
     await expect(open('b', path)).rejects.toMatchObject({ code: 'busy' })
     await expect(open('a', await image())).rejects.toMatchObject({ code: 'already-exists' })

@@ -15,8 +15,8 @@ import { AgentPort } from './agent-port.ts'
 import type { BlockDisk } from './block-disk.ts'
 import { trapped } from './faults.ts'
 import { HealthMonitor } from './health-monitor.ts'
-import type { KeepMemory } from './keep-memory.ts'
 import { Media } from './media.ts'
+import type { KeepMemory } from './keep-memory.ts'
 import { diskOf, type OpenDrive } from './open-drive.ts'
 import {
   clearAbsentBars,
@@ -36,7 +36,7 @@ import {
 import { EmbeddedScreen } from './screen.ts'
 import { EmbeddedSerial } from './serial.ts'
 import { SharedFolders, type OpenFolder } from './shared-folders.ts'
-import { repairPortMoves, shareInterruptLines } from './virtio-patches.ts'
+import { repairPortMoves, shareInterruptLines, wakeGuest } from './virtio-patches.ts'
 import { V86_VERSION, type Clock, type Emulator } from './v86.ts'
 
 /** How often counters are brought up to date while the machine runs. */
@@ -91,7 +91,11 @@ export class EmbeddedMachine implements EngineMachine {
     repairRetrace(cpu, parts.clock)
     if (parts.spec.nics[0]) setUpNic(cpu, parts.spec.nics[0].mac, parts.spec.nics[0].linkUp === true)
     const ours = new Set<unknown>(this.#disks())
-    patchDisks(cpu, (disk) => (ours.has(disk) ? (disk as FlushableDisk) : null))
+    patchDisks(
+      cpu,
+      (disk) => (ours.has(disk) ? (disk as FlushableDisk) : null),
+      () => wakeGuest(core),
+    )
     this.serial = Array.from({ length: parts.spec.serialPorts }, (_, index) => new EmbeddedSerial(cpu, index, parts.counters))
     this.display = new RfbDisplay(new EmbeddedScreen(parts.emulator, () => this.#state === 'running'), parts.spec.name)
     this.agent = new AgentPort(parts.emulator)

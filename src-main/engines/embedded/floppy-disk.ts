@@ -38,9 +38,10 @@ export class FloppyDisk implements V86Disk {
         'unsupported',
         `This floppy image has ${size} bytes; the largest floppy has ${MAX_FLOPPY}. Attach it as a disk or a CD instead.`,
       )
+    const disk = await BlockDisk.open(blocks, options)
     const bytes = new Uint8Array(FORMATS.find((format) => format >= size)!)
-    if (size > 0) bytes.set(await blocks.read({ offset: 0, length: size }))
-    return new FloppyDisk(await BlockDisk.open(blocks, options), bytes)
+    bytes.set(await disk.contents())
+    return new FloppyDisk(disk, bytes)
   }
 
   load(): void {

@@ -238,8 +238,12 @@ export function emptyUarts(cpu: Cpu): void {
 export interface FlushableDisk {
   /** Calls back when all that was written is on disk; false where that failed. */
   flush(done: (ok: boolean) => void): void
-  /** Told of a write that failed after the drive had taken it. */
+  /** Told of a write that failed before its drive had answered. */
   onWriteError: (() => void) | null
+  /** Told when the drive has answered what its guest waits for. */
+  onAnswered: (() => void) | null
+  /** Whether a write may be answered before it is on disk. */
+  writeCache: boolean
 }
 
 /** What `get` gives instead of data when a read failed. */
@@ -247,6 +251,9 @@ export const READ_FAILED = new Uint8Array(0)
 
 const ATA_FLUSH_CACHE = 0xe7
 const ATA_FLUSH_CACHE_EXT = 0xea
+const ATA_SET_FEATURES = 0xef
+/** SET FEATURES (ATA/ATAPI-6, 8.46): what to set. */
+const FEATURE = { cacheOn: 0x02, cacheOff: 0x82 }
 const STATUS = { ready: 0x50, busy: 0xd0, error: 0x51 }
 const ERROR_UNCORRECTABLE = 0x40
 const DMA_ACTIVE = 1
@@ -254,27 +261,36 @@ const DMA_ERROR = 2
 /** SCSI sense: medium error, unrecovered read error. */
 const SENSE_MEDIUM_ERROR = [3, 0x11] as const
 /** IDENTIFY DEVICE words 82 and 85, bit 5: write cache supported, enabled. */
-const WRITE_CACHE_WORDS = [82, 85]
+const WRITE_CACHE_SUPPORTED = 82
+const WRITE_CACHE_ENABLED = 85
 const WRITE_CACHE = 1 << 5
 
 /**
  * Disks that can fail and that flush. v86's drive knows no failed transfer and says it has no write cache, so that guests never flush. Here a
- * failed transfer ends with an error the guest's driver sees, and the drive has a write cache that FLUSH CACHE empties.
+ * failed transfer ends with an error the guest's driver sees, and the drive has a write cache that FLUSH CACHE empties and SET FEATURES switches.
+ * @param onAnswered a drive has answered its guest, which may be halted
  */
-export function patchDisks(cpu: Cpu, isOurs: (disk: unknown) => FlushableDisk | null): void {
+export function patchDisks(cpu: Cpu, isOurs: (disk: unknown) => FlushableDisk | null, onAnswered: () => void): void {
   const drives = ideInterfaces(cpu)
   const drive = drives[0]
   if (!drive) return
   for (const each of drives) {
     const disk = isOurs(each.buffer)
-    if (disk) disk.onWriteError = () => failTransfer(each)
+    if (!disk) continue
+    disk.onWriteError = () => failTransfer(each)
+    disk.onAnswered = onAnswered
   }
   // The drives are sealed objects: their prototype takes the patch. One machine lives in a thread, so nobody shares it.
   const prototype = Object.getPrototypeOf(drive) as IdeInterface
   const { ata_command: command, read_buffer: read, create_identify_packet: identify } = prototype
   prototype.ata_command = function (code) {
-    const disk = code === ATA_FLUSH_CACHE || code === ATA_FLUSH_CACHE_EXT ? isOurs(this.buffer) : null
-    if (!disk || this.is_atapi) return command.call(this, code)
+    const disk = this.is_atapi ? null : isOurs(this.buffer)
+    const feature = code === ATA_SET_FEATURES ? this.features_reg & 255 : null
+    if (disk && feature === FEATURE.cacheOn) disk.writeCache = true
+    if (disk && feature === FEATURE.cacheOff) disk.writeCache = false
+    // A cache that is switched off is emptied.
+    const flushes = code === ATA_FLUSH_CACHE || code === ATA_FLUSH_CACHE_EXT || feature === FEATURE.cacheOff
+    if (!disk || !flushes) return command.call(this, code)
     this.current_command = code
     this.error_reg = 0
     this.status_reg = STATUS.busy
@@ -292,7 +308,9 @@ export function patchDisks(cpu: Cpu, isOurs: (disk: unknown) => FlushableDisk | 
   }
   prototype.create_identify_packet = function () {
     identify.call(this)
-    if (!this.is_atapi) for (const word of WRITE_CACHE_WORDS) this.data[word * 2]! |= WRITE_CACHE
+    if (this.is_atapi) return
+    this.data[WRITE_CACHE_SUPPORTED * 2]! |= WRITE_CACHE
+    if (isOurs(this.buffer)?.writeCache !== false) this.data[WRITE_CACHE_ENABLED * 2]! |= WRITE_CACHE
   }
 }
 

@@ -75,6 +75,7 @@ export interface IdeInterface {
   readonly data: Uint8Array
   status_reg: number
   error_reg: number
+  features_reg: number
   current_command: number
   push_irq(): void
   ata_command(command: number): void

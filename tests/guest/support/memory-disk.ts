@@ -2,10 +2,11 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import type { Disposable } from '../../../src-shared/base/disposable.ts'
 import { RpcClient } from '../../../src-shared/rpc/client.ts'
-import { RpcServer } from '../../../src-shared/rpc/server.ts'
 import { nodePort, portWire } from '../../../src-shared/rpc/wires/message-port-wire.ts'
 import { blockPort } from '../../../src-shared/threads/block-port.ts'
 import type { BlockClient } from '../../../src-main/engines/engine.ts'
+import type { BlockDevice } from '../../../src-main/storage/block-device.ts'
+import { serveBlock } from '../../../src-main/storage/serve-block.ts'
 
 export class MemoryDisk implements Disposable {
   readonly bytes: Uint8Array<ArrayBuffer>
@@ -22,22 +23,22 @@ export class MemoryDisk implements Disposable {
     this.bytes = bytes
     this.readOnly = readOnly
     const { port1, port2 } = new MessageChannel()
-    const server = new RpcServer()
-    server.register(blockPort, {
-      info: () => ({ size: bytes.length, readOnly, format: 'raw' as const }),
-      read: ({ offset, length }) => {
-        this.#note('read', offset, length)
-        return bytes.slice(offset, offset + length)
+    const device: Pick<BlockDevice, 'info' | 'read' | 'write' | 'flush' | 'close'> = {
+      info: { size: bytes.length, readOnly, format: 'raw' },
+      read: async (offset, into) => {
+        this.#note('read', offset, into.length)
+        into.set(bytes.subarray(offset, offset + into.length))
       },
-      write: ({ offset, bytes: written }) => {
+      write: async (offset, written) => {
         this.#note('write', offset, written.length)
         bytes.set(written, offset)
       },
-      flush: () => void this.requests.push('flush'),
-    })
-    const serving = server.attach(portWire(nodePort(port1, 'close', () => port1.close())), { kind: 'thread' })
+      flush: async () => void this.requests.push('flush'),
+      close: async () => {},
+    }
+    const served = serveBlock(device, port1, () => {})
     this.port = port2
-    this.#close = () => serving.dispose()
+    this.#close = () => void served.close()
   }
 
   /** For tests that need no thread between. */

@@ -17,6 +17,7 @@ import { changedSpec, type LiveChange } from '../../../../src-shared/model/live-
 import type { MachineSpec } from '../../../../src-shared/model/machine-spec.ts'
 import type { MemoryHeader, MemoryPlace } from '../../../../src-shared/threads/engine-thread.ts'
 import type { Attachments, BlockClient, Engine, EngineMachine, MachineEvent, SerialPort } from '../../../../src-main/engines/engine.ts'
+import { openRing, type RingClient } from '../../../../src-main/engines/ring-client.ts'
 import { RfbDisplay } from '../../../../src-main/engines/rfb/rfb-display.ts'
 import { serveEngine } from '../../../../src-main/engines/serve-engine.ts'
 import { serveThread } from '../../../../src-main/threads/serve-thread.ts'
@@ -30,6 +31,7 @@ class DoubleMachine implements EngineMachine {
   #output = new Emitter<Uint8Array>()
   #events = new Emitter<MachineEvent>()
   #memory = ''
+  #ring: RingClient | null = null
   #line = ''
   #beat: NodeJS.Timeout | null = null
   #cmdline: string
@@ -61,7 +63,7 @@ class DoubleMachine implements EngineMachine {
   /** Prints what is put into a drive. With the word `clamped` no drive gives anything back. */
   async change(change: LiveChange, block: BlockClient | null): Promise<void> {
     if (change.kind === 'eject' && this.#word('clamped')) throw new AppError('io', 'The drive is clamped.')
-    if (block) this.#print(`[${Buffer.from(await block.read({ offset: 0, length: 4 })).toString('latin1')}]\r\n`)
+    if (block) this.#print(`[${Buffer.from((await openRing(block).read(0, 4)).bytes).toString('latin1')}]\r\n`)
     this.#changed(change)
   }
 
@@ -150,6 +152,11 @@ class DoubleMachine implements EngineMachine {
     this.#halt()
     this.#events.fire({ kind: 'stopped', reason })
   }
+  /** The first drive's. */
+  #disk(): RingClient {
+    return (this.#ring ??= openRing(this.#attach.blocks.values().next().value!))
+  }
+
   #print(text: string): void {
     this.#output.fire(utf8(text))
   }
@@ -182,14 +189,14 @@ class DoubleMachine implements EngineMachine {
         for (let n = 0; n < Number(rest); n++) this.#print(`${'x'.repeat(1022)}\r\n`)
         break
       case 'write': {
-        const block = this.#attach.blocks.values().next().value!
-        await block.write({ offset: 0, bytes: new Uint8Array(512).fill(Number(rest)) })
-        await block.flush({})
+        await this.#disk().write(0, new Uint8Array(512).fill(Number(rest))).done
+        await this.#disk().flush()
         break
       }
       case 'read': {
-        const bytes = await this.#attach.blocks.values().next().value!.read({ offset: 0, length: 1 })
-        this.#print(`<${bytes[0]}>\r\n`)
+        const lease = await this.#disk().read(0, 1)
+        this.#print(`<${lease.bytes[0]}>\r\n`)
+        lease.release()
         break
       }
       case 'eject':

@@ -1,10 +1,12 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { BlockDisk, MAX_REQUEST } from '../../../../src-main/engines/embedded/block-disk.ts'
 import { FloppyDisk, MAX_FLOPPY } from '../../../../src-main/engines/embedded/floppy-disk.ts'
+import { MOST_AHEAD } from '../../../../src-main/engines/embedded/read-ahead.ts'
 import { READ_FAILED } from '../../../../src-main/engines/embedded/patches.ts'
 import type { AppError } from '../../../../src-shared/errors/app-error.ts'
 import { Counters } from '../../../../src-shared/threads/counters.ts'
-import { MAX_TRANSFER } from '../../../../src-shared/threads/block-port.ts'
+import { MAX_RING_REQUEST, RING_SLOTS, SLOT_BYTES } from '../../../../src-shared/threads/block-ring.ts'
+import { noise, seeded } from '../../../support/seeded.ts'
 import { MemoryDisk } from '../../../guest/support/memory-disk.ts'
 
 interface Opened {
@@ -34,9 +36,12 @@ async function open(bytes: Uint8Array<ArrayBuffer>, options: { sectorSize?: 512 
 }
 
 const get = (disk: BlockDisk, offset: number, length: number): Promise<Uint8Array> =>
-  new Promise((resolve) => disk.get(offset, length, resolve))
+  // What a drive hands out is valid only until its callback returns.
+  new Promise((resolve) => disk.get(offset, length, (bytes) => resolve(bytes === READ_FAILED ? bytes : bytes.slice())))
 
-describe('a disk over a block port', () => {
+const flush = (disk: BlockDisk): Promise<boolean> => new Promise((resolve) => disk.flush(resolve))
+
+describe('a disk over a ring of blocks', () => {
   test('reads see the writes before them, and writes keep their bytes and their order', async () => {
     const { image, disk, counters } = await open(new Uint8Array(64 * 1024))
     const bytes = new Uint8Array(1024).fill(7)
@@ -60,14 +65,15 @@ describe('a disk over a block port', () => {
   })
 
   test('long transfers are split', async () => {
-    const { image, disk } = await open(new Uint8Array(3 * MAX_TRANSFER))
-    expect((await get(disk, 512, 2 * MAX_TRANSFER)).length).toBe(2 * MAX_TRANSFER)
-    await new Promise<void>((resolve) => disk.set(0, new Uint8Array(MAX_TRANSFER + 512), resolve))
+    const { image, disk } = await open(new Uint8Array(3 * MAX_RING_REQUEST))
+    expect((await get(disk, 512, 2 * MAX_RING_REQUEST)).length).toBe(2 * MAX_RING_REQUEST)
+    await new Promise<void>((resolve) => disk.set(0, new Uint8Array(MAX_RING_REQUEST + 512), resolve))
+    await disk.idle()
     expect(image.requests).toEqual([
-      `read 512 ${MAX_TRANSFER}`,
-      `read ${512 + MAX_TRANSFER} ${MAX_TRANSFER}`,
-      `write 0 ${MAX_TRANSFER}`,
-      `write ${MAX_TRANSFER} 512`,
+      `read 512 ${MAX_RING_REQUEST}`,
+      `read ${512 + MAX_RING_REQUEST} ${MAX_RING_REQUEST}`,
+      `write 0 ${MAX_RING_REQUEST}`,
+      `write ${MAX_RING_REQUEST} 512`,
     ])
   })
 
@@ -83,18 +89,125 @@ describe('a disk over a block port', () => {
     expect(errors).toHaveLength(1)
   })
 
-  test('an error of the image fails the request, and of a write also the next flush, once', async () => {
+  test('an error of the image fails a read; of a write that was answered before, the next flush, once', async () => {
     const { image, disk, errors } = await open(new Uint8Array(4096))
     image.badByte = 600
     expect(await get(disk, 512, 512)).toBe(READ_FAILED)
+    disk.onWriteError = () => expect.unreachable()
+    let answered = false
+    disk.set(512, new Uint8Array(512), () => (answered = true))
+    expect(answered).toBe(true)
+    await disk.idle()
+    // Until a flush has told of it, the guest waits for its writes, and learns at once of those that fail.
     const failed = new Promise<void>((resolve) => (disk.onWriteError = resolve))
     disk.set(512, new Uint8Array(512), () => expect.unreachable())
     await failed
-    expect(await new Promise((resolve) => disk.flush(resolve))).toBe(false)
-    expect(await new Promise((resolve) => disk.flush(resolve))).toBe(true)
-    expect(errors).toHaveLength(3)
+    expect(await flush(disk)).toBe(false)
+    expect(await flush(disk)).toBe(true)
+    expect(errors).toHaveLength(4)
     image.badByte = null
     expect((await get(disk, 512, 512)).length).toBe(512)
+  })
+
+  test('without its cache a write is answered when it is on disk', async () => {
+    const { image, disk } = await open(new Uint8Array(4096))
+    disk.writeCache = false
+    let answered = false
+    const done = new Promise<void>((resolve) =>
+      disk.set(0, new Uint8Array(512), () => {
+        answered = true
+        resolve()
+      }),
+    )
+    expect(answered).toBe(false)
+    await done
+    expect(image.requests).toEqual(['write 0 512', 'flush'])
+    const restored = (await open(new Uint8Array(4096))).disk
+    restored.set_state(disk.get_state())
+    expect(restored.writeCache).toBe(false)
+  })
+
+  test('more than the ring holds waits, keeps its order, and is all written', async () => {
+    const size = 3 * RING_SLOTS * SLOT_BYTES
+    const { image, disk } = await open(new Uint8Array(size))
+    let early = 0
+    let late = 0
+    const bytes = new Uint8Array(SLOT_BYTES)
+    for (let at = 0; at < size; at += SLOT_BYTES) {
+      bytes.fill(at / SLOT_BYTES)
+      let inside = true
+      disk.set(at, bytes, () => (inside ? early++ : late++))
+      inside = false
+    }
+    expect(early).toBe(RING_SLOTS)
+    await disk.flushed()
+    expect(late).toBe(2 * RING_SLOTS)
+    expect(image.requests.at(-1)).toBe('flush')
+    expect(image.bytes.every((byte, at) => byte === Math.floor(at / SLOT_BYTES) % 256)).toBe(true)
+  })
+
+  test('when the image goes, what is asked and what waits fails, each once', async () => {
+    const { image, disk, errors } = await open(new Uint8Array(3 * RING_SLOTS * SLOT_BYTES))
+    let ends = 0
+    disk.onWriteError = () => ends++
+    for (let slot = 0; slot < 2 * RING_SLOTS; slot++) disk.set(slot * SLOT_BYTES, new Uint8Array(SLOT_BYTES), () => ends++)
+    const read = get(disk, 0, 512)
+    image.dispose()
+    expect(await read).toBe(READ_FAILED)
+    await disk.idle()
+    expect(ends).toBe(2 * RING_SLOTS)
+    expect(await get(disk, 0, 512)).toBe(READ_FAILED)
+    expect(await flush(disk)).toBe(false)
+    expect(errors.every(({ code }) => code === 'disconnected')).toBe(true)
+  })
+
+  test('reads in order are read ahead of; the bytes are those of the disk, whatever is written in between (compared with a plain array)', async () => {
+    const random = seeded(11)
+    const content = noise(random, 4 * 1024 * 1024)
+    const { image, disk, errors } = await open(content.slice())
+    for (let round = 0; round < 60; round++) {
+      const length = 512 * (1 + random(random(2) ? 16 : 700))
+      let at = 512 * random((content.length - length) / 512)
+      for (let n = 0; n < 12 && at + length <= content.length; n++, at += length) {
+        if (random(4) === 0) {
+          const written = noise(random, 512 * (1 + random(40)))
+          const to = Math.min(content.length - written.length, at + 512 * random(64))
+          content.set(written, to)
+          disk.set(to, written, () => {})
+        }
+        expect(Buffer.compare(await get(disk, at, length), content.subarray(at, at + length))).toBe(0)
+      }
+    }
+    expect(errors).toEqual([])
+    expect(image.requests.length).toBeGreaterThan(60)
+  })
+
+  test('reading in order runs ahead by a bounded number of bytes, and never past the end; random reads ask for nothing else', async () => {
+    const { image, disk } = await open(new Uint8Array(8 * MOST_AHEAD))
+    const random = seeded(5)
+    for (let n = 0; n < 40; n++) await get(disk, 8192 * random(100) * 2, 4096)
+    expect(image.requests).toHaveLength(40)
+    image.requests.length = 0
+    let furthest = 0
+    for (let at = 0; at < image.bytes.length; at += 65536) {
+      await get(disk, at, 65536)
+      for (const request of image.requests.splice(0)) {
+        const [, offset, length] = request.split(' ').map(Number) as [number, number, number]
+        expect(offset).toBe(furthest)
+        furthest = offset + length
+      }
+      expect(furthest - at).toBeLessThanOrEqual(65536 + MOST_AHEAD)
+    }
+    expect(furthest).toBe(image.bytes.length)
+  })
+
+  test('what was read ahead and could not be read is asked for again, and fails then', async () => {
+    const { image, disk, errors } = await open(new Uint8Array(MOST_AHEAD))
+    image.badByte = 5 * 65536
+    for (let at = 0; at < 5 * 65536; at += 65536) expect(await get(disk, at, 65536)).toHaveLength(65536)
+    expect(errors).toEqual([])
+    expect(await get(disk, 5 * 65536, 65536)).toBe(READ_FAILED)
+    expect(errors).toHaveLength(1)
   })
 
   test('a read-only image is not written', async () => {

@@ -317,6 +317,8 @@ describe('disks', () => {
     byteLength = 1 << 20
     onload?: (event: object) => void
     onWriteError: (() => void) | null = null
+    onAnswered: (() => void) | null = null
+    writeCache = true
     flushes: ((ok: boolean) => void)[] = []
     load(): void {
       this.onload?.({})
@@ -346,7 +348,8 @@ describe('disks', () => {
     const prototype = Object.getPrototypeOf(drive) as Record<string, unknown>
     const { ata_command, read_buffer, create_identify_packet } = prototype
     onTestFinished(() => void Object.assign(prototype, { ata_command, read_buffer, create_identify_packet }))
-    patchDisks(cpu, (each) => (each === disk ? disk : null))
+    const onAnswered = vi.fn()
+    patchDisks(cpu, (each) => (each === disk ? disk : null), onAnswered)
     return { disk, cpu }
   }
 
@@ -370,6 +373,26 @@ describe('disks', () => {
     drive.ata_command(command)
     disk.flushes[1]!(false)
     expect(drive.status_reg & 1).toBe(1)
+  })
+
+  test('switch their write cache on and off, empty it then, and say which it is', async () => {
+    const { cpu, disk } = await withDisk()
+    const drive = cpu.devices.ide.primary!.master
+    const setFeatures = (feature: number): void => {
+      drive.features_reg = feature
+      drive.ata_command(0xef)
+    }
+    setFeatures(0x82)
+    expect([disk.writeCache, disk.flushes.length, drive.status_reg & 0x80]).toEqual([false, 1, 0x80])
+    disk.flushes[0]!(true)
+    expect(drive.status_reg).toBe(0x50)
+    drive.ata_command(0xec)
+    expect([drive.data[164]! & 0x20, drive.data[170]! & 0x20]).toEqual([0x20, 0])
+    setFeatures(0x02)
+    expect([disk.writeCache, disk.flushes.length, drive.status_reg]).toEqual([true, 1, 0x50])
+    // Transfer modes and the like are v86's own.
+    setFeatures(0x03)
+    expect([disk.flushes.length, drive.status_reg]).toEqual([1, 0x50])
   })
 
   test('give the guest an error where a read or write failed', async () => {
