@@ -46,11 +46,14 @@ const STATIC_CHECKS = {
   lint: [bin('eslint/bin/eslint.js'), '--config', 'tests/lint/eslint.config.js', '--max-warnings', '0', '.'],
 }
 /** A suite that takes longer hangs: it is ended and counted as failed. */
-const SUITE_LIMIT_MS = 10 * 60 * 1000
+const SUITE_LIMIT_MS = 20 * 60 * 1000
 /** Checks that run at the same time. */
 const AT_ONCE = 2
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Count */
+
+/** What failed, told again at the end: of a long run often only the end is kept. */
+const failures = []
 
 function heading(title) {
   process.stdout.write(`\n── ${title} ${'─'.repeat(Math.max(0, 90 - title.length))}\n`)
@@ -68,6 +71,7 @@ async function staticChecks(node, env) {
       const started = Date.now()
       const result = await run(node, args, { cwd: root, env })
       count[result.ok ? 'passed' : 'failed'] += 1
+      if (!result.ok) failures.push(name)
       process.stdout.write(`${result.ok ? '✓' : '✗'} ${name} (${seconds(started)})\n${result.ok ? '' : `${result.output.trimEnd()}\n`}`)
     }
   }
@@ -82,6 +86,7 @@ async function buildCheck() {
     return { passed: 1, failed: 0, skipped: 0 }
   } catch (error) {
     process.stdout.write(`${error.message}\n`)
+    failures.push('build')
     return { passed: 0, failed: 1, skipped: 0 }
   }
 }
@@ -95,9 +100,11 @@ function readReport(file) {
 }
 
 /** A run that failed without a failed test (a file that cannot be loaded, an unhandled error, a run without end) is one failure. */
-function settle(count, result) {
+function settle(name, count, result) {
   if (result.timedOut) process.stdout.write(`ended after ${SUITE_LIMIT_MS / 60_000} minutes: something in it hangs\n`)
-  return !result.ok && count.failed === 0 ? { ...count, failed: 1 } : count
+  if (result.ok || count.failed > 0) return count
+  failures.push(`${name}, as a whole`)
+  return { ...count, failed: 1 }
 }
 
 /** @returns {Promise<Count>} */
@@ -121,8 +128,11 @@ async function vitest(project, node, env) {
     show: true,
     limitMs: SUITE_LIMIT_MS,
   })
-  const { numPassedTests = 0, numFailedTests = 0, numPendingTests = 0, numTodoTests = 0 } = readReport(report) ?? {}
-  return settle({ passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests + numTodoTests }, result)
+  const { numPassedTests = 0, numFailedTests = 0, numPendingTests = 0, numTodoTests = 0, testResults = [] } = readReport(report) ?? {}
+  for (const { name, assertionResults } of testResults)
+    for (const { status, fullName } of assertionResults)
+      if (status === 'failed') failures.push(`${path.relative(root, name)}: ${fullName}`)
+  return settle(project, { passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests + numTodoTests }, result)
 }
 
 /** @returns {Promise<Count>} */
@@ -136,8 +146,15 @@ async function playwright(name, node, env) {
     show: true,
     limitMs: SUITE_LIMIT_MS,
   })
-  const { expected = 0, unexpected = 0, flaky = 0, skipped = 0 } = readReport(report)?.stats ?? {}
-  return settle({ passed: expected + flaky, failed: unexpected, skipped }, result)
+  const { stats, suites = [] } = readReport(report) ?? {}
+  const { expected = 0, unexpected = 0, flaky = 0, skipped = 0 } = stats ?? {}
+  failures.push(...suites.flatMap(failedSpecs))
+  return settle(name, { passed: expected + flaky, failed: unexpected, skipped }, result)
+}
+
+/** @returns {string[]} of a suite in Playwright's report */
+function failedSpecs({ suites = [], specs = [] }) {
+  return [...specs.flatMap(({ ok, file, title }) => (ok ? [] : [`${file}: ${title}`])), ...suites.flatMap(failedSpecs)]
 }
 
 /** @returns {Count} */
@@ -150,6 +167,7 @@ function skip(reason) {
 async function noLeftovers(mark) {
   const left = await endLeftovers(mark)
   for (const { pid, command } of left) process.stdout.write(`✗ left running, and ended now: process ${pid}, ${command.slice(0, 200)}\n`)
+  if (left.length > 0) failures.push(`${left.length} processes were left running`)
   return { passed: 0, failed: left.length > 0 ? 1 : 0, skipped: 0 }
 }
 
@@ -218,6 +236,7 @@ drive(async () => {
     add(total, count)
   }
   heading(`all, in ${seconds(started)}`)
+  for (const failure of failures) process.stdout.write(`✗ ${failure}\n`)
   process.stdout.write(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`)
   return total.failed === 0 ? 0 : 1
 })
