@@ -13,7 +13,6 @@ import { qemuThread } from '../../src-shared/threads/qemu-thread.ts'
 import { machineFolders } from '../process/machine-folders.ts'
 import type { HostOptions } from './host-options.ts'
 import { DiskService } from './disks/disk-service.ts'
-import { ExchangeService } from './exchange/exchange-service.ts'
 import { ImageService } from './images/image-service.ts'
 import { Library } from './library/library.ts'
 import { createLog, type Log } from './log/log.ts'
@@ -98,7 +97,6 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
     ...{ storage, find: (id: string) => machines.find(id) },
     update: (id, patch, signal) => machines.update(id, patch, signal),
   })
-  const exchange = new ExchangeService({ library, tasks, storage, machine: (id) => machines.find(id) })
   const lookingRound = lookRound(engines, machines, hasQemu ? qemu : null, log)
   const terminals = store.add(new TerminalService({ allowed: options.allowTerminal }))
 

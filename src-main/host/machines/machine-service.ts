@@ -125,16 +125,6 @@ export class MachineService implements Disposable {
   }
 
   /** Those that an engine runs, with their counters. */
-  async #begin(machine: Machine, start: (machine: Machine) => Promise<MachineView>, end?: RunEnd): Promise<MachineView> {
-    const forgo = await this.#parts.beforeStart(machine, end)
-    try {
-      return await start(machine)
-    } catch (error) {
-      await forgo?.().catch((second: unknown) => this.#parts.log.error('machines', 'A trial that did not begin stays.', { error: second }))
-      throw error
-    }
-  }
-
   /** As `machines.update`. */
   async update(id: string, patch: MachinePatch, signal: AbortSignal): Promise<MachineView> {
     const { library, storage } = this.#parts
