@@ -38,6 +38,11 @@ export const snapshots = defineService('snapshots', {
   delete: call(z.strictObject({ ...one, subtree: z.boolean() })).returns<TaskStarted>(),
   /** A machine of its own that begins, off, at the snapshot and shares its disks' files; either may be deleted without the other. */
   clone: call(z.strictObject({ ...one, name: nameSchema })).returns<TaskStarted>(),
+  /**
+   * What two states differ in: snapshots, or (null) the present state, which fails with `wrong-state` while the machine runs. A machine at rest cannot be
+   * started meanwhile. The task's result has the `comparison`.
+   */
+  compare: call(z.strictObject({ machine, before: z.uuid().nullable(), after: z.uuid().nullable() })).returns<TaskStarted>(),
   /** The screen when it was taken: the bytes of a PNG file, then the end. `not-found` where there was none. */
   picture: stream(z.strictObject(one)).returns<{ bytes: number }>(),
 })

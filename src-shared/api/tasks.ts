@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import type { WireError } from '../errors/app-error.ts'
 import type { ImageCheck } from '../model/image-info.ts'
+import type { SnapshotComparison } from '../model/snapshot-comparison.ts'
 import { call, defineService, event } from '../rpc/service.ts'
 
 export type TaskKind =
@@ -11,6 +12,7 @@ export type TaskKind =
   | 'take-snapshot'
   | 'restore-snapshot'
   | 'delete-snapshot'
+  | 'compare-snapshots'
   | 'prepare-appliance'
   | 'convert-image'
   | 'compact-image'
@@ -48,6 +50,8 @@ export interface TaskResult {
   size?: number
   /** compact-image: bytes that the file took before, and takes now. */
   room?: { before: number; after: number }
+  /** compare-snapshots. */
+  comparison?: SnapshotComparison
   /** commit-image, rebase-image: bytes of data that were copied. */
   copied?: number
   /** commit-image: the image that has it all now. */

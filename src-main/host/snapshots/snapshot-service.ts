@@ -17,6 +17,7 @@ import { deleteUnneededPages } from '../machines/memory-pages.ts'
 import { sendBytes } from '../machines/send-bytes.ts'
 import type { TaskContext, TaskService, TaskSpec } from '../tasks/task-service.ts'
 import { stageBundle } from '../machines/staging.ts'
+import { compareStates } from './compare-states.ts'
 import { fillLinkedClone } from './clone-linked.ts'
 import { forgetSnapshots } from './forget.ts'
 import { freeze, type SnapshotWish } from './freeze.ts'
@@ -60,6 +61,7 @@ export class SnapshotService {
     },
     clone: async ({ machine, snapshot, name }) => this.#clone(await this.#parts.machine(machine), snapshot, name),
     delete: async ({ machine, snapshot, subtree }) => this.#delete(await this.#parts.machine(machine), snapshot, subtree),
+    compare: async ({ machine, ...states }) => compareStates(await this.#parts.machine(machine), states, this.#parts),
     picture: async ({ machine, snapshot }, stream) => {
       const png = await readPicture((await this.#parts.machine(machine)).bundle.folder, snapshot)
       if (!png) throw new AppError('not-found', 'There is no picture of this snapshot.', { subject: snapshot })

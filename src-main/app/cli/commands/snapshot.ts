@@ -3,6 +3,7 @@ import { formatBytes } from '../../../../src-shared/base/units.ts'
 import type { SnapshotTree, SnapshotView } from '../../../../src-shared/model/snapshot.ts'
 import type { Cli, Run } from '../cli.ts'
 import { findSnapshot } from '../find-snapshot.ts'
+import { comparisonLines } from '../comparison-words.ts'
 import type { Column } from '../output/table.ts'
 import { treeLines } from '../snapshot-tree.ts'
 import type { Define } from './index.ts'
@@ -13,10 +14,12 @@ another branch. Snapshots are named by their label, their id, or as many charact
 
 export const defineSnapshot: Define = (program, run) => {
   const snapshot = program.command('snapshot').description('keep states of a machine, and go back to them').addHelpText('after', HELP)
-  for (const define of [defineTake, defineList, defineTree, defineRestore, defineDelete]) define(snapshot, run)
+  for (const define of [defineTake, defineList, defineTree, defineRestore, defineDelete, defineCompare]) define(snapshot, run)
 }
 
 const NAME = ['<name>', 'a machine’s name or id'] as const
+/** The present state, unless a snapshot is called so. */
+const NOW = 'now'
 const SNAPSHOT = ['<snapshot>', 'a snapshot’s label or id'] as const
 
 function defineTake(snapshot: Command, run: Run): void {
@@ -112,6 +115,29 @@ function defineDelete(snapshot: Command, run: Run): void {
         cli.output.record({ deleted: target }, () => `${label}: deleted`)
       }),
     )
+}
+
+function defineCompare(snapshot: Command, run: Run): void {
+  snapshot
+    .command('compare')
+    .description('show where the disks of two states differ')
+    .argument(...NAME)
+    .argument('<before>', 'a snapshot’s label or id')
+    .argument('[after]', `another one’s; “${NOW}” is the present state of a machine that does not run`, NOW)
+    .action((name: string, before: string, after: string) =>
+      run(async (cli) => {
+        const { host, id, tree } = await treeOf(cli, name)
+        const states = { before: stateIn(tree, before), after: stateIn(tree, after) }
+        const task = await cli.follow(host, () => host.snapshots.compare({ machine: id, ...states }))
+        const comparison = task.result!.comparison!
+        cli.output.result(comparison, () => comparisonLines(comparison).forEach((line) => cli.output.line(line)))
+      }),
+    )
+}
+
+function stateIn(tree: SnapshotTree, wanted: string): string | null {
+  const named = tree.snapshots.some(({ label }) => label === wanted)
+  return wanted === NOW && !named ? null : findSnapshot(tree, wanted).id
 }
 
 async function machineOf(cli: Cli, name: string) {
