@@ -13,6 +13,7 @@ import { qemuThread } from '../../src-shared/threads/qemu-thread.ts'
 import { machineFolders } from '../process/machine-folders.ts'
 import type { HostOptions } from './host-options.ts'
 import { DiskService } from './disks/disk-service.ts'
+import { ExchangeService } from './exchange/exchange-service.ts'
 import { ImageService } from './images/image-service.ts'
 import { Library } from './library/library.ts'
 import { createLog, type Log } from './log/log.ts'
@@ -91,6 +92,7 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
     onActiveChanged: machines.onActiveChanged,
   })
   const images = new ImageService({ storage, tasks, machines: () => machines.all() })
+  const exchange = new ExchangeService({ library, tasks, storage, machine: (id) => machines.find(id) })
   const metrics = store.add(new MetricsService({ machines: () => machines.counters(), onActiveChanged: machines.onActiveChanged }))
   store.add(engines.onFound(() => machines.refreshViews()))
   const disks = new DiskService({
@@ -144,6 +146,7 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
 
   const server = new RpcServer((error, where) => log.error('api', where, { error }))
   server.register(api.machines, machines.handlers)
+  server.register(api.exchange, exchange.handlers)
   server.register(api.images, images.handlers)
   server.register(api.snapshots, snapshots.handlers)
   server.register(api.tasks, tasks.handlers)

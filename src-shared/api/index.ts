@@ -1,4 +1,5 @@
 /** The catalogue: every service that the host offers. */
+export { exchange } from './exchange.ts'
 export { disks } from './disks.ts'
 export { images } from './images.ts'
 export { machines } from './machines.ts'

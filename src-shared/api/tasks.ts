@@ -19,6 +19,8 @@ export type TaskKind =
   | 'check-image'
   | 'commit-image'
   | 'rebase-image'
+  | 'import-machine'
+  | 'export-machine'
 export type TaskState = 'running' | 'done' | 'failed' | 'cancelled'
 
 export interface Task {
@@ -44,7 +46,7 @@ export interface Task {
 
 /** By kind. */
 export interface TaskResult {
-  /** create-machine, duplicate-machine, suspend-machine: of the machine. */
+  /** create-machine, duplicate-machine, import-machine, suspend-machine: of the machine. */
   id?: string
   /** convert-image: bytes of the disk. */
   size?: number
@@ -58,6 +60,10 @@ export interface TaskResult {
   into?: string
   /** check-image; null: its format has nothing to look through, and it could be opened. */
   check?: ImageCheck | null
+  /** export-machine: bytes of the file. */
+  bytes?: number
+  /** import-machine, export-machine: what is not as it was, as sentences. */
+  remarks?: string[]
 }
 
 /** What a call that starts long work answers. */

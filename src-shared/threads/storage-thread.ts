@@ -165,7 +165,7 @@ export const storageThread = defineService('storage', {
   }>(),
   /** A new tar archive, which appears under its name only when whole; a file of that name gives way where `replace` says so. Bytes of the file. */
   pack: call(z.strictObject({ job, path, members: z.array(packMember), replace: z.boolean() })).returns<{ bytes: number }>(),
-  /** Members of an archive become files; nothing that is there is replaced. */
+  /** Members of an archive become files, in folders that are there; nothing that is there is replaced. */
   unpack: call(z.strictObject({ job, path, files: z.array(unpackedFile) })).returns<void>(),
   /** Bytes of the disk, of all of it; at most ten times a second. */
   progress: event<{ job: string; done: number; total: number }>(),

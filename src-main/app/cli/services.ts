@@ -1,11 +1,12 @@
 /** The host as the command line sees it. */
-import { disks, images, machines, metrics, snapshots, system, tasks } from '../../../src-shared/api/index.ts'
+import { disks, exchange, images, machines, metrics, snapshots, system, tasks } from '../../../src-shared/api/index.ts'
 import { app } from '../../../src-shared/api/app.ts'
 import type { RpcClient } from '../../../src-shared/rpc/client.ts'
 import type { Client } from '../../../src-shared/rpc/service.ts'
 
 export interface Services {
   app: Client<typeof app>
+  exchange: Client<typeof exchange>
   disks: Client<typeof disks>
   images: Client<typeof images>
   machines: Client<typeof machines>
@@ -18,6 +19,7 @@ export interface Services {
 export function servicesOf(client: RpcClient): Services {
   return {
     app: client.service(app),
+    exchange: client.service(exchange),
     disks: client.service(disks),
     images: client.service(images),
     machines: client.service(machines),

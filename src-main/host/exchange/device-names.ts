@@ -32,6 +32,8 @@ function archOf(lower: string, family: GuestFamily): Arch | null {
   if (/arm64|aarch64|^arm-/.test(lower)) return 'aarch64'
   if (/riscv64/.test(lower)) return 'riscv64'
   if (/(64|64guest|64-bit)$/.test(lower)) return 'x86_64'
+  // Beside it there is one of 64 bits.
+  if (/^other(guest)?$/.test(lower)) return 'i386'
   return family === 'other' ? null : 'i386'
 }
 

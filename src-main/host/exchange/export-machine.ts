@@ -1,6 +1,7 @@
 /** A machine of ours as other products can have it; what they cannot have stands in `unknown`. */
 import type { DiskFormat } from '../../../src-shared/model/disk-format.ts'
-import { isPc, type MachineConfig } from '../../../src-shared/model/machine.ts'
+import { BUS_WORDS, busOf } from '../../../src-shared/model/disk-bus.ts'
+import { isPc, type Drive, type MachineConfig } from '../../../src-shared/model/machine.ts'
 import { emptyDrive, type DriveController, type ForeignDrive, type ForeignMachine } from './foreign-machine.ts'
 import { shown } from './text/remarks.ts'
 
@@ -25,13 +26,21 @@ export function describeForExport(config: MachineConfig, images: ReadonlyMap<str
   if (config.drives.some(({ limits }) => limits !== null)) unknown.add('Limits of its drives: left out.')
   if (config.vncExport.enabled) unknown.add('Its screen for VNC viewers: left out.')
   const order = config.boot.kind === 'firmware' ? config.boot.order : []
-  const bus: DriveController = config.devices !== 'legacy' ? 'virtio' : config.firmware === 'bios' ? 'ide' : 'sata'
-  if (bus === 'virtio' && config.drives.some(({ kind }) => kind === 'disk'))
-    unknown.add('Its disks are on virtio here and on SATA there. A system without a driver for it does not start.')
+  const ata: DriveController = config.firmware === 'bios' ? 'ide' : 'sata'
+  const devices = config.devices === 'legacy' ? 'legacy' : 'modern'
+  const busFor = (drive: Drive): DriveController => {
+    const bus = busOf(drive, devices)
+    return bus === 'ata' ? ata : bus
+  }
+  for (const drive of config.drives) {
+    const bus = busOf(drive, devices)
+    if (drive.kind === 'disk' && bus !== 'ata')
+      unknown.add(`Its disks are on ${BUS_WORDS[bus]} here and on SATA there. A system without a driver for it does not start.`)
+  }
   const drives = config.drives.flatMap((drive): ForeignDrive[] => {
     const image = images.get(drive.id)
     const place = order.indexOf(drive.kind) + 1
-    const controller: DriveController = drive.kind === 'floppy' ? 'floppy' : drive.kind === 'cdrom' && bus === 'virtio' ? 'sata' : bus
+    const controller = drive.kind === 'floppy' ? 'floppy' : drive.kind === 'disk' ? busFor(drive) : devices === 'modern' ? 'sata' : ata
     const found = {
       ...emptyDrive(drive.kind),
       controller,

@@ -1,4 +1,5 @@
 /** A machine of ours from another product's description: what is kept, what becomes something like it, and every loss as a sentence. */
+import { busOf, type Bus } from '../../../src-shared/model/disk-bus.ts'
 import {
   CPUS,
   isPc,
@@ -26,6 +27,8 @@ export interface DraftDrive {
   id: string
   kind: Drive['kind']
   readOnly: boolean
+  /** Of disks that are not on what the machine's devices have. */
+  bus?: Bus
   /** `file` null: an empty drive, or a new empty disk of `capacity` bytes. */
   source: ForeignDrive
 }
@@ -53,7 +56,7 @@ export function draftMachine(foreign: ForeignMachine, takenMacs: ReadonlySet<str
   const devices = devicesFor(foreign, pc)
   const name = nameFrom(foreign.name)
   if (name !== foreign.name && foreign.name !== '') losses.add(`Its name “${shown(foreign.name)}” is written “${name}” here.`)
-  const drives = chooseDrives(foreign.drives, losses)
+  const drives = chooseDrives(foreign.drives, losses).map((drive) => ({ ...drive, ...ownBus(drive.source, devices, pc) }))
   busLosses(drives, devices, pc && foreign.firmware === 'bios', losses)
   if (foreign.tpm) losses.add('What its TPM keeps, such as keys of encrypted disks: left out. Have recovery keys at hand.')
   return {
@@ -153,19 +156,34 @@ function chooseDrives(drives: readonly ForeignDrive[], losses: Set<string>): Dra
     }))
 }
 
+/** What has a counterpart here; IDE and SATA only in PCs. SCSI has none. */
+const BUSES: Partial<Record<NonNullable<ForeignDrive['controller']>, Bus>> = {
+  ...{ ide: 'ata', sata: 'ata', nvme: 'nvme', usb: 'usb', virtio: 'virtio' },
+}
+
+function ownBus({ kind, controller }: ForeignDrive, devices: MachineConfig['devices'], pc: boolean): { bus?: Bus } {
+  const bus = kind === 'disk' && controller !== null ? BUSES[controller] : undefined
+  return bus === undefined || (bus === 'ata' && !pc) || bus === usualBus(devices) ? {} : { bus }
+}
+
+function usualBus(devices: MachineConfig['devices']): Bus {
+  return busOf({}, devices === 'legacy' ? 'legacy' : 'modern')
+}
+
 const BUS_NAMES: Record<NonNullable<ForeignDrive['controller']>, string> = {
   ...{ ide: 'IDE', sata: 'SATA', scsi: 'SCSI', nvme: 'NVMe', usb: 'USB', virtio: 'virtio', floppy: 'a floppy controller' },
 }
 
 function busLosses(drives: readonly DraftDrive[], devices: MachineConfig['devices'], bios: boolean, losses: Set<string>): void {
-  const here = devices !== 'legacy' ? 'virtio' : bios ? 'ide' : 'sata'
-  const others = new Set(
-    drives.flatMap(({ kind, source: { controller } }) =>
-      kind === 'disk' && controller !== null && controller !== here ? [controller] : [],
-    ),
-  )
-  for (const bus of others)
-    losses.add(`Disks on ${BUS_NAMES[bus]} are on ${BUS_NAMES[here]} here. A system without a driver for it does not start.`)
+  for (const { kind, bus, source } of drives) {
+    if (kind !== 'disk' || source.controller === null) continue
+    const here = bus ?? usualBus(devices)
+    const name = here === 'ata' ? (bios ? 'ide' : 'sata') : here
+    if (source.controller !== name)
+      losses.add(
+        `Disks on ${BUS_NAMES[source.controller]} are on ${BUS_NAMES[name]} here. A system without a driver for it does not start.`,
+      )
+  }
 }
 
 const NIC_MODELS: Record<ForeignNicModel, NicModel> = {

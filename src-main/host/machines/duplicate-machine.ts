@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { TaskStarted } from '../../../src-shared/api/tasks.ts'
 import { newId } from '../../../src-shared/base/ids.ts'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
-import { isAbsolutePath, parseMachineConfig, randomMac, type MachineConfig } from '../../../src-shared/model/machine.ts'
+import { isAbsolutePath, parseMachineConfig, randomMac, type Boot, type MachineConfig } from '../../../src-shared/model/machine.ts'
 import { NO_VNC_EXPORT } from '../../../src-shared/model/vnc.ts'
 import { bundlePaths } from '../library/bundle.ts'
 import { pathsOf } from '../planner/plan-files.ts'
@@ -73,7 +73,6 @@ export async function copyVariables(fromFolder: string, toFolder: string): Promi
  * Disks and CDs elsewhere (absolute paths) stay shared; the storage lock keeps two machines from writing one disk at once.
  */
 export function withNewIdentity(config: MachineConfig, name: string): MachineConfig {
-  const { boot } = config
   return parseMachineConfig({
     ...config,
     id: newId(),
@@ -85,9 +84,12 @@ export function withNewIdentity(config: MachineConfig, name: string): MachineCon
     // The password stays the original's.
     vncExport: NO_VNC_EXPORT,
     nics: config.nics.map((nic) => ({ ...nic, mac: randomMac() })),
-    boot:
-      boot.kind === 'kernel'
-        ? { ...boot, cmdline: boot.cmdline.replace(/(^|\s)coppice\.hostname=\S*/, `$1coppice.hostname=${hostName(name)}`) }
-        : boot,
+    boot: withHostName(config.boot, name),
   })
+}
+
+/** What Coppice Linux is told to call itself; other systems know that by themselves. */
+export function withHostName(boot: Boot, name: string): Boot {
+  if (boot.kind !== 'kernel') return boot
+  return { ...boot, cmdline: boot.cmdline.replace(/(^|\s)coppice\.hostname=\S*/, `$1coppice.hostname=${hostName(name)}`) }
 }

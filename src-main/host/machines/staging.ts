@@ -39,7 +39,8 @@ export async function stageBundle(library: Library, name: string, fill: (folder:
     if (!bundle) throw new AppError('not-found', `“${target}” is gone again.`, { subject: target })
     return bundle
   } catch (error) {
-    await rm(staging, { recursive: true, force: true }).catch(() => {})
+    // A thread whose work was cancelled may still be taking a file of its own away.
+    await rm(staging, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 }).catch(() => {})
     throw asAppError(error, `Making “${name}”`)
   }
 }

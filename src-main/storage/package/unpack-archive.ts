@@ -1,5 +1,5 @@
 /** Puts members of an archive into a folder that is being made. Where each goes is decided by the caller, who has looked at their names. */
-import { mkdir, open, utimes } from 'node:fs/promises'
+import { open, utimes } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { UnpackedFile } from '../../../src-shared/threads/storage-thread.ts'
@@ -16,7 +16,7 @@ const GRAIN = 64 * 1024
 const PRIVATE_MODE = 0o600
 
 /**
- * Every file is on disk when this resolves; blocks of zeroes become holes. Nothing that is there is replaced or followed.
+ * Into folders that are there: one that its owner has removed meanwhile is not made again. Every file is on disk when this resolves; blocks of zeroes become holes. Nothing that is there is replaced or followed.
  * @throws AppError `already-exists`, `corrupt`, `no-space`, `cancelled`, or the system's reason; what was written stays, for the caller to remove
  */
 export async function unpackArchive(path: string, files: readonly UnpackedFile[], options: JobOptions): Promise<void> {
@@ -45,7 +45,6 @@ async function unpackFile(
 ): Promise<void> {
   const source = await openPart({ path, range: { name, offset, length } })
   try {
-    await mkdir(dirname(to), { recursive: true })
     const handle = await open(to, 'wx', PRIVATE_MODE).catch((error: unknown) => {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
       throw new AppError('already-exists', `The archive has “${name}” twice, or by names that are one here.`, { subject: path })

@@ -219,6 +219,7 @@ describe('archives that are written', () => {
     await packArchive(path('a.coppice'), members.slice(3), false, job)
     const list = await listArchive(path('a.coppice'), never)
     const files = list.map(({ name, offset, size, modified }, at) => ({ name, offset, length: size, modified, to: path(`new/${at}/file`) }))
+    for (const { to } of files) await mkdir(join(to, '..'), { recursive: true })
     await unpackArchive(path('a.coppice'), files, job)
     expect(await readFile(path('new/0/file'), 'utf8')).toBe('hello')
     expect((await readFile(path('new/1/file'))).equals(await readFile(path('big')))).toBe(true)

@@ -20,10 +20,10 @@ export interface BuiltOvf {
 }
 
 /**
- * @param sizes bytes of every file that a drive refers to
+ * @param sizes bytes of every file that a drive refers to, or what stands for them until they are known
  * @throws AppError `invalid-input` for a disk without size, or a file without size or with a name that is not plain
  */
-export function buildOvf(machine: ForeignMachine, sizes: ReadonlyMap<string, number>): BuiltOvf {
+export function buildOvf(machine: ForeignMachine, sizes: ReadonlyMap<string, number | string>): BuiltOvf {
   const losses = new Set(machine.unknown)
   const files = listFiles(machine, sizes)
   const name = machine.name === '' ? 'machine' : machine.name
@@ -72,10 +72,10 @@ function section(name: string, attributes: XmlNode['attributes'], info: string, 
 interface ListedFile {
   id: string
   file: string
-  size: number
+  size: number | string
 }
 
-function listFiles(machine: ForeignMachine, sizes: ReadonlyMap<string, number>): ListedFile[] {
+function listFiles(machine: ForeignMachine, sizes: ReadonlyMap<string, number | string>): ListedFile[] {
   const names = [...new Set(machine.drives.flatMap(({ file }) => file ?? []))]
   return names.map((file, at) => {
     const size = sizes.get(file)

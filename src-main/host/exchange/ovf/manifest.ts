@@ -62,9 +62,14 @@ export function buildManifest(lines: readonly ManifestLine[]): string {
     .map(({ file, kind, digest }) => {
       if (plainName(file) !== file || !new RegExp(`^[0-9a-f]{${DIGITS[kind]}}$`).test(digest))
         throw AppError.invalid([{ path: 'file', message: `“${shown(file)}” cannot stand in a manifest.` }])
-      return `${kind.toUpperCase()}(${file})= ${digest}\n`
+      return manifestLine(file, kind, digest)
     })
     .join('')
+}
+
+/** @param digest the digits, or what stands for them until they are known */
+export function manifestLine(file: string, kind: DigestKind, digest: string): string {
+  return `${kind.toUpperCase()}(${file})= ${digest}\n`
 }
 
 export interface ManifestCoverage {

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { utf8 } from '../../../../src-shared/base/bytes.ts'
 import { newId } from '../../../../src-shared/base/ids.ts'
-import { MACHINE_SCHEMA, parseMachineConfig, type MachineConfig } from '../../../../src-shared/model/machine.ts'
+import { MACHINE_SCHEMA, MAX_DRIVES, parseMachineConfig, type MachineConfig } from '../../../../src-shared/model/machine.ts'
 import type { ForeignDrive, ForeignMachine } from '../../../../src-main/host/exchange/foreign-machine.ts'
 import { emptyDrive } from '../../../../src-main/host/exchange/foreign-machine.ts'
 import { draftMachine, type MachineDraft } from '../../../../src-main/host/exchange/import-machine.ts'
@@ -21,8 +21,9 @@ function configOf({ config, drives }: MachineDraft): MachineConfig {
   return parseMachineConfig({
     ...config,
     ...{ schema: MACHINE_SCHEMA, id: newId(), created: new Date(0).toISOString() },
-    drives: drives.map(({ id, kind, readOnly, source }) => ({
+    drives: drives.map(({ id, kind, readOnly, bus, source }) => ({
       ...{ id, kind, readOnly },
+      ...(bus && { bus }),
       path: source.file === null && source.capacity === null ? null : `disks/${id}.raw`,
     })),
   })
@@ -91,27 +92,35 @@ describe('losses', () => {
     expect(losses({ drives: [disk('virtio')] })).toEqual([])
     expect(losses({ drives: [disk('sata')], firmware: 'uefi' })).toEqual([])
     expect(losses({ drives: [disk('sata')] })).toEqual(['Disks on SATA are on IDE here. A system without a driver for it does not start.'])
-    expect(losses({ drives: [disk('nvme')], firmware: 'uefi' })).toEqual([
-      'Disks on NVMe are on SATA here. A system without a driver for it does not start.',
+    expect(losses({ drives: [disk('scsi')], firmware: 'uefi' })).toEqual([
+      'Disks on SCSI are on SATA here. A system without a driver for it does not start.',
     ])
-    expect(losses({ drives: [disk('usb')], arch: 'aarch64' })).toEqual([
-      'Disks on USB are on virtio here. A system without a driver for it does not start.',
+    expect(losses({ drives: [disk('scsi')], arch: 'aarch64' })).toEqual([
+      'Disks on SCSI are on virtio here. A system without a driver for it does not start.',
     ])
+  })
+
+  test('disks stay on a bus that machines have here, too', () => {
+    const draft = draftMachine(bare({ drives: [disk('virtio'), disk('sata'), disk('nvme'), disk('usb')], firmware: 'uefi' }), NONE)
+    expect(draft.config.devices).toBe('modern')
+    expect(draft.drives.map(({ bus }) => bus)).toEqual([undefined, 'ata', 'nvme', 'usb'])
+    expect(draft.losses).toEqual([])
+    expect(draftMachine(bare({ drives: [disk('ide'), disk('nvme')] }), NONE).drives.map(({ bus }) => bus)).toEqual([undefined, 'nvme'])
   })
 
   test('too many drives: disks stay, empty drives go first', () => {
     const drives = [
       emptyDrive('floppy'),
       emptyDrive('cdrom'),
-      ...['1', '2', '3'].map((name) => disk('ide', `${name}.vmdk`)),
+      ...['1', '2', '3', '4', '5', '6', '7'].map((name) => disk('ide', `${name}.vmdk`)),
       { ...emptyDrive('cdrom'), file: 'a.iso' },
     ]
     const draft = draftMachine(bare({ drives }), NONE)
     expect(draft.drives.map(({ id, source }) => [id, source.file])).toEqual([
       ['drive0', '1.vmdk'],
       ['drive1', '2.vmdk'],
-      ['drive2', '3.vmdk'],
-      ['drive3', 'a.iso'],
+      ...['3', '4', '5', '6', '7'].map((name, at) => [`drive${at + 2}`, `${name}.vmdk`]),
+      ['drive7', 'a.iso'],
     ])
     expect(draft.losses).toHaveLength(2)
   })
@@ -156,7 +165,7 @@ test.each([
 test('any machine becomes a valid one', () => {
   fc.assert(
     fc.property(anyMachine, (foreign) => {
-      expect(configOf(draftMachine(foreign, NONE)).drives.length).toBeLessThanOrEqual(4)
+      expect(configOf(draftMachine(foreign, NONE)).drives.length).toBeLessThanOrEqual(MAX_DRIVES)
     }),
   )
 })
