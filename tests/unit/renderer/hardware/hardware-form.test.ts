@@ -10,7 +10,7 @@ import {
   removeDevice,
   whyNotAdd,
 } from '../../../../src-renderer/pages/machine/hardware/hardware-form.ts'
-import { machineConfigSchema, type MachineConfig } from '../../../../src-shared/model/machine.ts'
+import { machineConfigSchema, MAX_DRIVES, type MachineConfig } from '../../../../src-shared/model/machine.ts'
 
 function config(change: Partial<MachineConfig> = {}): MachineConfig {
   return machineConfigSchema.parse({
@@ -99,8 +99,8 @@ describe('the hardware form', () => {
     removeDevice('drive:disk0', form)
     expect(addDevice('disk', form)).toBe('drive:disk0')
     addDevice('floppy', form)
-    addDevice('cdrom', form)
-    expect(whyNotAdd('disk', form)).toBe('A machine has at most 4 drives.')
+    while (form.drives.length < MAX_DRIVES) addDevice('cdrom', form)
+    expect(whyNotAdd('disk', form)).toBe(`A machine has at most ${MAX_DRIVES} drives.`)
     expect(whyNotAdd('nic', form)).toBeNull()
     for (let at = 0; at < 3; at++) addDevice('nic', form)
     expect(whyNotAdd('nic', form)).toBe('A machine has at most 4 network cards.')
