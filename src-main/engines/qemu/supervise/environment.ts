@@ -2,8 +2,10 @@
  * The environment of QEMU: what a program needs to run, and nothing of ours. Variables that load code into it (LD_PRELOAD), that an AppImage or
  * a shell set for Coppice (LD_LIBRARY_PATH), or that carry secrets do not go along. Pure.
  */
+/** The mark of a run of the tests goes along, by which they find what was left running. */
+const TEST_RUN = 'COPPICE_TEST_RUN'
 const KEPT: Record<'win32' | 'other', readonly string[]> = {
-  other: ['PATH', 'HOME', 'TMPDIR', 'TZ'],
+  other: ['PATH', 'HOME', 'TMPDIR', 'TZ', TEST_RUN],
   win32: ['PATH', 'SystemRoot', 'SystemDrive', 'TEMP', 'TMP', 'USERPROFILE', 'LOCALAPPDATA'],
 }
 

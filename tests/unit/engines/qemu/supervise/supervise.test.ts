@@ -81,8 +81,9 @@ test('the environment of QEMU has what it needs and no more', () => {
     SECRET_TOKEN: 'x',
     LC_ALL: 'de_DE',
     NODE_OPTIONS: 'x',
+    COPPICE_TEST_RUN: 'mark',
   }
-  expect(cleanEnvironment(env, 'linux')).toEqual({ PATH: '/bin', HOME: '/home/a', LC_ALL: 'C' })
+  expect(cleanEnvironment(env, 'linux')).toEqual({ PATH: '/bin', HOME: '/home/a', LC_ALL: 'C', COPPICE_TEST_RUN: 'mark' })
   expect(cleanEnvironment({ Path: 'C:\\Windows', SYSTEMROOT: 'C:\\Windows', APPDATA: 'x' }, 'win32')).toEqual({
     PATH: 'C:\\Windows',
     SystemRoot: 'C:\\Windows',
