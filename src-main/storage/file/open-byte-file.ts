@@ -1,6 +1,8 @@
 /** A byte file over an open file of the system. */
+import { readSync, writeSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import { AtOnce } from './at-once.ts'
 import type { ByteFile } from './byte-file.ts'
 import type { Holes } from './holes/holes.ts'
 import { openHoles } from './holes/open-holes.ts'
@@ -12,6 +14,8 @@ const ZEROES = new Uint8Array(1024 * 1024)
 export function byteFile(file: FileHandle, path: string, size: number, readOnly: boolean): ByteFile {
   let end = size
   let holes: Promise<Holes> | null = null
+  const reads = new AtOnce()
+  const writes = new AtOnce()
   /** Work on holes that is under way: the system is given the file's number, which after `close` may be another file's. */
   const underWay = new Set<Promise<unknown>>()
   let closing: Promise<void> | null = null
@@ -24,8 +28,10 @@ export function byteFile(file: FileHandle, path: string, size: number, readOnly:
   }
   const writeAll = async (offset: number, bytes: Uint8Array): Promise<void> => {
     for (let done = 0; done < bytes.length;) {
-      const { bytesWritten } = await file.write(bytes, done, bytes.length - done, offset + done)
-      done += bytesWritten
+      const [at, left] = [done, bytes.length - done]
+      done += writes.allows(left)
+        ? writes.run(() => writeSync(file.fd, bytes, at, left, offset + at))
+        : (await file.write(bytes, at, left, offset + at)).bytesWritten
       end = Math.max(end, offset + done)
     }
   }
@@ -52,7 +58,10 @@ export function byteFile(file: FileHandle, path: string, size: number, readOnly:
     read: (offset, into) =>
       guarded('Reading', async () => {
         for (let have = 0; have < into.length;) {
-          const { bytesRead } = await file.read(into, have, into.length - have, offset + have)
+          const [at, left] = [have, into.length - have]
+          const bytesRead = reads.allows(left)
+            ? reads.run(() => readSync(file.fd, into, at, left, offset + at))
+            : (await file.read(into, at, left, offset + at)).bytesRead
           if (bytesRead === 0) {
             into.fill(0, have)
             return

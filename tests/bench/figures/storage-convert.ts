@@ -1,9 +1,15 @@
 /**
  * Raw to qcow2 by the storage thread's job, as `coppice disk convert` runs it: the target is on the disk when it is done. qemu-img by itself leaves the
- * target in the system's cache; so it is also measured with a sync after it.
+ * target in the system's cache (its cache mode for targets is "unsafe"), so that equals are compared in two ways: the job beside qemu-img and a sync after
+ * it, and the job's own parts on a file that ignores syncs beside qemu-img as it is. With the fastest flags qemu-img does sync.
  */
-import { rm } from 'node:fs/promises'
+import { open, rm } from 'node:fs/promises'
 import path from 'node:path'
+import { byteFile } from '../../../src-main/storage/file/open-byte-file.ts'
+import { createQcow2 } from '../../../src-main/storage/formats/qcow2/create-qcow2.ts'
+import { openQcow2 } from '../../../src-main/storage/formats/qcow2/open-qcow2.ts'
+import { pour } from '../../../src-main/storage/jobs/pour.ts'
+import { openImage } from '../../../src-main/storage/open-image.ts'
 import type { Figure } from '../figure.ts'
 import { elapsed, qemuImg, settled } from '../support/bench-storage.ts'
 import type { StorageBench } from '../support/storage-bench.ts'
@@ -22,6 +28,7 @@ export async function convertFigures(bench: StorageBench): Promise<Figure[]> {
   ] as const) {
     const ways: [() => Promise<unknown>, number[]][] = [
       [() => convert(bench, source, target), []],
+      [() => convertUnsynced(source, target), []],
       [() => qemuImg('convert', '-f', 'raw', '-O', 'qcow2', source, target), []],
       [() => qemuImg('convert', '-f', 'raw', '-O', 'qcow2', source, target).then(() => settled(target)), []],
       [() => qemuImg('convert', '-f', 'raw', '-O', 'qcow2', ...FASTEST, source, target), []],
@@ -35,12 +42,12 @@ export async function convertFigures(bench: StorageBench): Promise<Figure[]> {
         await settled(target)
         await rm(target)
       }
-    const [ours, usual, synced, fastest] = ways.map(([, values]) => values)
-    const figure = { name: `Convert raw to qcow2, ${size / 2 ** 20} MiB, ${kind}`, unit: 'MB/s', values: ours! }
+    const [ours, unsynced, usual, synced, fastest] = ways.map(([, values]) => values)
+    const name = `Convert raw to qcow2, ${size / 2 ** 20} MiB, ${kind}`
     figures.push(
-      { ...figure, anchor: { name: 'qemu-img convert', values: usual! }, target: '≥ 1.0×' },
-      { ...figure, anchor: { name: 'qemu-img convert, then a sync', values: synced! }, target: '≥ 1.0×' },
-      { ...figure, anchor: { name: `qemu-img convert ${FASTEST.join(' ')}`, values: fastest! }, target: '≥ 0.8×' },
+      { name, unit: 'MB/s', values: ours!, anchor: { name: 'qemu-img convert, then a sync', values: synced! }, target: '≥ 1.0×' },
+      { name: `${name}, no sync`, unit: 'MB/s', values: unsynced!, anchor: { name: 'qemu-img convert', values: usual! }, target: '≥ 1.0×' },
+      { name, unit: 'MB/s', values: ours!, anchor: { name: `qemu-img convert ${FASTEST.join(' ')}`, values: fastest! }, target: '≥ 0.8×' },
     )
   }
   return figures
@@ -52,4 +59,21 @@ function convert({ storage }: StorageBench, from: string, to: string): Promise<u
     from: { path: from, format: 'raw', folders: [] },
     to: { path: to, format: 'qcow2', packed: false, replace: false },
   })
+}
+
+async function convertUnsynced(source: string, target: string): Promise<void> {
+  const real = byteFile(await open(target, 'wx+'), target, 0, false)
+  const file = {
+    ...real,
+    get size() {
+      return real.size
+    },
+    sync: async () => {},
+  }
+  const from = await openImage({ path: source, format: 'raw', readOnly: true })
+  await createQcow2(file, { size: from.info.size })
+  const to = await openQcow2(file, { openBacking: async () => null })
+  await pour(from, { data: (offset, bytes) => to.write(offset, bytes) }, { grain: to.clusterSize, progress: () => {} })
+  await to.close()
+  await from.close()
 }
