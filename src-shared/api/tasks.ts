@@ -38,6 +38,8 @@ export interface Task {
   /** Null while the amount of work is unknown. `unit` 'bytes' is shown as a size. */
   progress: { done: number; total: number; unit: 'bytes' | 'steps' } | null
   cancellable: boolean
+  /** It did not end well, and can be done anew. */
+  restartable: boolean
   startedAt: string
   endedAt: string | null
   error: WireError | null
@@ -78,6 +80,8 @@ export const tasks = defineService('tasks', {
   list: call(z.strictObject({})).returns<Task[]>(),
   changed: event<Task>(),
   cancel: call(id).returns<void>(),
+  /** Does what failed or was cancelled anew, as another task that takes its place. */
+  restart: call(id).returns<TaskStarted>(),
   /** Answers when it has ended, however. */
   wait: call(id).returns<Task>(),
   /** Forgets those that ended. */

@@ -126,6 +126,20 @@ describe('the pages', () => {
     await expect.element(page.getByText('Nothing is going on')).toBeVisible()
   })
 
+  test('activity does anew what failed, and what failed gives way to it', async () => {
+    const error = { code: 'no-space' as const, message: 'The disk is full.' }
+    const failed = fakeTask({ title: 'Importing “web”', state: 'failed', endedAt: new Date().toISOString(), error, restartable: true })
+    window = await openWindow(
+      { tasks: [failed, fakeTask({ title: 'Deleting', state: 'cancelled', endedAt: failed.endedAt })] },
+      '#/activity',
+    )
+    await expect.element(page.getByText('The disk is full.')).toBeVisible()
+    await page.getByRole('button', { name: 'Try again' }).click()
+    await expect.element(page.getByRole('main').getByRole('progressbar', { name: 'Importing “web”' })).toBeVisible()
+    await expect.element(page.getByText('The disk is full.')).not.toBeInTheDocument()
+    await expect.element(page.getByRole('button', { name: 'Try again' })).not.toBeInTheDocument()
+  })
+
   test('the doctor says what was found in words, with advice', async () => {
     window = await openWindow(
       {

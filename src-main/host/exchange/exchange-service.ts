@@ -74,7 +74,8 @@ export class ExchangeService {
     return candidates
   }
 
-  async #import({ path, machine, name: wish, licencesAccepted }: Import): Promise<TaskStarted> {
+  async #import(request: Import): Promise<TaskStarted> {
+    const { path, machine, name: wish, licencesAccepted } = request
     const { library, tasks } = this.#parts
     await library.ready
     const chosen = await chooseFile(path)
@@ -87,7 +88,8 @@ export class ExchangeService {
       throw AppError.invalid([{ path: 'licencesAccepted', message: 'The machine comes with a licence. Read and accept it first.' }])
     const name = wish ?? offer.name
     const releaseName = library.claimName(name)
-    return tasks.start({ kind: 'import-machine', title: `Importing “${name}”` }, async (context) => {
+    const again = (): Promise<TaskStarted> => this.#import(request)
+    return tasks.start({ kind: 'import-machine', title: `Importing “${name}”`, again }, async (context) => {
       try {
         const bundle = await stageBundle(library, name, (staging) => fill(staging, name, context))
         return { id: bundle.id, remarks: offer.remarks }
@@ -139,7 +141,9 @@ export class ExchangeService {
         : await packBundle(machine.bundle.folder, config, { path, replace }, storage, context)
       return { bytes, remarks }
     }
-    return tasks.start({ kind: 'export-machine', title: `Exporting “${name}” as ${basename(path)}`, machine: machine.id }, (context) => {
+    const title = `Exporting “${name}” as ${basename(path)}`
+    const again = (): TaskStarted => this.#export(machine, request)
+    return tasks.start({ kind: 'export-machine', title, machine: machine.id, again }, (context) => {
       // A snapshot's files are written by nobody.
       if (snapshot !== null) return write(context)
       return atRest(machine, 'being exported', library, async () => {

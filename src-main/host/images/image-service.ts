@@ -122,21 +122,26 @@ export class ImageService {
 
   /** An image that a machine has as its disk now may be given another chain; one that a snapshot keeps, or another disk rests on, may not. */
   async #refuseBelow(path: string): Promise<void> {
-    const need = (await this.#needs.of(path)).find(({ how, snapshot }) => how === 'below' || snapshot !== null)
-    if (need) throw needed(path, need)
+    refuseAll(
+      path,
+      (await this.#needs.of(path)).filter(({ how, snapshot }) => how === 'below' || snapshot !== null),
+    )
   }
 
   /** @param above the image that rests on it and may */
   async #refuseNeeded(path: string, above: string): Promise<void> {
     const real = await realpath(above)
-    const need = (await this.#needs.of(path)).find(({ how, snapshot, drive }) => how === 'drive' || snapshot !== null || drive !== real)
-    if (need) throw needed(path, need)
+    refuseAll(
+      path,
+      (await this.#needs.of(path)).filter(({ how, snapshot, drive }) => how === 'drive' || snapshot !== null || drive !== real),
+    )
   }
 
   /** What a machine would forbid is said at once, and no task begins. */
   async #start({ uses, doing, ...spec }: Work, work: (context: TaskContext) => Promise<TaskResult>): Promise<TaskStarted> {
     const [machine] = await this.#holders.check(uses)
-    return this.#tasks.start({ ...spec, machine: machine?.id ?? null }, (context) =>
+    const again = (): Promise<TaskStarted> => this.#start({ uses, doing, ...spec }, work)
+    return this.#tasks.start({ ...spec, machine: machine?.id ?? null, again }, (context) =>
       this.#holders.hold(uses, doing, () => {
         context.signal.throwIfAborted()
         return work(context)
@@ -154,13 +159,18 @@ export class ImageService {
   }
 }
 
-function needed(path: string, { machine: { bundle }, how, snapshot }: ImageNeed): AppError {
+/** Snapshots are named first: they are what explains it. */
+function refuseAll(path: string, needs: readonly ImageNeed[]): void {
+  const need = needs.find(({ how, snapshot }) => how === 'drive' && snapshot !== null) ?? needs[0]
+  if (!need) return
+  const { machine, how, snapshot } = need
+  const { bundle } = machine
   const owner = snapshot === null ? `the machine “${bundle.name}”` : `the snapshot “${snapshot}” of “${bundle.name}”`
   const sentence =
     how === 'drive'
       ? `“${path}” belongs to ${owner}, and must stay what it is.`
       : `A disk of ${owner} rests on “${path}”, which must stay what it is.`
-  return new AppError('wrong-state', sentence, { subject: path })
+  throw new AppError('wrong-state', sentence, { subject: path })
 }
 
 function reads({ path }: { path: string }): ImageUse {

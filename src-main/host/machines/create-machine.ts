@@ -61,7 +61,8 @@ export async function createMachine(request: NewMachineRequest, parts: MakerPart
   const releaseName = parts.library.claimName(request.name)
   try {
     const sketch = await checkSource(request, parts)
-    return parts.tasks.start({ kind: 'create-machine', title: `Creating “${request.name}”` }, async (context) => {
+    const again = (): Promise<TaskStarted> => createMachine(request, parts)
+    return parts.tasks.start({ kind: 'create-machine', title: `Creating “${request.name}”`, again }, async (context) => {
       try {
         const bundle = await stageBundle(parts.library, request.name, (staging) => fill(staging, request, sketch, parts, context))
         return { id: bundle.id }

@@ -36,7 +36,8 @@ export function compareStates(machine: Machine, states: ComparedStates, parts: C
   const { name } = machine.bundle
   refuseMoving(machine, states)
   const title = `Comparing states of “${name}”`
-  return parts.tasks.start({ kind: 'compare-snapshots', title, machine: machine.id }, (context) => {
+  const again = (): TaskStarted => compareStates(machine, states, parts)
+  return parts.tasks.start({ kind: 'compare-snapshots', title, machine: machine.id, again }, (context) => {
     const work = async (): Promise<{ comparison: SnapshotComparison }> => {
       refuseMoving(machine, states)
       return { comparison: await compare(machine, states, parts, context) }

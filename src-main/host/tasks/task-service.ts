@@ -21,6 +21,8 @@ export interface TaskSpec {
   snapshot?: string
   /** Default true. */
   cancellable?: boolean
+  /** Starts the same work anew, after it failed or was cancelled; absent where that makes no sense. */
+  again?(): TaskStarted | Promise<TaskStarted>
 }
 
 /** What the work gets. */
@@ -38,6 +40,8 @@ export class TaskService implements Disposable {
   #running = new Map<string, RunningTask>()
   /** In the order of their end. */
   #ended = new Map<string, Task>()
+  /** Of those that ended and can be done anew. */
+  #again = new Map<string, NonNullable<TaskSpec['again']>>()
   #changed = new Emitter<Task>()
   #cleared = new Emitter<{ ids: string[] }>()
 
@@ -47,11 +51,10 @@ export class TaskService implements Disposable {
     list: () => [...this.#ended.values(), ...[...this.#running.values()].map((task) => task.view())],
     changed: this.#changed.event,
     cancel: ({ id }) => this.cancel(id),
+    restart: ({ id }) => this.restart(id),
     wait: ({ id }, { signal }) => this.#whenEnded(id, signal),
     clear: () => {
-      const ids = [...this.#ended.keys()]
-      this.#ended.clear()
-      if (ids.length > 0) this.#cleared.fire({ ids })
+      this.#forget([...this.#ended.keys()])
     },
     cleared: this.#cleared.event,
   }
@@ -65,6 +68,7 @@ export class TaskService implements Disposable {
     this.#running.set(task.id, task)
     void task.run(work).then((view) => {
       this.#running.delete(view.id)
+      if (view.restartable) this.#again.set(view.id, spec.again!.bind(spec))
       this.#remember(view)
       this.#changed.fire(view)
     })
@@ -105,6 +109,25 @@ export class TaskService implements Disposable {
     this.#running.get(id)?.abort()
   }
 
+  /**
+   * @throws AppError `not-found`, `wrong-state` where it did not end so that it could be done anew, or why it cannot be begun: then the old one stays
+   */
+  async restart(id: string): Promise<TaskStarted> {
+    const task = this.#existing(id)
+    const again = this.#again.get(id)
+    if (!again) throw new AppError('wrong-state', `“${task.title}” cannot be done again from here.`, { subject: id })
+    // Once, however often it is asked for.
+    this.#again.delete(id)
+    try {
+      const started = await again()
+      this.#forget([id])
+      return started
+    } catch (error) {
+      this.#again.set(id, again)
+      throw error
+    }
+  }
+
   #existing(id: string): Task {
     const task = this.get(id)
     if (!task) throw new AppError('not-found', 'That task is not known any more.', { subject: id })
@@ -114,16 +137,22 @@ export class TaskService implements Disposable {
   #remember(task: Task): void {
     this.#ended.set(task.id, task)
     const oldest = this.#ended.size > MAX_ENDED ? this.#ended.keys().next().value : undefined
-    if (oldest !== undefined) {
-      this.#ended.delete(oldest)
-      this.#cleared.fire({ ids: [oldest] })
+    if (oldest !== undefined) this.#forget([oldest])
+  }
+
+  #forget(ids: string[]): void {
+    for (const id of ids) {
+      this.#ended.delete(id)
+      this.#again.delete(id)
     }
+    if (ids.length > 0) this.#cleared.fire({ ids })
   }
 }
 
 class RunningTask {
   readonly id = newId()
   #task: Task
+  #canRestart: boolean
   #tell: (task: Task) => void
   #controller = new AbortController()
   #toldAt = -Infinity
@@ -131,6 +160,7 @@ class RunningTask {
 
   constructor(spec: TaskSpec, tell: (task: Task) => void) {
     this.#tell = tell
+    this.#canRestart = spec.again !== undefined
     this.#task = {
       id: this.id,
       kind: spec.kind,
@@ -141,6 +171,7 @@ class RunningTask {
       step: '',
       progress: null,
       cancellable: spec.cancellable ?? true,
+      restartable: false,
       startedAt: new Date().toISOString(),
       endedAt: null,
       error: null,
@@ -182,7 +213,8 @@ class RunningTask {
     if (this.#timer) clearTimeout(this.#timer)
     this.#timer = null
     if (signal.aborted) end.step = ''
-    Object.assign(this.#task, end, { cancellable: false, endedAt: new Date().toISOString() })
+    const restartable = this.#canRestart && end.state !== 'done'
+    Object.assign(this.#task, end, { cancellable: false, restartable, endedAt: new Date().toISOString() })
     return this.view()
   }
 

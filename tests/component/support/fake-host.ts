@@ -6,7 +6,7 @@ import { AppError, type WireError } from '../../../src-shared/errors/app-error.t
 import { Emitter } from '../../../src-shared/base/event.ts'
 import { newId } from '../../../src-shared/base/ids.ts'
 import { GiB, MiB } from '../../../src-shared/base/units.ts'
-import { machines, metrics, settings, snapshots, system, tasks, terminals } from '../../../src-shared/api/index.ts'
+import { exchange, machines, metrics, settings, snapshots, system, tasks, terminals } from '../../../src-shared/api/index.ts'
 import type { MachineChange, MachineView } from '../../../src-shared/api/machines.ts'
 import type { History, HostSample, MachineSample, MetricsSample } from '../../../src-shared/api/metrics.ts'
 import { settingsSchema, type Settings } from '../../../src-shared/api/settings.ts'
@@ -19,6 +19,7 @@ import { RpcServer } from '../../../src-shared/rpc/server.ts'
 import { memoryWirePair } from '../../../src-shared/rpc/wires/memory-wire.ts'
 import type { Wire } from '../../../src-shared/rpc/wire.ts'
 import { FakeDisplay } from './fake-display.ts'
+import { FakeExchange } from './fake-exchange.ts'
 import { fakeMachine, fakeTask, fakeVerdict, LIBRARY } from './fake-objects.ts'
 import { FakeSnapshots } from './fake-snapshots.ts'
 import { FakeConsole, FakeTerminal } from './fake-streams.ts'
@@ -49,6 +50,7 @@ export class FakeHost {
   /** Shells that were opened, in order. */
   readonly terminals: FakeTerminal[] = []
   readonly snapshots = new FakeSnapshots()
+  readonly exchange = new FakeExchange()
   /** What a call shall fail with, by its name; stays until it is taken out. */
   readonly failures = new Map<string, WireError>()
   /** Steps that a creation goes through before it is done; a test may end it by hand. */
@@ -178,7 +180,7 @@ export class FakeHost {
     }
   }
 
-  #startTask(task: Task, finish: () => { id?: string }): { task: string } {
+  #startTask(task: Task, finish: () => Task['result'] & object): { task: string } {
     this.putTask(task)
     if (this.autoFinishTasks)
       setTimeout(() => {
@@ -326,6 +328,14 @@ export class FakeHost {
         this.#called('tasks.cancel')
         const task = this.tasks.get(id)
         if (task) this.putTask({ ...task, state: 'cancelled', endedAt: new Date().toISOString() })
+      },
+      restart: ({ id }) => {
+        this.#called('tasks.restart')
+        const task = { ...this.tasks.get(id)!, id: newId(), state: 'running' as const, restartable: false, error: null, endedAt: null }
+        this.tasks.delete(id)
+        this.tasksCleared.fire({ ids: [id] })
+        this.putTask(task)
+        return { task: task.id }
       },
       wait: ({ id }) =>
         new Promise((resolve) => {

@@ -101,6 +101,7 @@ export function fakeTask(over: Partial<Task> = {}): Task {
     step: '',
     progress: null,
     cancellable: true,
+    restartable: false,
     startedAt: new Date().toISOString(),
     endedAt: null,
     error: null,

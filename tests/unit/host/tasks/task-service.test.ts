@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { MAX_ENDED, TaskService, type TaskContext } from '../../../../src-main/host/tasks/task-service.ts'
-import type { Task } from '../../../../src-shared/api/tasks.ts'
+import type { Task, TaskStarted } from '../../../../src-shared/api/tasks.ts'
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
 
 const spec = { kind: 'create-machine', title: 'Creating “a”' } as const
@@ -138,6 +138,40 @@ describe('TaskService', () => {
     caller.abort(AppError.cancelled())
     await expect(waiting).rejects.toMatchObject({ code: 'cancelled' })
     job.resolve(null)
+  })
+
+  test('what failed or was cancelled is done anew, once, and what did not begin can be tried again', async () => {
+    const cleared: string[] = []
+    tasks.handlers.cleared(({ ids }) => cleared.push(...ids))
+    const runs: string[] = []
+    let refused: AppError | null = null
+    const begin = (outcome: 'fail' | 'well'): TaskStarted => {
+      if (refused) throw refused
+      runs.push(outcome)
+      return tasks.start({ ...spec, again: () => begin('well') }, () =>
+        outcome === 'fail' ? Promise.reject(new AppError('no-space', 'Full.')) : Promise.resolve({ id: 'new' }),
+      )
+    }
+    const { task } = begin('fail')
+    expect(tasks.get(task)).toMatchObject({ restartable: false })
+    await expect(tasks.restart(task)).rejects.toMatchObject({ code: 'wrong-state' })
+    expect(await tasks.whenEnded(task)).toMatchObject({ state: 'failed', restartable: true })
+
+    refused = new AppError('already-exists', 'Taken.')
+    await expect(tasks.restart(task)).rejects.toBe(refused)
+    expect(tasks.get(task), 'it stays').toMatchObject({ restartable: true })
+    refused = null
+    const [first, second] = await Promise.allSettled([tasks.restart(task), tasks.restart(task)])
+    expect([first.status, second.status]).toEqual(['fulfilled', 'rejected'])
+    expect(runs).toEqual(['fail', 'well'])
+    expect(cleared).toEqual([task])
+    expect(tasks.get(task)).toBeUndefined()
+
+    const { task: next } = (first as PromiseFulfilledResult<TaskStarted>).value
+    expect(await tasks.whenEnded(next)).toMatchObject({ state: 'done', restartable: false })
+    await expect(tasks.restart(next)).rejects.toMatchObject({ code: 'wrong-state' })
+    const { task: plain } = tasks.start(spec, () => Promise.reject(new Error('no')))
+    expect(await tasks.whenEnded(plain)).toMatchObject({ state: 'failed', restartable: false })
   })
 
   test('the host’s end cancels all', async () => {
