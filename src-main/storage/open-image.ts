@@ -1,6 +1,7 @@
 /** The only way in to a disk image: every opener declares its format, is checked, and is locked; so is everything below it. */
 import { AppError, asAppError } from '../../src-shared/errors/app-error.ts'
 import type { DiskFormat } from '../../src-shared/model/disk-format.ts'
+import { isNetworkAddress } from '../../src-shared/model/network-disk.ts'
 import type { BlockDevice } from './block-device.ts'
 import { findBacking } from './chain/find-backing.ts'
 import { mergedLayers } from './chain/merged-layers.ts'
@@ -9,11 +10,13 @@ import type { DiskImage, NamedBacking } from './disk-image.ts'
 import { openLocked } from './file/open-locked.ts'
 import { FORMATS } from './formats/formats.ts'
 import { recognise } from './formats/recognise.ts'
+import { openNbdDisk } from './nbd/nbd-disk.ts'
 
 /** Layers below an image. Snapshots of a machine have some dozens; more are a mistake or malice. */
 export const MAX_LAYERS = 256
 
 export interface ImageChoice {
+  /** Of a file, or an address of a disk on the network. */
   path: string
   /** As the machine's config declares it; never probed. */
   format: DiskFormat
@@ -30,6 +33,7 @@ export type LayerChoice = Omit<ImageChoice, 'folders'>
  *   writes it, or reads what should be written), or the system's reason; of the image or of one that it rests on
  */
 export async function openImage({ folders = [], ...choice }: ImageChoice): Promise<DiskImage> {
+  if (isNetworkAddress(choice.path)) return openNetworkDisk(choice)
   let backing: BlockDevice | null = null
   const image = await openOver(
     choice,
@@ -40,6 +44,7 @@ export async function openImage({ folders = [], ...choice }: ImageChoice): Promi
 
 /** An image without what it rests on: what it lacks reads as zeroes, and its extents say what it has itself. */
 export function openLayer(choice: LayerChoice): Promise<DiskImage> {
+  if (isNetworkAddress(choice.path)) return openNetworkDisk(choice)
   return openOver(choice, async () => null)
 }
 
@@ -135,6 +140,15 @@ async function openLayers(
     await Promise.all(layers.map(({ image }) => closeQuietly(image)))
     throw error
   }
+}
+
+/** Servers see to it themselves that two do not write one disk. */
+async function openNetworkDisk({ path, format, readOnly }: LayerChoice): Promise<DiskImage> {
+  if (format !== 'raw')
+    throw new AppError('unsupported', `What “${path}” has is used as a raw disk, not as an image of the format ${format}.`, {
+      subject: path,
+    })
+  return openNbdDisk(path, { readOnly })
 }
 
 function driver(format: DiskFormat, path: string): NonNullable<(typeof FORMATS)[DiskFormat]> {

@@ -25,6 +25,7 @@ import { lookAtImage, takeImage } from './package/take-image.ts'
 import { unpackArchive } from './package/unpack-archive.ts'
 import { openImage, type ImageChoice } from './open-image.ts'
 import { serveBlock, type ServedBlock } from './serve-block.ts'
+import { unflushed } from './unflushed.ts'
 
 export class StorageService {
   /** By handle; null while it is being opened. */
@@ -32,7 +33,7 @@ export class StorageService {
   #progress = new Emitter<{ job: string; done: number; total: number }>()
 
   readonly handlers: Handlers<typeof storageThread> = {
-    open: ({ handle, port, ...choice }) => this.#openImage(handle, port, choice),
+    open: ({ handle, port, unsafe, ...choice }) => this.#openImage(handle, port, choice, unsafe),
     close: async ({ handle }) => {
       await this.#open.get(handle)?.close()
     },
@@ -63,13 +64,14 @@ export class StorageService {
     return { signal, onProgress: (done, total) => this.#progress.fire({ job, done, total }) }
   }
 
-  async #openImage(handle: string, port: object, choice: ImageChoice): Promise<BlockInfo> {
+  async #openImage(handle: string, port: object, choice: ImageChoice, unsafe: boolean): Promise<BlockInfo> {
     if (!(port instanceof MessagePort)) throw new AppError('invalid-input', 'An image needs a port to be served on.')
     try {
       if (this.#open.has(handle)) throw new AppError('already-exists', `An image with the handle ${handle} is open already.`)
       this.#open.set(handle, null)
       try {
-        const device = await openImage(choice)
+        const image = await openImage(choice)
+        const device = unsafe ? unflushed(image) : image
         const served = serveBlock(device, port, (error) => {
           this.#open.delete(handle)
           if (error) console.error(`Closing “${choice.path}”: ${asAppError(error).message}`)

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { diskFormat } from '../model/disk-format.ts'
 import type { ImageInfo } from '../model/image-info.ts'
-import { filePathSchema, isAbsolutePath } from '../model/machine.ts'
+import { diskPathSchema, filePathSchema, isAbsolutePath } from '../model/machine.ts'
 import { call, defineService } from '../rpc/service.ts'
 import type { TaskStarted } from './tasks.ts'
 
@@ -10,7 +10,8 @@ export const MAX_BACKING_FOLDERS = 16
 
 const path = filePathSchema.refine(isAbsolutePath, 'A disk image needs its full path.')
 const image = z.strictObject({
-  path,
+  /** Or an address of a disk on the network. */
+  path: diskPathSchema.refine(isAbsolutePath, 'A disk image needs its full path.'),
   /** Null: as the machine says that has it, else by the file's mark, raw without one. */
   format: diskFormat.nullable().default(null),
   /** Where files may lie that it rests on, beside its own folder. */

@@ -2,14 +2,14 @@
 import type { DiskFormat } from './disk-format.ts'
 
 export interface ImageFileInfo {
-  /** Absolute, links followed. */
+  /** Absolute, links followed; or an address on the network. */
   path: string
   format: DiskFormat
   /** Bytes of the disk. */
   size: number
-  /** Bytes of the file, and how many of them take room on this computer's disk. */
-  fileBytes: number
-  storedBytes: number
+  /** Bytes of the file, and how many of them take room on this computer's disk. Null of a disk on the network. */
+  fileBytes: number | null
+  storedBytes: number | null
   /** What the format says of itself, for people, in the order to show. */
   details: readonly { label: string; value: string }[]
   /** The file that it rests on, as the image names it. */

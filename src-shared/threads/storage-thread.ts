@@ -71,6 +71,8 @@ export const storageThread = defineService('storage', {
       format: diskFormat,
       readOnly: z.boolean(),
       folders: z.array(path).default([]),
+      /** Flushes do nothing (disk-bus.ts). */
+      unsafe: z.boolean().default(false),
       port: z.custom<object>(),
     }),
   ).returns<BlockInfo>(),

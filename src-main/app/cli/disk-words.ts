@@ -10,8 +10,8 @@ export function imageFacts(info: ImageInfo): [string, string][] {
     ['file', info.path],
     ['format', info.format],
     ['disk size', exactBytes(info.size)],
-    ['file size', exactBytes(info.fileBytes)],
-    ['room taken', exactBytes(info.storedBytes)],
+    ...knownBytes('file size', info.fileBytes),
+    ...knownBytes('room taken', info.storedBytes),
     ...info.details.map(({ label, value }): [string, string] => [label.charAt(0).toLowerCase() + label.slice(1), value]),
   ]
   if (info.backing !== null) facts.push(['rests on', info.backing])
@@ -23,13 +23,13 @@ export function imageFacts(info: ImageInfo): [string, string][] {
 export const LAYER_COLUMNS: readonly Column<ImageFileInfo>[] = [
   { title: 'FORMAT', cell: ({ format }) => format },
   { title: 'DISK', align: 'right', cell: ({ size }) => formatBytes(size) },
-  { title: 'TAKEN', align: 'right', cell: ({ storedBytes }) => formatBytes(storedBytes) },
+  { title: 'TAKEN', align: 'right', cell: ({ storedBytes }) => (storedBytes === null ? '' : formatBytes(storedBytes)) },
   { title: 'LAYER', cell: ({ path }) => path },
 ]
 
 /** "qcow2, 10 GiB, takes 196 KiB" */
 export function imageLine({ format, size, storedBytes }: ImageFileInfo): string {
-  return `${format}, ${formatBytes(size)}, takes ${formatBytes(storedBytes)}`
+  return `${format}, ${formatBytes(size)}${storedBytes === null ? '' : `, takes ${formatBytes(storedBytes)}`}`
 }
 
 /** "1 of 2 corruptions repaired, 3 leaked clusters" */
@@ -52,6 +52,10 @@ function counted(count: number, repaired: number, one: string, more: string): st
   const what = `${count} ${count === 1 ? one : more}`
   if (repaired === 0) return what
   return repaired === count ? `${what} repaired` : `${repaired} of ${what} repaired`
+}
+
+function knownBytes(fact: string, bytes: number | null): [string, string][] {
+  return bytes === null ? [] : [[fact, exactBytes(bytes)]]
 }
 
 function exactBytes(bytes: number): string {

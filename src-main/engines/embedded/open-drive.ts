@@ -17,7 +17,7 @@ export interface OpenDrive {
 
 /** @throws AppError why the image cannot be used */
 export async function openImage(
-  { id, kind }: Pick<MachineSpec['drives'][number], 'id' | 'kind'>,
+  { id, kind, cache }: Pick<MachineSpec['drives'][number], 'id' | 'kind' | 'cache'>,
   blocks: BlockClient,
   counters: Counters,
 ): Promise<BlockDisk | FloppyDisk> {
@@ -29,6 +29,8 @@ export async function openImage(
   try {
     if (kind === 'floppy') return await FloppyDisk.open(blocks, options)
     const disk = await BlockDisk.open(blocks, options)
+    // The guest sees a drive whose write cache is off.
+    disk.writeCache = cache !== 'writethrough'
     if (disk.byteLength === 0) throw new AppError('corrupt', `The image of drive ${id} is empty.`, { subject: id })
     return disk
   } catch (error) {

@@ -171,7 +171,7 @@ export class Session implements Disposable {
     }
   }
 
-  async #openImage({ drive, path, format, readOnly }: PlannedImage): Promise<{ port: MessagePort; handle: string }> {
+  async #openImage({ drive, path, format, readOnly, cache }: PlannedImage): Promise<{ port: MessagePort; handle: string }> {
     this.#storage ??= this.#leaseStorage()
     const storage = this.#storage.thread.rpc.service(storageThread)
     const handle = `${this.life}/${drive}/${this.#opened++}`
@@ -180,7 +180,9 @@ export class Session implements Disposable {
     try {
       // What a disk rests on lies beside it.
       const folders = [dirname(path)]
-      await this.race(storage.open({ handle, path, format, readOnly, folders, port: port1 }, { transfer: [port1] }))
+      await this.race(
+        storage.open({ handle, path, format, readOnly, folders, unsafe: cache === 'unsafe', port: port1 }, { transfer: [port1] }),
+      )
       return { port: port2, handle }
     } catch (error) {
       port2.close()

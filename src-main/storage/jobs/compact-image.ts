@@ -13,7 +13,7 @@ import type { ByteFile } from '../file/byte-file.ts'
 import { makeFile } from '../file/make-file.ts'
 import { writableFormat } from '../formats/formats.ts'
 import { openLayer } from '../open-image.ts'
-import { known, type ChosenImage } from './chosen-image.ts'
+import { knownFile, type ChosenImage } from './chosen-image.ts'
 import { progressOf, type JobOptions } from './job-progress.ts'
 import { pour } from './pour.ts'
 
@@ -27,7 +27,7 @@ const NOT_SMALLER = new Error('The new file takes as much room as the old one.')
  */
 export async function compactImage(choice: ChosenImage, options: JobOptions): Promise<{ before: number; after: number }> {
   try {
-    const { path, format } = await known(choice)
+    const { path, format } = await knownFile(choice)
     const before = roomOf(await stat(path))
     // Locked for writing also where it is only read: nobody may write it, or hold it open, while it is replaced.
     const image = await openLayer({ path, format, readOnly: false })

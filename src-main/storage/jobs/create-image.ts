@@ -8,7 +8,7 @@ import type { NamedBacking } from '../disk-image.ts'
 import { makeFile } from '../file/make-file.ts'
 import { writableFormat } from '../formats/formats.ts'
 import { openImage } from '../open-image.ts'
-import { known, type ChosenImage } from './chosen-image.ts'
+import { knownFile, type ChosenImage } from './chosen-image.ts'
 
 /** Bytes of the smallest sector: a disk is a whole number of them. */
 const SECTOR = 512
@@ -55,7 +55,7 @@ export function checkedSize(size: number | null): number {
 
 /** The backing as the image at `path` names it, which is opened once to see that it can be. */
 async function namedFrom(path: string, choice: ChosenImage): Promise<NamedBacking & { size: number }> {
-  const image = await known(choice)
+  const image = await knownFile(choice)
   const below = await openImage({ ...image, readOnly: true })
   try {
     return { path: backingNameFor(resolve(path), image.path), format: image.format, size: below.info.size }

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { DiskFormat } from '../../../src-shared/model/disk-format.ts'
 import type { ImageFileInfo, ImageInfo } from '../../../src-shared/model/image-info.ts'
+import { isNetworkAddress } from '../../../src-shared/model/network-disk.ts'
 import { roomOf } from '../../files/room.ts'
 import { findBacking } from '../chain/find-backing.ts'
 import type { NamedBacking } from '../disk-image.ts'
@@ -38,11 +39,14 @@ export async function inspectImage(choice: ChosenImage): Promise<ImageInfo> {
 async function inspectLayer(path: string, format: DiskFormat): Promise<{ info: ImageFileInfo; backing: NamedBacking | null }> {
   const layer = await openLayer({ path, format, readOnly: true })
   try {
-    const stats = await stat(path)
     const { backing, details } = layer
+    // What its server keeps of a disk on the network is not known.
+    const room = isNetworkAddress(path)
+      ? { fileBytes: null, storedBytes: null }
+      : await stat(path).then((stats) => ({ fileBytes: stats.size, storedBytes: roomOf(stats) }))
     const info: ImageFileInfo = {
       ...{ path, format, size: layer.info.size, details },
-      ...{ fileBytes: stats.size, storedBytes: roomOf(stats), backing: backing?.path ?? null },
+      ...{ ...room, backing: backing?.path ?? null },
     }
     return { info, backing }
   } finally {

@@ -3,7 +3,7 @@ import { formatBytes } from '../../../src-shared/base/units.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { DiskImage } from '../disk-image.ts'
 import { openImage } from '../open-image.ts'
-import { known, type ChosenImage } from './chosen-image.ts'
+import { knownFile, type ChosenImage } from './chosen-image.ts'
 import { checkedSize } from './create-image.ts'
 
 /**
@@ -15,7 +15,7 @@ import { checkedSize } from './create-image.ts'
 export async function resizeImage(choice: ChosenImage, size: number, shrink: boolean): Promise<{ size: number }> {
   const bytes = checkedSize(size)
   try {
-    const image = await openImage({ ...(await known(choice)), readOnly: false })
+    const image = await openImage({ ...(await knownFile(choice)), readOnly: false })
     try {
       if (!image.resize)
         throw new AppError(

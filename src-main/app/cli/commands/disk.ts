@@ -4,7 +4,7 @@ import { formatBytes } from '../../../../src-shared/base/units.ts'
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import { diskFormat, formatOfName, type DiskFormat } from '../../../../src-shared/model/disk-format.ts'
 import type { ImageInfo } from '../../../../src-shared/model/image-info.ts'
-import { fileArgument, folderArgument, newSizeArgument, sizeArgument } from '../arguments.ts'
+import { diskArgument, fileArgument, folderArgument, newSizeArgument, sizeArgument } from '../arguments.ts'
 import type { Cli, Run } from '../cli.ts'
 import { checkExit, checkLine, imageFacts, imageLine, LAYER_COLUMNS } from '../disk-words.ts'
 import { CHECK_EXIT, inWordsOf, UsageError } from '../errors.ts'
@@ -12,7 +12,8 @@ import type { Define } from './index.ts'
 
 const HELP = `
 An image may rest on others, which lie in its own folder or below; other folders are named by --backing-folder. The format of an image that is there is
-what the machine says that has it, else what the file’s mark says, else raw. An image that a running machine has is refused.`
+what the machine says that has it, else what the file’s mark says, else raw. An image that a running machine has is refused. info and convert also read a
+disk on the network: nbd://HOST[:PORT]/EXPORT, or nbd+unix:///EXPORT?socket=PATH.`
 
 const CHECK_HELP = `
 Exit codes: 0 nothing is wrong (any more); ${CHECK_EXIT.leaks} clusters are lost that nothing uses, and no data; ${CHECK_EXIT.corrupt} data would be wrong; 1 it could not be looked
@@ -77,7 +78,7 @@ function defineCreate(disk: Command, run: Run): void {
 
 function defineInfo(disk: Command, run: Run): void {
   subcommand(disk, 'info', 'show what an image is, and what it rests on')
-    .argument('<file>', 'the image', fileArgument)
+    .argument('<file>', 'the image', diskArgument)
     .action((path: string, options: ImageOptions) =>
       run(async (cli) => {
         const { images } = await cli.host()
@@ -100,7 +101,7 @@ interface ConvertOptions extends ImageOptions {
 
 function defineConvert(disk: Command, run: Run): void {
   subcommand(disk, 'convert', 'write the same disk into another file, with all that it rests on')
-    .argument('<file>', 'the image', fileArgument)
+    .argument('<file>', 'the image', diskArgument)
     .argument('<target>', 'the new image', fileArgument)
     .addOption(formatOption('--format <format>', 'its format; as its name says unless given'))
     .option('--packed', 'compressed (qcow2, vmdk)')
@@ -125,7 +126,7 @@ function defineConvert(disk: Command, run: Run): void {
 
 function defineResize(disk: Command, run: Run): void {
   subcommand(disk, 'resize', 'make a disk larger or smaller; what is in it, partitions and file systems, stays as it is')
-    .argument('<file>', 'the image', fileArgument)
+    .argument('<file>', 'the image', diskArgument)
     .argument('<size>', 'how large it is to be, as in 20G; +5G is so much more', newSizeArgument)
     .option('--shrink', 'what a smaller disk cuts off may be lost')
     .action((path: string, size: { bytes: number; more: boolean }, options: ImageOptions & { shrink?: boolean }) =>
@@ -144,7 +145,7 @@ function defineResize(disk: Command, run: Run): void {
 
 function defineCompact(disk: Command, run: Run): void {
   subcommand(disk, 'compact', 'give back the room that holds zeroes or nothing')
-    .argument('<file>', 'the image', fileArgument)
+    .argument('<file>', 'the image', diskArgument)
     .action((path: string, options: ImageOptions) =>
       run(async (cli) => {
         const host = await cli.host()
@@ -159,7 +160,7 @@ function defineCompact(disk: Command, run: Run): void {
 
 function defineCheck(disk: Command, run: Run): void {
   subcommand(disk, 'check', 'look through an image’s metadata')
-    .argument('<file>', 'the image', fileArgument)
+    .argument('<file>', 'the image', diskArgument)
     .option('--repair', 'mend what can be mended; copy the image first')
     .addHelpText('after', CHECK_HELP)
     .action((path: string, options: ImageOptions & { repair?: boolean }) =>
