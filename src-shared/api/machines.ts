@@ -15,6 +15,7 @@ import {
   sharedFoldersSchema,
   type MachineConfig,
 } from '../model/machine.ts'
+import type { Dependent } from '../model/dependent.ts'
 import type { MachineHealth, MachineState } from '../model/machine-state.ts'
 import { guestCommandSchema } from '../model/guest-command.ts'
 import type { LiveHardware } from '../model/live-hardware.ts'
@@ -168,11 +169,16 @@ export const machines = defineService('machines', {
    * Name, notes, tags and folder any time; hardware while it is off, and of a machine that runs what `live` allows: then the answer comes when
    * the machine has it, which can take as long as the guest needs to let go of a device (an aborted call waits no longer). Fails with
    * `invalid-input` at each wrong field, and with `wrong-state`, with the fields, for hardware that cannot change now. A new name renames
-   * the bundle when it can.
+   * the bundle when it can, and no other machine needs files in it.
    */
   update: call(id.extend({ patch: machinePatchSchema })).returns<MachineView>(),
-  /** Moves the bundle to the system's trash, or the library's own where there is none. Stopped machines only. */
-  trash: call(id).returns<{ trashedTo: string }>(),
+  /** What other machines need of the files in its bundle: drives that they use where they are, and images that theirs rest on. */
+  dependents: call(id).returns<Dependent[]>(),
+  /**
+   * Moves the bundle to the system's trash, or the library's own where there is none. Stopped machines only. Fails with `wrong-state` where another machine
+   * needs files in it (`dependents`), unless `needed` says that it may do without.
+   */
+  trash: call(id.extend({ needed: z.boolean().default(false) })).returns<{ trashedTo: string }>(),
   /** Undoes a `trash`. */
   restore: call(z.strictObject({ trashedTo: z.string() })).returns<MachineView>(),
   /** Shows a bundle that is somewhere else. */

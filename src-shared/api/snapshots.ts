@@ -36,8 +36,11 @@ export const snapshots = defineService('snapshots', {
   ).returns<void>(),
   /** What later states need of it is merged into them. `subtree`: with everything that came from it, unless the machine's present state did. */
   delete: call(z.strictObject({ ...one, subtree: z.boolean() })).returns<TaskStarted>(),
-  /** A machine of its own that begins, off, at the snapshot and shares its disks' files; either may be deleted without the other. */
-  clone: call(z.strictObject({ ...one, name: nameSchema })).returns<TaskStarted>(),
+  /**
+   * A machine of its own that begins, off, at the snapshot and shares its disks' files; either may be deleted without the other. `snapshot` null: at the
+   * present state, of which a snapshot is taken where the last one is another state.
+   */
+  clone: call(z.strictObject({ machine, snapshot: z.uuid().nullable(), name: nameSchema })).returns<TaskStarted>(),
   /**
    * What two states differ in: snapshots, or (null) the present state, which fails with `wrong-state` while the machine runs. A machine at rest cannot be
    * started meanwhile. The task's result has the `comparison`.

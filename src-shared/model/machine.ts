@@ -211,6 +211,8 @@ const configShape = {
   vncExport: vncExportSchema.default(NO_VNC_EXPORT),
   autoSnapshots: snapshotScheduleSchema.default(NO_SCHEDULE),
   whenOff: whenOffSchema.default(KEEP_WHEN_OFF),
+  /** Others are made from it; it does not start, and its hardware stays as it is. */
+  template: z.boolean().default(false),
   /** The library folder it is shown in, as path elements. */
   folder: z.array(nameSchema).max(8).default([]),
   tags: z.array(z.string().trim().min(1).max(50)).max(50).default([]),

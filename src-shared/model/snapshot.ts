@@ -7,7 +7,7 @@ import { machineConfigSchema } from './machine.ts'
 
 /** Of one machine. */
 export const MAX_SNAPSHOTS = 500
-const MAX_LABEL = 100
+export const MAX_LABEL = 100
 const MAX_NOTE = 4096
 
 export const snapshotLabelSchema = z

@@ -119,10 +119,11 @@ export const storageThread = defineService('storage', {
   /** Looks through all metadata, and with `repair` mends it. Null where the format has nothing to look through. */
   check: call(z.strictObject({ job, image: z.strictObject(image), repair: z.boolean() })).returns<ImageCheck | null>(),
   /**
-   * Where two disks differ. Neither is written meanwhile. `parts`: into how many the picture divides the disk, at most.
+   * Where two disks differ. Neither is written meanwhile. `parts`: into how many the picture divides the disk, at most. `whether`: it ends at the first
+   * difference.
    */
   compare: call(
-    z.strictObject({ job, before: z.strictObject(image), after: z.strictObject(image), parts: z.number().int().min(1) }),
+    z.strictObject({ job, before: z.strictObject(image), after: z.strictObject(image), parts: z.number().int().min(1), whether: z.boolean().default(false) }),
   ).returns<DiskDifference>(),
   /**
    * What an image has is written into the one that it rests on, which is `into`, and the image is empty then. Nothing else rests on that one. The image is

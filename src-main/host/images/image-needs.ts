@@ -9,7 +9,8 @@
  */
 import { realpath, stat } from 'node:fs/promises'
 import { isAbsolute, relative, sep } from 'node:path'
-import type { Dependent } from '../../../src-shared/model/dependent.ts'
+import { AppError } from '../../../src-shared/errors/app-error.ts'
+import { dependentWords, type Dependent } from '../../../src-shared/model/dependent.ts'
 import type { DiskFormat } from '../../../src-shared/model/disk-format.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
 import { resolveInBundle } from '../library/bundle.ts'
@@ -19,6 +20,8 @@ import { readSnapshots } from '../snapshots/snapshot-files.ts'
 
 /** Machines that are looked at at once. */
 const READERS = 16
+/** Needs that a sentence names. */
+const MAX_NAMED = 5
 
 export type NeedingMachine = Pick<Machine, 'id' | 'bundle'>
 
@@ -111,4 +114,14 @@ export class ImageNeeds {
 async function identityOf(path: string): Promise<string | null> {
   const stats = await stat(path, { bigint: true }).catch(() => null)
   return stats && `${stats.dev}:${stats.ino}`
+}
+
+/** @throws AppError `wrong-state` where there are any */
+export function refuseNeeded(name: string, dependents: readonly Dependent[]): void {
+  if (dependents.length === 0) return
+  const few = dependents.slice(0, MAX_NAMED).map(dependentWords)
+  const more = dependents.length > MAX_NAMED ? [`and so on, ${dependents.length} in all`] : []
+  throw new AppError('wrong-state', `Other machines need files of “${name}”, and would be without them: ${[...few, ...more].join('; ')}.`, {
+    subject: name,
+  })
 }

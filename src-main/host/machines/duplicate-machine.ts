@@ -79,6 +79,7 @@ export function withNewIdentity(config: MachineConfig, name: string): MachineCon
     created: new Date().toISOString(),
     point: null,
     run: null,
+    template: false,
     whenOff: { ...config.whenOff, snapshot: null },
     name,
     // The password stays the original's.

@@ -18,6 +18,7 @@ import { withNewIdentity } from './duplicate-machine.ts'
 import { changeLive } from './live-change.ts'
 import type { Machine } from './machine.ts'
 import { removeSuspended } from './suspended-state.ts'
+import { refuseTemplate } from './template.ts'
 import { wrongState } from './wrong-state.ts'
 
 /** What the guest sees. */
@@ -39,17 +40,26 @@ export function applyPatch(config: MachineConfig, patch: MachinePatch): MachineC
 
 /**
  * Applies a patch, renaming the bundle's folder with the machine where nothing uses it.
- * @throws AppError `invalid-input` (every wrong field), `wrong-state` (hardware that cannot change now), `already-exists` (name), and
+ * @param isNeeded whether other machines need files where they are
+ * @throws AppError `invalid-input` (every wrong field), `wrong-state` (hardware that cannot change now, or is a template's), `already-exists` (name), and
  *   what keeps a machine that runs from changing
  */
-export function updateMachine(machine: Machine, patch: MachinePatch, library: Library, signal: AbortSignal): Promise<void> {
+export function updateMachine(
+  machine: Machine,
+  patch: MachinePatch,
+  library: Library,
+  signal: AbortSignal,
+  isNeeded: () => Promise<boolean> = () => Promise.resolve(false),
+): Promise<void> {
   return machine.hold('being changed', async () => {
     const { bundle } = machine
     if (bundle.copy) return adoptCopy(bundle, bundle.copy, patch, library)
     if (!bundle.config) throw bundle.problem ?? wrongState('edit', bundle.name, 'broken')
     const next = applyPatch(bundle.config, patch)
+    if (next.template && !bundle.config.template && !isEditable(machine.state)) throw wrongState('template', bundle.name, machine.state)
     const changed = HARDWARE.filter((field) => !isDeepStrictEqual(next[field], bundle.config![field]))
     if (changed.length > 0) {
+      if (next.template) refuseTemplate(bundle, 'its hardware stays as it is')
       if (!isEditable(machine.state) && !machine.session) throw wrongState('edit', bundle.name, machine.state)
       const { problems, engine } = await machine.check(next)
       // Another engine must be able to run all of it; any other change answers for itself.
@@ -66,7 +76,8 @@ export function updateMachine(machine: Machine, patch: MachinePatch, library: Li
       }
       if (changed.length > 0 && machine.session) await changeLive(machine, next, save, signal)
       else await save()
-      if (next.name !== bundle.name && isEditable(machine.state)) await library.renameFolder(bundle.folder, next.name)
+      if (next.name !== bundle.name && isEditable(machine.state) && !(await isNeeded()))
+        await library.renameFolder(bundle.folder, next.name)
     })
   })
 }

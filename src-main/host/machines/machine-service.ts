@@ -8,6 +8,8 @@ import type { MachinePatch } from '../../../src-shared/model/machine.ts'
 import { isActive, isEditable } from '../../../src-shared/model/machine-state.ts'
 import type { CallContext, Handlers } from '../../../src-shared/rpc/service.ts'
 import type { Counters } from '../../../src-shared/threads/counters.ts'
+import { storageThread } from '../../../src-shared/threads/storage-thread.ts'
+import { ImageNeeds, refuseNeeded } from '../images/image-needs.ts'
 import { bundlePaths } from '../library/bundle.ts'
 import type { Bundle } from '../library/identity.ts'
 import type { LibraryChange } from '../library/library.ts'
@@ -39,6 +41,7 @@ export class MachineService implements Disposable {
   #activeChanged = new Emitter<void>()
   #active = new Set<string>()
   #monitor: HeartbeatMonitor
+  #needs: ImageNeeds
   #vnc: VncExports
 
   /** Resolves when the library was read and everything that runs from before is known. Never rejects. */
@@ -60,6 +63,10 @@ export class MachineService implements Disposable {
     this.#vnc = this.#store.add(new VncExports(parts.log))
     this.#store.add(library.onChanged((change) => this.#onLibrary(change)))
     this.#known = library.ready
+    this.#needs = new ImageNeeds({
+      machines: () => this.all(),
+      restsOn: (image) => parts.storage.use(({ rpc }) => rpc.service(storageThread).restsOn(image)),
+    })
     this.handlers = {
       list: async () => {
         await this.#known
@@ -86,7 +93,12 @@ export class MachineService implements Disposable {
       consider: async ({ id, patch }) => considerMachine(await this.#find(id), patch, parts.engines),
       considerNew: (wish) => considerNew(wish, parts),
       update: ({ id, patch }, { signal }) => this.update(id, patch, signal),
-      trash: async ({ id }) => ({ trashedTo: await trashMachine(await this.#find(id), library) }),
+      dependents: async ({ id }) => this.#needs.dependentsOf(await this.#find(id)),
+      trash: async ({ id, needed }) => {
+        const machine = await this.#find(id)
+        if (!needed) refuseNeeded(machine.bundle.name, await this.#needs.dependentsOf(machine))
+        return { trashedTo: await trashMachine(machine, library) }
+      },
       restore: async ({ trashedTo }) => this.#of(await restoreMachine(trashedTo, library)).view(),
       open: async ({ bundle }) => this.#of(await openBundle(bundle, library)).view(),
       forget: async ({ id }) => this.#forget(await this.#find(id)),
@@ -132,7 +144,8 @@ export class MachineService implements Disposable {
     const { folder, config } = machine.bundle
     await this.#vnc.check(machine, patch)
     const drives = patch.drives && config ? await withFormats(patch.drives, config.drives, folder, storage) : null
-    await updateMachine(machine, drives ? { ...patch, drives } : patch, library, signal)
+    const isNeeded = async (): Promise<boolean> => (await this.#needs.dependentsOf(machine)).length > 0
+    await updateMachine(machine, drives ? { ...patch, drives } : patch, library, signal, isNeeded)
     if (patch.vncExport) this.#vnc.retry(machine)
     // A copy that was given a name has another id now.
     return (this.#machines.get(id) ?? this.#at(folder, patch.name)).view()

@@ -36,6 +36,7 @@ import { POWER_BUTTON_PATIENCE, PowerButton } from './power-button.ts'
 import { Session, type SessionEnd, type SessionParts } from './session.ts'
 import { suspendTask } from './suspend-task.ts'
 import { removeSuspended, stampClosed } from './suspended-state.ts'
+import { refuseTemplate } from './template.ts'
 import { busyError, wrongState } from './wrong-state.ts'
 
 export interface MachineParts extends SessionParts {
@@ -314,6 +315,7 @@ export class Machine {
 
   /** Boots, or goes on from the suspended state. */
   async #boot(): Promise<void> {
+    refuseTemplate(this.#bundle, 'it does not start')
     const { suspended } = this.#bundle
     this.#verdict = null
     this.#resumedUnseen = suspended !== null && (suspended.record?.bootedAt ?? null) === null

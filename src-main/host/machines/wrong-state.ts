@@ -2,7 +2,7 @@
 import { AppError } from '../../../src-shared/errors/app-error.ts'
 import { STATE_WORDS, type MachineState, type PowerAction } from '../../../src-shared/model/machine-state.ts'
 
-const DONE: Record<PowerAction | 'edit' | 'duplicate' | 'trash' | 'forget', string> = {
+const DONE: Record<PowerAction | 'edit' | 'duplicate' | 'trash' | 'forget' | 'template', string> = {
   start: 'started',
   pause: 'paused',
   resume: 'resumed',
@@ -15,6 +15,7 @@ const DONE: Record<PowerAction | 'edit' | 'duplicate' | 'trash' | 'forget', stri
   duplicate: 'duplicated',
   trash: 'moved to the trash',
   forget: 'forgotten',
+  template: 'made a template',
 }
 
 /** "“web-1” cannot be started now: it is running." */

@@ -9,7 +9,7 @@ import { Emitter, type Event } from '../../../src-shared/base/event.ts'
 import { Turns } from '../../../src-shared/base/turns.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
-import type { Snapshot, SnapshotTree, SnapshotView } from '../../../src-shared/model/snapshot.ts'
+import { MAX_LABEL, type Snapshot, type SnapshotTree, type SnapshotView } from '../../../src-shared/model/snapshot.ts'
 import type { Handlers } from '../../../src-shared/rpc/service.ts'
 import type { Machine } from '../machines/machine.ts'
 import { AT_REST } from '../machines/machine-view.ts'
@@ -17,6 +17,8 @@ import { deleteUnneededPages } from '../machines/memory-pages.ts'
 import { sendBytes } from '../machines/send-bytes.ts'
 import type { TaskContext, TaskService, TaskSpec } from '../tasks/task-service.ts'
 import { stageBundle } from '../machines/staging.ts'
+import { refuseTemplate } from '../machines/template.ts'
+import { endOf, unchangedSnapshot } from './clone-point.ts'
 import { compareStates } from './compare-states.ts'
 import { fillLinkedClone } from './clone-linked.ts'
 import { forgetSnapshots } from './forget.ts'
@@ -108,6 +110,7 @@ export class SnapshotService {
       { kind: 'restore-snapshot', title: `Going back to a snapshot of “${name}”`, snapshot: id },
       machine,
       async (context) => {
+        refuseTemplate(machine.bundle, 'it stays in the state that it is in')
         const snapshot = await this.#snapshot(machine.bundle.folder, id)
         const back = (): Promise<boolean> => {
           context.step('Going back')
@@ -143,12 +146,13 @@ export class SnapshotService {
     )
   }
 
-  #clone(machine: Machine, id: string, name: string): TaskStarted {
+  #clone(machine: Machine, given: string | null, name: string): TaskStarted {
     const { library, storage, tasks } = this.#parts
     const releaseName = library.claimName(name)
     const title = `Cloning “${machine.bundle.name}” as “${name}”`
-    return tasks.start({ kind: 'duplicate-machine', title, machine: machine.id, snapshot: id }, async (context) => {
+    return tasks.start({ kind: 'duplicate-machine', title, machine: machine.id, ...(given === null ? {} : { snapshot: given }) }, async (context) => {
       try {
+        const id = given ?? (await this.#pointOf(machine, name, context))
         // Nobody deletes what is being shared.
         return await machine.hold('being cloned', async () => {
           const { folder } = machine.bundle
@@ -160,6 +164,15 @@ export class SnapshotService {
         releaseName()
       }
     })
+  }
+
+  /** The snapshot that is the present state: the last one, or one that is taken now. */
+  async #pointOf(machine: Machine, name: string, context: TaskContext): Promise<string> {
+    const unchanged = await machine.hold('being cloned', () => unchangedSnapshot(machine, this.#parts.storage, context))
+    if (unchanged !== null) return unchanged
+    const label = `Where “${name}” began`.slice(0, MAX_LABEL)
+    const ended = await endOf(this.#parts.tasks, this.#take(machine, { label, note: '', memory: false }), context.signal)
+    return ended!.id!
   }
 
   #delete(machine: Machine, id: string, subtree: boolean): TaskStarted {

@@ -23,6 +23,8 @@ export interface CompareChoice {
   after: ChosenImage
   /** Into how many parts the disk is divided at most. */
   parts: number
+  /** It is enough to know whether they differ at all. */
+  whether?: boolean
 }
 
 /** @throws AppError `cancelled`, or as openImage, of either */
@@ -32,7 +34,7 @@ export async function compareDisks(choice: CompareChoice, options: JobOptions): 
     try {
       const after = await openChosen(choice.after)
       try {
-        return await compareChains(before, after, choice.parts, options)
+        return await compareChains(before, after, choice, options)
       } finally {
         await after.close()
       }
@@ -55,7 +57,7 @@ export type ComparedDisk = Pick<Chain, 'info' | 'read' | 'ownerAt'>
 export async function compareChains(
   before: ComparedDisk,
   after: ComparedDisk,
-  parts: number,
+  { parts, whether = false }: Pick<CompareChoice, 'parts' | 'whether'>,
   options: JobOptions,
 ): Promise<DiskDifference> {
   const size = Math.max(before.info.size, after.info.size)
@@ -72,7 +74,7 @@ export async function compareChains(
     const buffers = [new Uint8Array(PIECE), new Uint8Array(PIECE)] as const
     try {
       for (;;) {
-        const next = failed ? null : await pieces.next()
+        const next = failed || (whether && difference.changedBlocks > 0) ? null : await pieces.next()
         if (!next || next.done) return
         const { offset, length } = next.value
         const [ours, theirs] = [buffers[0].subarray(0, length), buffers[1].subarray(0, length)]

@@ -32,7 +32,7 @@ async function families(seed: number) {
   await mkdir(ours)
   await mkdir(theirs)
   const at = (name: string): string => join(ours, name)
-  const kind = seed % 2 === 0 ? 'raw' : 'qcow2'
+  const kind = seed % 2 === 0 ? ('raw' as const) : ('qcow2' as const)
   const sizes = { base: (3 + random(4)) * MiB, other: (2 + random(6)) * MiB + 512 * random(9), top: (4 + random(5)) * MiB + 512 }
   for (const name of ['base', 'other'] as const) {
     await qemuImg('create', '-q', '-f', kind, at(name), String(sizes[name]))

@@ -24,6 +24,7 @@ export const COMMANDS = {
   screenshot: async () => (await import('./screenshot.ts')).defineScreenshot,
   metrics: async () => (await import('./metrics.ts')).defineMetrics,
   clone: async () => (await import('./clone.ts')).defineClone,
+  template: async () => (await import('./template.ts')).defineTemplate,
   import: async () => (await import('./import.ts')).defineImport,
   export: async () => (await import('./export.ts')).defineExport,
   snapshot: async () => (await import('./snapshot.ts')).defineSnapshot,

@@ -18,7 +18,7 @@ export const defineList: Define = (program, run) => {
           { title: 'NAME', cell: (machine) => machine.name },
           {
             title: 'STATE',
-            cell: (machine) => STATE_WORDS[machine.state],
+            cell: stateWord,
             style: (text, machine) => cli.output.style(stateStyle(machine.state), text),
           },
           {
@@ -35,6 +35,10 @@ export const defineList: Define = (program, run) => {
         })
       }),
     )
+}
+
+function stateWord({ state, config }: MachineView): string {
+  return config?.template && state === 'off' ? 'Template' : STATE_WORDS[state]
 }
 
 function byName(a: MachineView, b: MachineView): number {

@@ -97,6 +97,7 @@ function configFacts(config: MachineConfig): [string, string][] {
     ...bootFacts(config.boot),
   ]
   // What is left to Coppice is not worth a line.
+  if (config.template) facts.push(['template', 'yes; it does not start'])
   if (config.firmware !== 'bios') facts.push(['firmware', config.firmware])
   if (config.tpm) facts.push(['tpm', 'on'])
   if (config.devices !== 'auto') facts.push(['devices', config.devices])
