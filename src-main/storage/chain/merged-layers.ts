@@ -50,9 +50,12 @@ export function mergedLayers(layers: readonly Layer[], name: string): MergedLaye
     async read(offset, into) {
       guard.reading(offset, into.length)
       const end = offset + into.length
+      // Most reads lie in one run of a span that is known: no waiting, and no part.
+      const first = map.knownRunAt(offset)
+      if (first && first.runEnd >= end && first.layer !== ZERO) return layers[first.layer]!.read(offset, into)
       const reads: Promise<void>[] = []
       for (let at = offset; at < end;) {
-        const { layer, runEnd } = await map.runAt(at)
+        const { layer, runEnd } = map.knownRunAt(at) ?? (await map.runAt(at))
         const stop = Math.min(runEnd, end)
         const part = into.subarray(at - offset, stop - offset)
         if (layer === ZERO) part.fill(0)
@@ -82,6 +85,13 @@ export function mergedLayers(layers: readonly Layer[], name: string): MergedLaye
   }
 }
 
+interface Run {
+  /** An index, or ZERO. */
+  layer: number
+  /** Bytes of the disk. */
+  runEnd: number
+}
+
 class SpanMap {
   #layers: readonly Layer[]
   #size: number
@@ -95,16 +105,14 @@ class SpanMap {
     this.#size = size
   }
 
-  async runAt(offset: number): Promise<{ layer: number; runEnd: number }> {
-    const number = Math.floor(offset / SPAN)
-    const { ends, layers } = this.#kept(number) ?? (await this.#merged(number))
-    let [low, high] = [0, ends.length - 1]
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (ends[middle]! > offset) high = middle
-      else low = middle + 1
-    }
-    return { layer: layers[low]!, runEnd: ends[low]! }
+  async runAt(offset: number): Promise<Run> {
+    return this.knownRunAt(offset) ?? runIn(await this.#merged(Math.floor(offset / SPAN)), offset)
+  }
+
+  /** As `runAt`; null: the layers have to be asked first. */
+  knownRunAt(offset: number): Run | null {
+    const span = this.#kept(Math.floor(offset / SPAN))
+    return span && runIn(span, offset)
   }
 
   #kept(number: number): Span | null {
@@ -156,6 +164,16 @@ class SpanMap {
     // Below the oldest layer there is nothing, nor is there past the end of one.
     if (known < end) put(span, end, ZERO)
   }
+}
+
+function runIn({ ends, layers }: Span, offset: number): Run {
+  let [low, high] = [0, ends.length - 1]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (ends[middle]! > offset) high = middle
+    else low = middle + 1
+  }
+  return { layer: layers[low]!, runEnd: ends[low]! }
 }
 
 function put({ ends, layers }: Span, end: number, layer: number): void {
