@@ -80,16 +80,18 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
   const hasQemu = doubles.embedded === undefined || doubles.qemu !== undefined
   const engines = store.add(new EngineFinder({ ...options, qemu: hasQemu ? qemu : null, log }))
   const firmware = new FirmwareFinder(options.resources, options.cacheFolder, appliance)
-  const machines = new MachineService({
+  const machines: MachineService = new MachineService({
     ...{ library, tasks, storage, appliance, qemu, firmware, engines, log },
     cacheFolder: options.cacheFolder,
     resources: options.resources,
     defaultMemoryMiB: () => settings.current.defaultMemoryMiB,
+    begin: (machine, end, start) => snapshots.trials.start(machine, end, start),
     ...(doubles.embedded ? { engineEntry: doubles.embedded } : {}),
   })
-  const snapshots = new SnapshotService({
+  const snapshots: SnapshotService = new SnapshotService({
     ...{ library, storage, log, tasks, machine: (id: string) => machines.find(id) },
-    onActiveChanged: machines.onActiveChanged,
+    machines: () => machines.all(),
+    onChanged: machines.onChanged,
   })
   const images = new ImageService({ storage, tasks, machines: () => machines.all() })
   const exchange = new ExchangeService({ library, tasks, storage, machine: (id) => machines.find(id) })
@@ -99,7 +101,7 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
     ...{ storage, find: (id: string) => machines.find(id) },
     update: (id, patch, signal) => machines.update(id, patch, signal),
   })
-  const lookingRound = lookRound(engines, machines, hasQemu ? qemu : null, log)
+  const lookingRound = lookRound(engines, machines, hasQemu ? qemu : null, log).then(() => snapshots.lookRound())
   const terminals = store.add(new TerminalService({ allowed: options.allowTerminal }))
 
   // The end.
@@ -137,6 +139,7 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
   const system = new SystemService({ info, doctor, quit: endHost, onQuitting: quitting.event })
 
   const close = async (): Promise<void> => {
+    snapshots.dispose()
     // Together: a suspend that waits for an engine ends with that engine.
     await Promise.all([tasks.close(), machines.close()])
     await Promise.all([storage.close(), appliance.close(), qemu.close(), library.close(), cleaning])

@@ -21,6 +21,7 @@ import { guestCommandSchema } from '../model/guest-command.ts'
 import type { LiveHardware } from '../model/live-hardware.ts'
 import { nameSchema } from '../model/names.ts'
 import { newDiskBytesSchema, newDiskSchema } from '../model/new-disk.ts'
+import { RUN_ENDS } from '../model/run.ts'
 import { vncPasswordSchema } from '../model/vnc.ts'
 import { call, defineService, event, stream } from '../rpc/service.ts'
 import type { TaskStarted } from './tasks.ts'
@@ -186,8 +187,11 @@ export const machines = defineService('machines', {
   /** Forgets a bundle that was opened from somewhere else; the files stay. */
   forget: call(id).returns<void>(),
 
-  /** Boots it, or resumes it where it is suspended. Answers when it runs. */
-  start: call(id).returns<MachineView>(),
+  /**
+   * Boots it, or resumes it where it is suspended. Answers when it runs. `end`: what becomes of what it does to its disks (model/run.ts); absent: as its
+   * configuration says.
+   */
+  start: call(id.extend({ end: z.enum(RUN_ENDS).optional() })).returns<MachineView>(),
   pause: call(id).returns<MachineView>(),
   resume: call(id).returns<MachineView>(),
   /** Asks the guest to shut down: `stopping` until it is off, or a minute is over. One that still boots is asked again when it has booted. */

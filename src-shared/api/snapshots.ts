@@ -1,6 +1,7 @@
 /** Frozen states of machines: take, go back to, name, delete. */
 import { z } from 'zod'
 import { nameSchema } from '../model/names.ts'
+import { DECISIONS } from '../model/run.ts'
 import { snapshotLabelSchema, snapshotNoteSchema, type SnapshotTree } from '../model/snapshot.ts'
 import { call, defineService, event, stream } from '../rpc/service.ts'
 import type { TaskStarted } from './tasks.ts'
@@ -36,6 +37,13 @@ export const snapshots = defineService('snapshots', {
   ).returns<void>(),
   /** What later states need of it is merged into them. `subtree`: with everything that came from it, unless the machine's present state did. */
   delete: call(z.strictObject({ ...one, subtree: z.boolean() })).returns<TaskStarted>(),
+  /**
+   * What becomes of what a machine did on a trial (model/run.ts). It is off; keeping can be said any time. `label`: of the snapshot that a branch becomes.
+   * Fails with `wrong-state` where nothing is to be decided, or not yet.
+   */
+  decide: call(
+    z.strictObject({ machine, decision: z.enum(DECISIONS), label: snapshotLabelSchema.default('Branch') }),
+  ).returns<TaskStarted>(),
   /**
    * A machine of its own that begins, off, at the snapshot and shares its disks' files; either may be deleted without the other. `snapshot` null: at the
    * present state, of which a snapshot is taken where the last one is another state.

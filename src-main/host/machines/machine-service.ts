@@ -6,6 +6,7 @@ import { Emitter, nextValue, type Event } from '../../../src-shared/base/event.t
 import { AppError } from '../../../src-shared/errors/app-error.ts'
 import type { MachinePatch } from '../../../src-shared/model/machine.ts'
 import { isActive, isEditable } from '../../../src-shared/model/machine-state.ts'
+import type { RunEnd } from '../../../src-shared/model/run.ts'
 import type { CallContext, Handlers } from '../../../src-shared/rpc/service.ts'
 import type { Counters } from '../../../src-shared/threads/counters.ts'
 import { storageThread } from '../../../src-shared/threads/storage-thread.ts'
@@ -31,7 +32,11 @@ import { wrongState } from './wrong-state.ts'
 /** Locks that are looked at at once. */
 const LOCK_READERS = 32
 
-export type MachineServiceParts = MachineParts & MakerParts
+export type MachineServiceParts = MachineParts &
+  MakerParts & {
+    /** Starts one, or lets it go on from being suspended, with what is to be done before and after. */
+    begin<T>(machine: Machine, end: RunEnd | undefined, start: () => Promise<T>): Promise<T>
+  }
 
 export class MachineService implements Disposable {
   #parts: MachineServiceParts
@@ -47,6 +52,8 @@ export class MachineService implements Disposable {
   /** Resolves when the library was read and everything that runs from before is known. Never rejects. */
   #known: Promise<void>
 
+  /** Fires when something that is seen of a machine changes. */
+  readonly onChanged: Event<MachineChange> = this.#changed.event
   /** Fires when the set of active machines changes. */
   readonly onActiveChanged: Event<void> = this.#activeChanged.event
   readonly handlers: Handlers<typeof machines>
@@ -102,9 +109,15 @@ export class MachineService implements Disposable {
       restore: async ({ trashedTo }) => this.#of(await restoreMachine(trashedTo, library)).view(),
       open: async ({ bundle }) => this.#of(await openBundle(bundle, library)).view(),
       forget: async ({ id }) => this.#forget(await this.#find(id)),
-      start: async ({ id }) => (await this.#find(id)).start(),
+      start: async ({ id, end }) => {
+        const machine = await this.#find(id)
+        return parts.begin(machine, end, () => machine.start())
+      },
       pause: async ({ id }) => (await this.#find(id)).pause(),
-      resume: async ({ id }) => (await this.#find(id)).resume(),
+      resume: async ({ id }) => {
+        const machine = await this.#find(id)
+        return parts.begin(machine, undefined, () => machine.resume())
+      },
       powerButton: async ({ id }) => (await this.#find(id)).powerButton(),
       powerOff: async ({ id }) => (await this.#find(id)).powerOff(),
       reset: async ({ id }) => (await this.#find(id)).reset(),

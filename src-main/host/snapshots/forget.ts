@@ -46,5 +46,6 @@ export async function forgetSnapshots(
   }
   // Those that came later first: at every moment what is left is a tree.
   for (const { id } of ordered.toReversed()) if (gone.has(id)) await removeSnapshot(bundle, id)
+  if (suspended) await library.refresh(bundle)
   return next
 }

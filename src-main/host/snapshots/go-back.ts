@@ -24,16 +24,23 @@ import { readSnapshots, snapshotPaths } from './snapshot-files.ts'
 
 /**
  * Of a machine at rest.
+ * @param run what is left to do of its trial then; null: it is on none
  * @returns whether the machine is suspended now, to go on from where it was
  * @throws AppError `not-found`, `corrupt`, `no-space`, or the system's reason; the machine then is as it was, or as it was in the snapshot
  */
-export async function goBack(bundle: string, config: MachineConfig, id: string, parts: SnapshotParts): Promise<boolean> {
+export async function goBack(
+  bundle: string,
+  config: MachineConfig,
+  id: string,
+  parts: SnapshotParts,
+  run: MachineConfig['run'] = null,
+): Promise<boolean> {
   const snapshots = await readSnapshots(bundle)
   const snapshot = snapshots.find((one) => one.id === id)
   if (!snapshot) throw noSuchSnapshot(id)
   let now = config
   try {
-    await ready(bundle, config, snapshot, parts, async (next, firmware) => {
+    await ready(bundle, { ...config, run }, snapshot, parts, async (next, firmware) => {
       const named = namedFiles(next, snapshots)
       const gone = ownDisks(config).flatMap(({ path }) => (named.has(path) ? [] : [path]))
       await writeReturnPlan(bundle, { schema: 1, config: next, memory: snapshot.memory !== null, firmware, gone })

@@ -140,6 +140,12 @@ export async function readRemoved(bundle: string): Promise<Snapshot[]> {
   return (await Promise.all(read.map((one) => one.catch(() => [])))).flat()
 }
 
+/** Whether snapshots are gone whose disks were not merged yet. */
+export async function hasRemoved(bundle: string): Promise<boolean> {
+  const names = await readdir(snapshotsFolder(bundle)).catch(() => [])
+  return names.some((name) => name.startsWith(OLD))
+}
+
 /** What crashes left. To be called while nobody makes or deletes a snapshot of the machine. */
 export async function cleanSnapshots(bundle: string): Promise<void> {
   const all = snapshotsFolder(bundle)

@@ -3,19 +3,21 @@
  * are of the same moment, on either engine.
  */
 import { stat } from 'node:fs/promises'
+import type { MachineChange } from '../../../src-shared/api/machines.ts'
 import type { snapshots } from '../../../src-shared/api/snapshots.ts'
 import type { TaskStarted } from '../../../src-shared/api/tasks.ts'
-import { Emitter, type Event } from '../../../src-shared/base/event.ts'
+import type { Event } from '../../../src-shared/base/event.ts'
 import { Turns } from '../../../src-shared/base/turns.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
 import { MAX_LABEL, type Snapshot, type SnapshotTree, type SnapshotView } from '../../../src-shared/model/snapshot.ts'
 import type { Handlers } from '../../../src-shared/rpc/service.ts'
+import { mapLimit } from '../library/map-limit.ts'
 import type { Machine } from '../machines/machine.ts'
 import { AT_REST } from '../machines/machine-view.ts'
 import { deleteUnneededPages } from '../machines/memory-pages.ts'
 import { sendBytes } from '../machines/send-bytes.ts'
-import type { TaskContext, TaskService, TaskSpec } from '../tasks/task-service.ts'
+import type { TaskContext, TaskService } from '../tasks/task-service.ts'
 import { stageBundle } from '../machines/staging.ts'
 import { refuseTemplate } from '../machines/template.ts'
 import { endOf, unchangedSnapshot } from './clone-point.ts'
@@ -28,38 +30,86 @@ import { atRest, type SnapshotParts } from './machine-at-rest.ts'
 import { obstacles } from './own-disks.ts'
 import { readPicture, readSnapshots, rewriteSnapshot, snapshotPaths } from './snapshot-files.ts'
 import { snapshotRooms, type SnapshotRooms } from './snapshot-rooms.ts'
+import { Merging } from './merging.ts'
+import { SnapshotTasks } from './snapshot-tasks.ts'
 import { tidy } from './tidy.ts'
+import { neededByTrial, Trials } from './trials.ts'
 import { currentOf, inOrder, subtreeOf } from './tree.ts'
 
 export interface SnapshotServiceParts extends SnapshotParts {
   tasks: TaskService
-  /** Fires when a machine began to run, or ended. */
-  onActiveChanged: Event<void>
+  /** Fires when something of a machine changed. */
+  onChanged: Event<MachineChange>
   /** @throws AppError `not-found` */
   machine(id: string): Promise<Machine>
+  /** All, when what runs from before is known. */
+  machines(): Promise<Machine[]>
 }
+
+/** Machines whose folders are looked at at once. */
+const READERS = 16
 
 export class SnapshotService {
   #parts: SnapshotServiceParts
-  #changed = new Emitter<{ machine: string }>()
-  /** Machines that ran when a snapshot of theirs was deleted: their disks are merged when they are off. */
-  #unmerged = new Set<string>()
-
-  /** By machine: one thing is done after the other, from its first step to its last. */
-  #turns = new Map<string, Turns>()
+  #tasks: SnapshotTasks
+  #merging: Merging
+  readonly trials: Trials
+  /** Until it has looked round, machines that run may seem to be off. */
+  #looks = false
   /** Of snapshots' names and notes, and of their places in the tree. */
   #edits = new Turns()
 
-  readonly handlers: Handlers<typeof snapshots> = {
+  readonly handlers: Handlers<typeof snapshots>
+
+  constructor(parts: SnapshotServiceParts) {
+    this.#parts = parts
+    this.#tasks = new SnapshotTasks(parts.tasks)
+    this.#merging = new Merging(parts, this.#tasks)
+    this.trials = new Trials(parts, this.#tasks, this.#merging)
+    this.handlers = this.#handle()
+    parts.onChanged((change) => {
+      if (this.#looks && change.kind === 'put') void this.#look(change.machine.id)
+    })
+  }
+
+  /** What earlier hosts did not end is ended. Never rejects. */
+  async lookRound(): Promise<void> {
+    const machines = await this.#parts.machines()
+    this.#looks = true
+    await mapLimit(machines, READERS, async (machine) => {
+      await this.trials.look(machine)
+      await this.#merging.look(machine)
+    })
+  }
+
+  /** The host ends: the next one goes on. */
+  dispose(): void {
+    this.#looks = false
+    this.#tasks.closed = true
+  }
+
+  async #look(id: string): Promise<void> {
+    const machine = await this.#parts.machine(id).catch(() => null)
+    if (!machine) return
+    await this.trials.look(machine)
+    await this.#merging.mergeWhenOff(machine)
+  }
+
+  readonly #handle = (): Handlers<typeof snapshots> => ({
     tree: async ({ machine }) => this.#tree(await this.#parts.machine(machine)),
-    changed: this.#changed.event,
+    changed: this.#tasks.onChanged,
     take: async ({ machine, label, note, memory }) => this.#take(await this.#parts.machine(machine), { label, note, memory }),
     restore: async ({ machine, snapshot, keep }) => this.#restore(await this.#parts.machine(machine), snapshot, keep),
     update: async ({ machine, snapshot, ...change }) => {
       const { bundle } = await this.#parts.machine(machine)
       const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined))
-      await this.#edits.run(async () => rewriteSnapshot(bundle.folder, { ...(await this.#snapshot(bundle.folder, snapshot)), ...given }))
-      this.#changed.fire({ machine })
+      await this.#edits.run(async () => {
+        const before = await this.#snapshot(bundle.folder, snapshot)
+        // What somebody gives a name is theirs; so is what would go with a trial otherwise.
+        const theirs = change.label !== undefined || change.note !== undefined || before.by === 'run'
+        await rewriteSnapshot(bundle.folder, { ...before, ...given, ...(theirs ? { by: 'person' as const } : {}) })
+      })
+      this.#tasks.changed(machine)
     },
     clone: async ({ machine, snapshot, name }) => this.#clone(await this.#parts.machine(machine), snapshot, name),
     delete: async ({ machine, snapshot, subtree }) => this.#delete(await this.#parts.machine(machine), snapshot, subtree),
@@ -69,14 +119,8 @@ export class SnapshotService {
       if (!png) throw new AppError('not-found', 'There is no picture of this snapshot.', { subject: snapshot })
       return sendBytes(png, stream, 'Sending the picture of a snapshot')
     },
-  }
-
-  constructor(parts: SnapshotServiceParts) {
-    this.#parts = parts
-    parts.onActiveChanged(() => {
-      for (const id of this.#unmerged) void this.#mergeWhenOff(id)
-    })
-  }
+    decide: async ({ machine, decision, label }) => this.trials.decide(await this.#parts.machine(machine), decision, label),
+  })
 
   async #tree({ bundle }: Machine): Promise<SnapshotTree> {
     const { folder, config, problem } = bundle
@@ -94,19 +138,23 @@ export class SnapshotService {
 
   #take(machine: Machine, wish: { label: string; note: string; memory: boolean }): TaskStarted {
     const { name } = machine.bundle
-    return this.#start({ kind: 'take-snapshot', title: `Taking the snapshot “${wish.label}” of “${name}”` }, machine, async (context) => {
-      const refused = obstacles(machine.bundle.config ?? { drives: [] })
-      if (refused.length > 0) throw new AppError('invalid-input', refused.join(' '))
-      const id = await this.#whileSuspended(machine, context, 'always', (picture) =>
-        this.#freeze(machine, { ...wish, picture, by: 'person' }, context),
-      )
-      return { id }
-    })
+    return this.#tasks.start(
+      { kind: 'take-snapshot', title: `Taking the snapshot “${wish.label}” of “${name}”` },
+      machine,
+      async (context) => {
+        const refused = obstacles(machine.bundle.config ?? { drives: [] })
+        if (refused.length > 0) throw new AppError('invalid-input', refused.join(' '))
+        const id = await this.#whileSuspended(machine, context, 'always', (picture) =>
+          this.#freeze(machine, { ...wish, picture, by: 'person' }, context),
+        )
+        return { id }
+      },
+    )
   }
 
   #restore(machine: Machine, id: string, keep: string | null): TaskStarted {
     const { name } = machine.bundle
-    return this.#start(
+    return this.#tasks.start(
       { kind: 'restore-snapshot', title: `Going back to a snapshot of “${name}”`, snapshot: id },
       machine,
       async (context) => {
@@ -114,9 +162,10 @@ export class SnapshotService {
         const snapshot = await this.#snapshot(machine.bundle.folder, id)
         const back = (): Promise<boolean> => {
           context.step('Going back')
-          return atRest(machine, 'going back to a snapshot', this.#parts.library, (bundle, config) =>
-            goBack(bundle, config, id, this.#parts),
-          )
+          return atRest(machine, 'going back to a snapshot', this.#parts.library, async (bundle, config) => {
+            await this.trials.forsake(bundle, config)
+            return goBack(bundle, config, id, this.#parts)
+          })
         }
         // What runs is not ended for a snapshot that cannot be gone back to.
         if (machine.session)
@@ -136,9 +185,10 @@ export class SnapshotService {
         }
         // How it ended before is of no interest now.
         if (!machine.session) machine.setStatus({ ...AT_REST })
-        this.#changed.fire({ machine: machine.id })
+        this.#tasks.changed(machine.id)
         if (goesOn) {
           context.step('Going on from there')
+          await this.trials.begin(machine)
           await machine.resume()
         }
         return { id }
@@ -177,58 +227,44 @@ export class SnapshotService {
 
   #delete(machine: Machine, id: string, subtree: boolean): TaskStarted {
     const { name } = machine.bundle
-    return this.#start({ kind: 'delete-snapshot', title: `Deleting a snapshot of “${name}”`, snapshot: id }, machine, async (context) => {
-      const forget = (bundle: string, config: MachineConfig): Promise<MachineConfig> =>
-        this.#edits.run(async () => {
-          const all = await readSnapshots(bundle)
-          if (!all.some((one) => one.id === id)) throw noSuchSnapshot(id)
-          const gone = subtree ? subtreeOf(id, all) : new Set([id])
-          const current = currentOf(config, all)
-          if (subtree && current !== null && gone.has(current))
-            throw new AppError(
-              'invalid-input',
-              `“${name}” is at a state that came from this snapshot. Go back to another one first, or delete single snapshots.`,
-            )
-          return forgetSnapshots(bundle, config, all, gone, machine.bundle.suspended?.record ?? null, this.#parts.library)
+    return this.#tasks.start(
+      { kind: 'delete-snapshot', title: `Deleting a snapshot of “${name}”`, snapshot: id },
+      machine,
+      async (context) => {
+        const forget = (bundle: string, config: MachineConfig): Promise<MachineConfig> =>
+          this.#edits.run(async () => {
+            const all = await readSnapshots(bundle)
+            if (!all.some((one) => one.id === id)) throw noSuchSnapshot(id)
+            const gone = subtree ? subtreeOf(id, all) : new Set([id])
+            const needed = neededByTrial(config, gone)
+            if (needed !== null) throw new AppError('invalid-input', needed)
+            const current = currentOf(config, all)
+            if (subtree && current !== null && gone.has(current))
+              throw new AppError(
+                'invalid-input',
+                `“${name}” is at a state that came from this snapshot. Go back to another one first, or delete single snapshots.`,
+              )
+            return forgetSnapshots(bundle, config, all, gone, machine.bundle.suspended?.record ?? null, this.#parts.library)
+          })
+        context.step('Deleting')
+        if (machine.session) {
+          await machine.hold('having a snapshot deleted', () => {
+            const { folder, config, problem } = machine.bundle
+            if (!config) throw problem!
+            return forget(folder, config).finally(() => deleteUnneededPages(folder))
+          })
+          this.#tasks.changed(machine.id)
+          this.#merging.waitFor(machine)
+          return { id }
+        }
+        await atRest(machine, 'having a snapshot deleted', this.#parts.library, async (bundle, now) => {
+          const next = await forget(bundle, now)
+          this.#tasks.changed(machine.id)
+          await tidy(bundle, next, await readSnapshots(bundle), machine.bundle.suspended !== null, this.#parts.storage, context)
         })
-      context.step('Deleting')
-      if (machine.session) {
-        await machine.hold('having a snapshot deleted', () => {
-          const { folder, config, problem } = machine.bundle
-          if (!config) throw problem!
-          return forget(folder, config).finally(() => deleteUnneededPages(folder))
-        })
-        this.#changed.fire({ machine: machine.id })
-        this.#unmerged.add(machine.id)
         return { id }
-      }
-      await atRest(machine, 'having a snapshot deleted', this.#parts.library, async (bundle, now) => {
-        const next = await forget(bundle, now)
-        this.#changed.fire({ machine: machine.id })
-        await tidy(bundle, next, await readSnapshots(bundle), machine.bundle.suspended !== null, this.#parts.storage, context)
-      })
-      return { id }
-    })
-  }
-
-  async #mergeWhenOff(id: string): Promise<void> {
-    const machine = await this.#parts.machine(id).catch(() => null)
-    if (!machine) return void this.#unmerged.delete(id)
-    // It may have begun again, or be going on after a snapshot: then its next end is waited for.
-    await machine.settled()
-    if (machine.session || machine.bundle.suspended || !this.#unmerged.delete(id)) return
-    const title = `Merging disks of “${machine.bundle.name}”`
-    this.#start({ kind: 'delete-snapshot', title }, machine, async (context) => {
-      // Those that had their turn before may have started it: then it is done at its next end.
-      if (machine.session || machine.bundle.suspended) {
-        this.#unmerged.add(id)
-        return { id }
-      }
-      await atRest(machine, 'having its disks merged', this.#parts.library, async (bundle, config) =>
-        tidy(bundle, config, await readSnapshots(bundle), false, this.#parts.storage, context),
-      )
-      return { id }
-    })
+      },
+    )
   }
 
   #freeze(machine: Machine, wish: SnapshotWish, context: TaskContext) {
@@ -288,24 +324,6 @@ export class SnapshotService {
       signal.removeEventListener('abort', cancel)
     }
     return picture ?? null
-  }
-
-  #start(spec: TaskSpec, machine: Machine, work: (context: TaskContext) => Promise<{ id: string }>): TaskStarted {
-    return this.#parts.tasks.start({ ...spec, machine: machine.id }, async (context) => {
-      const turns = this.#turns.get(machine.id) ?? new Turns()
-      this.#turns.set(machine.id, turns)
-      const done = await turns.take()
-      try {
-        context.signal.throwIfAborted()
-        return await work(context)
-      } catch (error) {
-        throw asAppError(error, spec.title)
-      } finally {
-        done()
-        if (!turns.busy) this.#turns.delete(machine.id)
-        this.#changed.fire({ machine: machine.id })
-      }
-    })
   }
 
   async #snapshot(bundle: string, id: string): Promise<Snapshot> {

@@ -112,6 +112,11 @@ export class FakeSnapshots {
           }
         })
       },
+      decide: (input) => {
+        called('snapshots.decide')
+        this.asked.push(input)
+        return begin({ kind: 'restore-snapshot', title: 'Deciding', machine: input.machine }, () => this.tree(input.machine))
+      },
       clone: (input) => {
         called('snapshots.clone')
         this.asked.push(input)
