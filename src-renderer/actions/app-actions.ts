@@ -1,6 +1,7 @@
 /** Everything that can be done in the window apart from one machine. */
 import Activity from '@lucide/svelte/icons/activity'
 import FolderOpen from '@lucide/svelte/icons/folder-open'
+import Import from '@lucide/svelte/icons/import'
 import Keyboard from '@lucide/svelte/icons/keyboard'
 import ListFilter from '@lucide/svelte/icons/list-filter'
 import PanelLeft from '@lucide/svelte/icons/panel-left'
@@ -26,6 +27,7 @@ export type AppActions = Record<
   | 'newMachine'
   | 'sample'
   | 'openBundle'
+  | 'importMachine'
   | 'activity'
   | 'doctor'
   | 'settings'
@@ -60,8 +62,15 @@ export function appActions(state: WindowState, shell: ShellControls): AppActions
       id: 'app.open-bundle',
       label: 'Open bundle…',
       icon: FolderOpen,
-      keywords: 'import existing folder',
+      keywords: 'existing folder',
       run: () => dialogs.show({ kind: 'open-bundle' }),
+    },
+    importMachine: {
+      id: 'app.import',
+      label: 'Import…',
+      icon: Import,
+      keywords: 'ova ovf vmware virtualbox utm appliance archive convert',
+      run: () => dialogs.show({ kind: 'import' }),
     },
     activity: {
       id: 'app.activity',

@@ -11,6 +11,7 @@ import Pencil from '@lucide/svelte/icons/pencil'
 import Play from '@lucide/svelte/icons/play'
 import Power from '@lucide/svelte/icons/power'
 import RotateCcw from '@lucide/svelte/icons/rotate-ccw'
+import Share from '@lucide/svelte/icons/share'
 import Tag from '@lucide/svelte/icons/tag'
 import Trash2 from '@lucide/svelte/icons/trash-2'
 import Unplug from '@lucide/svelte/icons/unplug'
@@ -34,6 +35,7 @@ export interface MachineActions {
   snapshot: Action
   rename: Action
   duplicate: Action
+  export: Action
   folder: Action
   tags: Action
   copyPath: Action
@@ -78,6 +80,10 @@ export function machineActions(state: WindowState, machine: MachineView): Machin
     duplicate: make('duplicate', 'Duplicate…', CopyPlus, () => state.dialogs.show({ kind: 'duplicate', machine }), {
       keywords: 'clone copy',
       disabled: !readable || isActive(machine.state),
+    }),
+    export: make('export', 'Export…', Share, () => state.dialogs.show({ kind: 'export', machine }), {
+      keywords: 'ova save archive backup virtualbox vmware',
+      disabled: !readable,
     }),
     folder: make('folder', 'Move to folder…', FolderInput, () => state.dialogs.show({ kind: 'folder', machine }), { disabled: !readable }),
     tags: make('tags', 'Tags…', Tag, () => state.dialogs.show({ kind: 'tags', machine }), { keywords: 'label', disabled: !readable }),

@@ -1,5 +1,5 @@
 /** The host as the window sees it: every service of the catalogue, over whatever wire connected. */
-import { machines, metrics, settings, snapshots, system, tasks, terminals } from '../../src-shared/api/index.ts'
+import { exchange, machines, metrics, settings, snapshots, system, tasks, terminals } from '../../src-shared/api/index.ts'
 import type { Client, Service } from '../../src-shared/rpc/service.ts'
 
 /** Whatever gives typed views of services: an RpcClient, or a HostLink that outlives it. */
@@ -8,6 +8,7 @@ export interface ServiceSource {
 }
 
 export interface Host {
+  exchange: Client<typeof exchange>
   machines: Client<typeof machines>
   metrics: Client<typeof metrics>
   settings: Client<typeof settings>
@@ -19,6 +20,7 @@ export interface Host {
 
 export function hostOf(client: ServiceSource): Host {
   return {
+    exchange: client.service(exchange),
     machines: client.service(machines),
     metrics: client.service(metrics),
     settings: client.service(settings),

@@ -6,6 +6,8 @@ import type { RemovableDrive } from '../actions/machine-media.ts'
 export type OpenDialog =
   | { kind: 'new-machine'; source: NewMachineSource['kind'] }
   | { kind: 'open-bundle' }
+  | { kind: 'import' }
+  | { kind: 'export'; machine: MachineView }
   | { kind: 'rename'; machine: MachineView }
   | { kind: 'duplicate'; machine: MachineView }
   | { kind: 'folder'; machine: MachineView }

@@ -305,6 +305,14 @@ export class FakeHost {
       hostHistory: () => this.hostHistory,
     })
     this.#server.register(
+      exchange,
+      this.exchange.handlers(
+        (name) => this.#called(name),
+        (task, finish) => this.#startTask(task, finish),
+        (name) => this.put(fakeMachine(name)).id,
+      ),
+    )
+    this.#server.register(
       snapshots,
       this.snapshots.handlers(
         (name) => this.#called(name),
