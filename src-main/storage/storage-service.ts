@@ -16,6 +16,7 @@ import { copyImage } from './jobs/copy.ts'
 import { createImage } from './jobs/create-image.ts'
 import { inspectImage } from './jobs/inspect-image.ts'
 import type { JobOptions } from './jobs/job-progress.ts'
+import { measureImage } from './jobs/measure-image.ts'
 import { mergeLayers } from './jobs/merge-layers.ts'
 import { rebaseImage } from './jobs/rebase-image.ts'
 import { resizeImage } from './jobs/resize-image.ts'
@@ -38,6 +39,7 @@ export class StorageService {
       await this.#open.get(handle)?.close()
     },
     copy: ({ job, from, to }, { signal }) => copyImage(from, to, this.#options(job, signal)),
+    measure: ({ path, format }) => measureImage(path, format),
     inspect: (image) => inspectImage(image),
     create: ({ clusterSize, ...choice }) => createImage({ ...choice, ...(clusterSize === undefined ? {} : { clusterSize }) }),
     convert: async ({ job, from, to: { clusterSize, ...to } }, { signal }) =>

@@ -23,6 +23,18 @@ export interface ImageInfo extends ImageFileInfo {
   problem: string | null
 }
 
+/** What an image takes, looked at without a lock. */
+export interface ImageMeasure {
+  /** Bytes of the disk. */
+  size: number
+  /** Bytes that the file takes on this computer's disk; null of a disk on the network. */
+  storedBytes: number | null
+  /** The same of all files below it. */
+  belowBytes: number
+  /** Its size can be changed. */
+  resizable: boolean
+}
+
 /** What a look through all metadata of an image found. */
 export interface ImageCheck {
   /** What would give wrong data. */

@@ -16,6 +16,8 @@ export const liveChangeSchema = z.discriminatedUnion('kind', [
   /** The guest must let go of it first. */
   z.strictObject({ kind: z.literal('removeDisk'), drive: id }),
   z.strictObject({ kind: z.literal('limits'), drive: id, limits: driveLimitsSchema.nullable() }),
+  /** Larger: to so many bytes. */
+  z.strictObject({ kind: z.literal('growDisk'), drive: id, bytes: z.number().int().min(1) }),
   z.strictObject({ kind: z.literal('addNic'), nic: nicSpecSchema }),
   z.strictObject({ kind: z.literal('removeNic'), nic: id }),
   z.strictObject({ kind: z.literal('link'), nic: id, up: z.boolean() }),
@@ -44,6 +46,9 @@ export function changedSpec(spec: MachineSpec, change: LiveChange): MachineSpec 
       return { ...spec, drives: [...placed(spec.drives), change.drive] }
     case 'removeDisk':
       return { ...spec, drives: placed(spec.drives).filter((drive) => drive.id !== change.drive) }
+    case 'growDisk':
+      // Its image knows its size.
+      return spec
     case 'addNic':
       return { ...spec, nics: [...placed(spec.nics), change.nic] }
     case 'removeNic':

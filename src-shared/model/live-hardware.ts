@@ -5,6 +5,7 @@ export const LIVE_KINDS = [
   'addDisk',
   'removeDisk',
   'limits', // of disks
+  'growDisk', // by the disks service
   'addNic',
   'removeNic',
   'link',

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { diskFormat, type DiskFormat } from '../model/disk-format.ts'
 import type { DiskDifference } from '../model/disk-difference.ts'
-import type { ImageCheck, ImageInfo } from '../model/image-info.ts'
+import type { ImageCheck, ImageInfo, ImageMeasure } from '../model/image-info.ts'
 import { call, defineService, event } from '../rpc/service.ts'
 import type { BlockInfo } from './block-port.ts'
 
@@ -81,6 +81,8 @@ export const storageThread = defineService('storage', {
   /** Copies a file, sparse, with progress; the target appears under its name only when whole (temp + fsync + rename). */
   copy: call(z.strictObject({ job, from: path, to: path })).returns<{ bytes: number }>(),
 
+  /** What the image and the files below it take, found without their locks. */
+  measure: call(z.strictObject({ path, format: diskFormat })).returns<ImageMeasure>(),
   /** What the image is, and what it rests on. Reads metadata only. */
   inspect: call(z.strictObject(image)).returns<ImageInfo>(),
   /**
@@ -123,7 +125,13 @@ export const storageThread = defineService('storage', {
    * difference.
    */
   compare: call(
-    z.strictObject({ job, before: z.strictObject(image), after: z.strictObject(image), parts: z.number().int().min(1), whether: z.boolean().default(false) }),
+    z.strictObject({
+      job,
+      before: z.strictObject(image),
+      after: z.strictObject(image),
+      parts: z.number().int().min(1),
+      whether: z.boolean().default(false),
+    }),
   ).returns<DiskDifference>(),
   /**
    * What an image has is written into the one that it rests on, which is `into`, and the image is empty then. Nothing else rests on that one. The image is

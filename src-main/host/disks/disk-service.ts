@@ -3,18 +3,22 @@ import type { z } from 'zod'
 import type { disks } from '../../../src-shared/api/disks.ts'
 import type { MachineView } from '../../../src-shared/api/machines.ts'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
-import type { Drive, MachinePatch } from '../../../src-shared/model/machine.ts'
+import type { DiskFormat } from '../../../src-shared/model/disk-format.ts'
+import type { Drive, MachineConfig, MachinePatch } from '../../../src-shared/model/machine.ts'
 import type { Handlers } from '../../../src-shared/rpc/service.ts'
 import type { Machine } from '../machines/machine.ts'
 import { drive } from '../machines/sketch-machine.ts'
 import { wrongState } from '../machines/wrong-state.ts'
 import type { SharedThread } from '../threads/shared-thread.ts'
+import { diskStates } from './disk-states.ts'
 import { freeId, makeDisk, removeDisks } from './make-disk.ts'
 
 export interface DiskServiceParts {
   storage: SharedThread
   /** @throws AppError `not-found` */
   find(machine: string): Promise<Machine>
+  /** As the `images` service does it. */
+  resizeImage(image: { path: string; format: DiskFormat; folders: string[] }, size: number, shrink: boolean): Promise<{ size: number }>
   /** As the `machines` service does it. */
   update(machine: string, patch: MachinePatch, signal: AbortSignal): Promise<MachineView>
 }
@@ -25,6 +29,12 @@ export class DiskService {
   #parts: DiskServiceParts
 
   readonly handlers: Handlers<typeof disks> = {
+    list: async ({ machine }) => {
+      const found = await this.#parts.find(machine)
+      return diskStates(found, configOf(found), this.#parts.storage)
+    },
+    resize: async ({ machine, drive, size, shrink }, { signal }) =>
+      this.#resize(await this.#parts.find(machine), drive, size, shrink, signal),
     add: async ({ machine, disks: wished }, { signal }) => this.#add(await this.#parts.find(machine), wished, signal),
   }
 
@@ -33,9 +43,10 @@ export class DiskService {
   }
 
   /** The files are made first: a machine never names one that is not there. */
-  async #add({ id, bundle }: Machine, wished: NewDisks, signal: AbortSignal): Promise<MachineView> {
-    const { config, folder } = bundle
-    if (!config) throw bundle.problem ?? wrongState('edit', bundle.name, 'broken')
+  async #add(machine: Machine, wished: NewDisks, signal: AbortSignal): Promise<MachineView> {
+    const { id } = machine
+    const { folder } = machine.bundle
+    const config = configOf(machine)
     const made: string[] = []
     const drives: Drive[] = [...config.drives]
     try {
@@ -54,6 +65,21 @@ export class DiskService {
     }
   }
 
+  async #resize(machine: Machine, id: string, size: number, shrink: boolean, signal: AbortSignal): Promise<{ size: number }> {
+    const disk = (await diskStates(machine, configOf(machine), this.#parts.storage)).find(({ drive }) => drive === id)
+    if (!disk) throw new AppError('not-found', `“${machine.bundle.name}” has no disk “${id}”.`, { subject: id })
+    if (!disk.measure) throw AppError.fromWire(disk.problem!)
+    const { path, format, measure } = disk
+    const reason = disk.why[size < measure.size ? 'shrink' : 'grow']
+    if (reason !== null)
+      throw new AppError('wrong-state', `The disk “${id}” of “${machine.bundle.name}” keeps its size: ${reason}`, { subject: id })
+    if (!machine.session) return this.#parts.resizeImage({ path, format, folders: [] }, size, shrink)
+    const { session } = machine
+    if (size > measure.size)
+      await machine.hold('having a disk enlarged', () => session.change({ kind: 'growDisk', drive: id, bytes: size }, null, signal))
+    return { size }
+  }
+
   /** An update that failed late may have been kept all the same. */
   async #removeUnused(id: string, folder: string, made: readonly string[]): Promise<void> {
     const machine = await this.#parts.find(id).catch(() => null)
@@ -64,4 +90,9 @@ export class DiskService {
       made.filter((path) => ![...named].some((one) => one === path || one?.endsWith(`/${path}`))),
     )
   }
+}
+
+function configOf({ bundle }: Machine): MachineConfig {
+  if (bundle.config) return bundle.config
+  throw bundle.problem ?? wrongState('edit', bundle.name, 'broken')
 }

@@ -44,11 +44,7 @@ export class ImageService {
       const known = backing && (await this.#known(backing))
       return this.#call((storage) => storage.create({ ...image, backing: known }))
     },
-    resize: ({ image, size, shrink }) =>
-      this.#holders.hold([writes(image)], 'having a disk resized', async () => {
-        const known = await this.#known(image)
-        return this.#call((storage) => storage.resize({ image: known, size, shrink }))
-      }),
+    resize: ({ image, size, shrink }) => this.resize(image, size, shrink),
     convert: ({ from, to }) => {
       const title = `Converting “${basename(from.path)}” into “${basename(to.path)}”`
       const uses = [reads(from), ...(to.replace ? [writes(to)] : [])]
@@ -57,7 +53,8 @@ export class ImageService {
         return storageJob(this.#storage, context, (storage, job, options) => storage.convert({ job, from: known, to }, options))
       })
     },
-    compact: (image) => {
+    compact: async (image) => {
+      await this.#refuseBelow(image.path)
       const title = `Compacting “${basename(image.path)}”`
       return this.#start({ kind: 'compact-image', title, uses: [writes(image)], doing: 'having a disk compacted' }, async (context) => {
         const known = await this.#known(image)
@@ -99,6 +96,15 @@ export class ImageService {
         return { check }
       })
     },
+  }
+
+  /** As `images.resize`. */
+  async resize(image: Image, size: number, shrink: boolean): Promise<{ size: number }> {
+    await this.#refuseBelow(image.path)
+    return this.#holders.hold([writes(image)], 'having a disk resized', async () => {
+      const known = await this.#known(image)
+      return this.#call((storage) => storage.resize({ image: known, size, shrink }))
+    })
   }
 
   constructor({ storage, tasks, machines }: ImageServiceParts) {

@@ -37,7 +37,7 @@ const FIXED = ['engine', 'arch', 'firmware', 'tpm', 'devices', 'display', 'boot'
 
 const OFF = 'This can change only while the machine is off.'
 const ORDER: readonly LiveChange['kind'][] = [
-  ...(['insert', 'eject', 'link', 'limits', 'pointer', 'memory'] as const),
+  ...(['insert', 'eject', 'link', 'limits', 'growDisk', 'pointer', 'memory'] as const),
   ...(['removeNic', 'removeDisk', 'addDisk', 'addNic', 'cpus'] as const),
 ]
 
@@ -202,6 +202,7 @@ function opposite(change: LiveChange, spec: MachineSpec): LiveChange | null {
     case 'memory':
       return { ...change, memoryMiB: memoryOf(spec) }
     case 'cpus':
+    case 'growDisk':
       return null
     case 'pointer':
       return { ...change, pointer: spec.pointer ?? 'tablet' }

@@ -3,6 +3,7 @@ import { formatBytes } from '../../../src-shared/base/units.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { DiskImage } from '../disk-image.ts'
 import { openImage } from '../open-image.ts'
+import { moveSecondTable, partitionTable } from '../partition-table.ts'
 import { knownFile, type ChosenImage } from './chosen-image.ts'
 import { checkedSize } from './create-image.ts'
 
@@ -22,7 +23,7 @@ export async function resizeImage(choice: ChosenImage, size: number, shrink: boo
           'unsupported',
           `The size of “${choice.path}” cannot be changed: images of the format ${image.info.format} keep theirs. Convert it to qcow2 first.`,
         )
-      if (bytes < image.info.size && !shrink) throw await wouldLose(image, bytes, choice.path)
+      if (bytes < image.info.size) await prepareSmaller(image, bytes, shrink, choice.path)
       if (bytes !== image.info.size) await image.resize(bytes)
       return { size: bytes }
     } finally {
@@ -31,6 +32,24 @@ export async function resizeImage(choice: ChosenImage, size: number, shrink: boo
   } catch (error) {
     throw asAppError(error, `Resizing “${choice.path}”`)
   }
+}
+
+/**
+ * Nothing of a partition is ever cut off, whatever is said: the table would speak of what is not there.
+ * @throws AppError `invalid-input` at `size`
+ */
+async function prepareSmaller(image: DiskImage, size: number, shrink: boolean, path: string): Promise<void> {
+  const table = await partitionTable(image)
+  if (table && table.least > size) {
+    const { last, least, kind } = table
+    const what = last ? `its partition ${last.number} ends at ${formatBytes(last.end)}` : 'its partition table needs room'
+    const more = kind === 'gpt' ? `, and its partition table needs some room behind: it can have ${formatBytes(least)} at least` : ''
+    throw AppError.invalid([
+      { path: 'size', message: `“${path}” cannot have ${formatBytes(size)}: ${what}${more}. Shrink that partition in the guest first.` },
+    ])
+  }
+  if (!shrink) throw await wouldLose(image, size, path)
+  if (table?.gpt) await moveSecondTable(image, table.gpt, size)
 }
 
 async function wouldLose(image: DiskImage, size: number, path: string): Promise<AppError> {

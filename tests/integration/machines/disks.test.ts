@@ -2,7 +2,7 @@
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { disks } from '../../../src-shared/api/index.ts'
+import { disks, images as imageService, snapshots } from '../../../src-shared/api/index.ts'
 import { MiB } from '../../../src-shared/base/units.ts'
 import { openImage } from '../../../src-main/storage/open-image.ts'
 import { readBytes } from '../../support/read-bytes.ts'
@@ -109,5 +109,55 @@ describe('a machine', () => {
     await writeFile(join(host.library, 'a.coppice', 'disks'), '')
     await expect(disksOf(host).add({ machine: id, disks: [newDisk] })).rejects.toMatchObject({ code: expect.any(String) as string })
     expect((await host.machines.get({ id })).config!.drives).toEqual([])
+  })
+})
+
+describe('what a disk takes, and its size', () => {
+  test('is told while the machine is off and while it runs; it grows and shrinks while it is off', async () => {
+    const host = await testHost()
+    const id = await host.make('a', '', { newDiskBytes: 64 * MiB })
+    const state = async () => (await disksOf(host).list({ machine: id }))[0]!
+    expect(await state()).toMatchObject({
+      ...{ drive: 'disk0', format: 'qcow2', problem: null, measure: { size: 64 * MiB, belowBytes: 0, resizable: true } },
+      why: { grow: null, shrink: null, compact: null, check: null, repair: null },
+    })
+    expect(await disksOf(host).resize({ machine: id, drive: 'disk0', size: 128 * MiB })).toEqual({ size: 128 * MiB })
+    await expect(disksOf(host).resize({ machine: id, drive: 'disk0', size: 32 * MiB })).rejects.toMatchObject({ code: 'invalid-input' })
+    expect(await disksOf(host).resize({ machine: id, drive: 'disk0', size: 32 * MiB, shrink: true })).toEqual({ size: 32 * MiB })
+    await expect(disksOf(host).resize({ machine: id, drive: 'disk7', size: 32 * MiB })).rejects.toMatchObject({ code: 'not-found' })
+
+    await host.machines.start({ id })
+    const now = await state()
+    expect(now).toMatchObject({ problem: null, measure: { size: 32 * MiB } })
+    expect(now.why.grow).toContain('keep their size while the machine runs')
+    await expect(disksOf(host).resize({ machine: id, drive: 'disk0', size: 64 * MiB })).rejects.toMatchObject({
+      ...{ code: 'wrong-state', message: expect.stringContaining('keeps its size: The embedded engine') as string },
+    })
+  })
+
+  test('is not changed where a snapshot keeps the file', async () => {
+    const host = await testHost()
+    const id = await host.make('a', '', { newDiskBytes: 8 * MiB })
+    await host.done(host.rpc.service(snapshots).take({ machine: id, label: 'before' }))
+    const [now] = await disksOf(host).list({ machine: id })
+    expect(now).toMatchObject({ measure: { size: 8 * MiB }, why: { grow: null, compact: null } })
+    expect(now!.measure!.belowBytes).toBeGreaterThan(0)
+    const frozen = join(host.library, 'a.coppice/disks/disk0.qcow2')
+    const images = host.rpc.service(imageService)
+    const refused = { code: 'wrong-state' }
+    await expect(images.resize({ image: { path: frozen }, size: 16 * MiB })).rejects.toMatchObject(refused)
+    await expect(images.compact({ path: frozen })).rejects.toMatchObject(refused)
+    await disksOf(host).resize({ machine: id, drive: 'disk0', size: 16 * MiB })
+  })
+
+  test('of a file that is no image is said, and the others are told', async () => {
+    const host = await testHost()
+    const id = await host.make('a', '', { newDiskBytes: 8 * MiB })
+    await disksOf(host).add({ machine: id, disks: [newDisk] })
+    await writeFile(join(host.library, 'a.coppice/disks/disk1.qcow2'), 'nonsense')
+    expect(await disksOf(host).list({ machine: id })).toMatchObject([
+      { measure: { size: 8 * MiB }, problem: null },
+      { drive: 'disk1', measure: null, problem: { code: 'corrupt' }, why: { check: null } },
+    ])
   })
 })

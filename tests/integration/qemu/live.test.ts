@@ -1,5 +1,5 @@
 /** Devices of real QEMU processes that run, whose guest is a BIOS of 21 bytes: it lets go of nothing. */
-import { readdir, writeFile } from 'node:fs/promises'
+import { readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { QmpClient } from '../../../src-main/engines/qemu/qmp/qmp-client.ts'
@@ -55,6 +55,36 @@ describe.skipIf(!QEMU_PROGRAM || process.platform === 'win32')('devices of QEMU 
     await expect.poll(() => hardware(heard), { timeout: 10_000 }).toMatchObject({ spec: { drives: [{ id: 'cd0' }] }, leaving: [] })
     // Nothing of it is left: its id and its file can be used again.
     await machine.change(disk('disk0', join(bench.folder, 'disk0.img')), null, NEVER)
+  })
+
+  test('disks on other buses, which grow while the guest runs', async () => {
+    const { machine, heard } = await bench.boot({
+      drives: [
+        specDrive('disk0', 'disk', { path: join(bench.folder, 'disk0.img'), bus: 'usb', cache: 'writethrough' }),
+        specDrive('sata', 'disk', { path: await image('sata.img'), bus: 'ata', cache: 'unsafe' }),
+        ...(await Promise.all([2, 3, 4, 5].map(async (at) => specDrive(`d${at}`, 'disk', { path: await image(`d${at}.img`) })))),
+      ],
+    })
+    await machine
+      .change({ kind: 'addDisk', drive: specDrive('fast', 'disk', { path: await image('fast.img'), bus: 'nvme' }) }, null, NEVER)
+      .catch((error: unknown) => {
+        // All places of those that come later are taken.
+        expect(error).toMatchObject({ code: 'unsupported' })
+      })
+    await machine.change({ kind: 'growDisk', drive: 'd5', bytes: 8 * 1024 * 1024 }, null, NEVER)
+    expect((await stat(join(bench.folder, 'd5.img'))).size).toBe(8 * 1024 * 1024)
+    await expect(machine.change({ kind: 'growDisk', drive: 'none', bytes: 1024 }, null, NEVER)).rejects.toMatchObject({ code: 'not-found' })
+    expect(hardware(heard)?.spec.drives.map(({ id }) => id)).toEqual(['disk0', 'sata', 'd2', 'd3', 'd4', 'd5'])
+  })
+
+  test('an NVMe disk comes while the guest runs', async () => {
+    const { machine, heard } = await bench.boot()
+    await machine.change(
+      { kind: 'addDisk', drive: specDrive('fast', 'disk', { path: await image('fast.img'), bus: 'nvme', cache: 'none' }) },
+      null,
+      NEVER,
+    )
+    expect(hardware(heard)?.spec.drives.at(-1)).toMatchObject({ id: 'fast', bus: 'nvme' })
   })
 
   test('memory that the guest does not give is not taken', async () => {

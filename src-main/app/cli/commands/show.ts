@@ -71,6 +71,7 @@ const LIVE_WORDS: Record<LiveKind, string> = {
   addDisk: 'disk',
   removeDisk: 'disk',
   limits: 'limits',
+  growDisk: '',
   addNic: 'nic',
   removeNic: 'nic',
   link: 'link',

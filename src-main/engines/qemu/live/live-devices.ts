@@ -94,6 +94,8 @@ export class LiveDevices {
           property: 'limits',
           value: throttleLimits(change),
         })
+      case 'growDisk':
+        return qmp.execute('block_resize', { 'node-name': this.#drive(change.drive, ['disk']).id, size: change.bytes }).then(() => {})
       case 'addNic':
         return this.#addNic(change.nic)
       case 'removeNic':

@@ -64,6 +64,7 @@ export const QMP_COMMANDS = {
   'query-migrate': command()(migrationInfo),
   set_link: command<{ name: string; up: boolean }>()(nothing),
   'query-block': command()(z.array(blockInfo)),
+  block_resize: command<{ 'node-name': string; size: number }>()(nothing),
   'blockdev-add': command<{ 'node-name': string; driver: string }>()(nothing),
   'blockdev-del': command<{ 'node-name': string }>()(nothing),
   'blockdev-open-tray': command<{ id: string; force: boolean }>()(nothing),

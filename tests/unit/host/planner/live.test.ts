@@ -81,7 +81,7 @@ describe('what can change', () => {
     expect(can(RUNNING, 'paused')).not.toContain('removeDisk')
     expect(liveHardware(RUNNING, 'running')).toMatchObject({ memoryMiB: { min: 64, max: 512 }, cpus: { min: 1, max: 4 }, leaving: [] })
     const legacy = qemuSpec({ ...RUNNING }, { devices: 'legacy', maxCpus: 1 })
-    expect(can(legacy)).toEqual(['cdrom', 'limits', 'addNic', 'removeNic', 'link', 'pointer'])
+    expect(can(legacy)).toEqual(['cdrom', 'limits', 'growDisk', 'addNic', 'removeNic', 'link', 'pointer'])
     const arm = qemuSpec({ ...RUNNING, arch: 'aarch64' }, { machineType: 'virt' })
     expect(liveHardware(arm, 'running').why.cpus).toContain('not to aarch64 machines')
   })
@@ -107,7 +107,7 @@ describe('what can change', () => {
       nics: [0, 1, 2, 3].map((at) => ({ id: `nic${at}`, model: 'virtio' as const, mac: `52:54:00:00:00:0${at}` })),
     }
     const bare = { ...RUNNING, drives: [], nics: [] }
-    expect(can(full)).toEqual(['removeDisk', 'limits', 'removeNic', 'link', 'memory', 'pointer'])
+    expect(can(full)).toEqual(['removeDisk', 'limits', 'growDisk', 'removeNic', 'link', 'memory', 'pointer'])
     expect(can(bare)).toEqual(['addDisk', 'addNic', 'memory', 'cpus', 'pointer'])
     for (const spec of [full, bare, EMBEDDED, { ...EMBEDDED, nics: [] }])
       for (const why of Object.values(liveHardware(spec, 'paused').why)) if (why !== null) expect(why).toMatch(/^[A-Z].*\.$/)

@@ -1,0 +1,55 @@
+/** What an image's files take, looked at without their locks: also while a machine writes them, and without a start finding them in use. */
+import { constants } from 'node:fs'
+import { open, realpath, stat } from 'node:fs/promises'
+import { asAppError } from '../../../src-shared/errors/app-error.ts'
+import type { DiskFormat } from '../../../src-shared/model/disk-format.ts'
+import type { ImageMeasure } from '../../../src-shared/model/image-info.ts'
+import { isNetworkAddress } from '../../../src-shared/model/network-disk.ts'
+import { roomOf } from '../../files/room.ts'
+import { filesBelow } from '../chain/rests-on.ts'
+import { byteFile } from '../file/open-byte-file.ts'
+import type { LockedFile } from '../file/open-locked.ts'
+import { blockDeviceSize } from '../formats/raw/device-size.ts'
+import { openLayer, openOver } from '../open-image.ts'
+
+const NONBLOCK = constants.O_NONBLOCK ?? 0
+
+/**
+ * @param format as the machine declares it
+ * @throws AppError where the image itself cannot be looked at
+ */
+export async function measureImage(path: string, format: DiskFormat): Promise<ImageMeasure> {
+  try {
+    const network = isNetworkAddress(path)
+    const image = network
+      ? await openLayer({ path, format, readOnly: true })
+      : await openOver({ path: await realpath(path), format, readOnly: true }, async () => null, openUnlocked)
+    try {
+      const { size } = image.info
+      if (network) return { size, storedBytes: null, belowBytes: 0, resizable: false }
+      const below = await Promise.all((await filesBelow(path, format)).map((file) => stat(file).then(roomOf, () => 0)))
+      return {
+        size,
+        storedBytes: roomOf(await stat(path)),
+        belowBytes: below.reduce((sum, bytes) => sum + bytes, 0),
+        resizable: image.resize !== undefined,
+      }
+    } finally {
+      await image.close()
+    }
+  } catch (error) {
+    throw asAppError(error, `Looking at the disk image “${path}”`)
+  }
+}
+
+async function openUnlocked(path: string): Promise<LockedFile> {
+  const handle = await open(path, constants.O_RDONLY | NONBLOCK)
+  try {
+    const stats = await handle.stat()
+    const size = stats.isFile() ? stats.size : await blockDeviceSize(handle)
+    return { file: byteFile(handle, path, size, true), identity: `${stats.dev}:${stats.ino}` }
+  } catch (error) {
+    await handle.close()
+    throw error
+  }
+}
