@@ -365,7 +365,7 @@ describe('a package of OVF', () => {
     expect(machines[0]!.remarks).toContainEqual(expect.stringContaining('has no manifest'))
     await rm(path('a-disk1.vmdk'))
     expect(await service(host).inspect({ path: path('a.ovf') })).toMatchObject({
-      machines: [{ refused: expect.stringContaining('“a-disk1.vmdk” is not in') as string }],
+      machines: [{ refused: expect.stringContaining('“a-disk1.vmdk”, which a disk needs, does not lie where a.ovf says') as string }],
     })
     await writeFile(path('a-disk1.vmdk'), new Uint8Array(65536))
     expect(await service(host).inspect({ path: path('a.ovf') })).toMatchObject({
@@ -504,7 +504,7 @@ describe.skipIf(WITHOUT_QEMU_IMG)('a machine of another product', () => {
     expect(result!.remarks).toContain('Snapshots (2): only the current state is taken.')
     await rm(onePath)
     expect(await service(host).inspect({ path: path('w.vbox') })).toMatchObject({
-      machines: [{ refused: expect.stringContaining('is not in') as string }],
+      machines: [{ refused: expect.stringContaining('does not lie where w.vbox says') as string }],
     })
   })
 

@@ -11,6 +11,7 @@ import type { ForeignDrive, ForeignMachine } from '../foreign-machine.ts'
 import { draftMachine, type DraftDrive, type MachineDraft } from '../import-machine.ts'
 import { shown } from '../text/remarks.ts'
 import type { MachinePackage } from './open-package.ts'
+import type { PackageFiles } from './package-files.ts'
 
 /** What a drive's file in the new bundle is made of. */
 export type DriveSource = { kind: 'image'; image: ForeignImage; size: number } | { kind: 'new'; size: number } | { kind: 'empty' }
@@ -103,12 +104,21 @@ async function sourceOf(
     const part = await files.part(name)
     if (part) layers.push(part)
     else if (kind !== 'disk') return { source: { kind: 'empty' }, format: null }
-    else throw new AppError('not-found', `“${shown(name)}” is not in ${what}’s package. Put the file there, and try again.`)
+    else throw missing(name, what, files)
   }
   const image: ForeignImage = { layers, format: kind === 'disk' ? null : 'raw', folders: [...files.folders] }
   const found = await storage.use(({ rpc }) => rpc.service(storageThread).lookAt({ image }))
   checkClaim(source, found.format)
   return { source: { kind: 'image', image, size: found.size }, format: found.format }
+}
+
+function missing(name: string, what: string, { folders }: PackageFiles): AppError {
+  return new AppError(
+    'not-found',
+    folders.length === 0
+      ? `“${shown(name)}”, which a disk needs, is not in ${what}: the archive is not whole. Copy or download it again.`
+      : `“${shown(name)}”, which a disk needs, does not lie where ${what} says. Put the file there, and try again.`,
+  )
 }
 
 /** A file without its format's mark would be taken for a raw disk. */
