@@ -27,6 +27,7 @@ import { cleanStaging } from './machines/staging.ts'
 import { MetricsService } from './metrics/metrics-service.ts'
 import { SettingsService } from './settings/settings-service.ts'
 import { createDoctor } from './system/doctor.ts'
+import { COMPUTER_CLOCK, type Clock } from './snapshots/policy/clock.ts'
 import { SnapshotService } from './snapshots/snapshot-service.ts'
 import { SystemService } from './system/system-service.ts'
 import { TaskService } from './tasks/task-service.ts'
@@ -56,6 +57,7 @@ export interface HostDoubles {
   qemu?: URL
   storage?: URL
   appliance?: URL
+  clock?: Clock
 }
 
 /** @throws AppError where the library is no folder and cannot be made one */
@@ -85,11 +87,12 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
     cacheFolder: options.cacheFolder,
     resources: options.resources,
     defaultMemoryMiB: () => settings.current.defaultMemoryMiB,
-    begin: (machine, end, start) => snapshots.trials.start(machine, end, start),
+    begin: (machine, end, start) => snapshots.begin(machine, end, start),
     ...(doubles.embedded ? { engineEntry: doubles.embedded } : {}),
   })
   const snapshots: SnapshotService = new SnapshotService({
     ...{ library, storage, log, tasks, machine: (id: string) => machines.find(id) },
+    clock: doubles.clock ?? COMPUTER_CLOCK,
     machines: () => machines.all(),
     onChanged: machines.onChanged,
   })

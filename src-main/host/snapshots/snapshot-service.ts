@@ -10,7 +10,8 @@ import type { Event } from '../../../src-shared/base/event.ts'
 import { Turns } from '../../../src-shared/base/turns.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
-import { MAX_LABEL, type Snapshot, type SnapshotTree, type SnapshotView } from '../../../src-shared/model/snapshot.ts'
+import { MAX_LABEL, type Snapshot, type SnapshotMaker, type SnapshotTree, type SnapshotView } from '../../../src-shared/model/snapshot.ts'
+import type { RunEnd } from '../../../src-shared/model/run.ts'
 import type { Handlers } from '../../../src-shared/rpc/service.ts'
 import { mapLimit } from '../library/map-limit.ts'
 import type { Machine } from '../machines/machine.ts'
@@ -28,16 +29,19 @@ import { freeze, type SnapshotWish } from './freeze.ts'
 import { goBack, noSuchSnapshot, rehearse } from './go-back.ts'
 import { atRest, type SnapshotParts } from './machine-at-rest.ts'
 import { obstacles } from './own-disks.ts'
-import { readPicture, readSnapshots, rewriteSnapshot, snapshotPaths } from './snapshot-files.ts'
+import { readPicture, readRemoved, readSnapshots, rewriteSnapshot, snapshotPaths } from './snapshot-files.ts'
 import { snapshotRooms, type SnapshotRooms } from './snapshot-rooms.ts'
 import { Merging } from './merging.ts'
 import { SnapshotTasks } from './snapshot-tasks.ts'
+import { Automatic } from './policy/automatic.ts'
+import type { Clock } from './policy/clock.ts'
 import { tidy } from './tidy.ts'
 import { neededByTrial, Trials } from './trials.ts'
 import { currentOf, inOrder, subtreeOf } from './tree.ts'
 
 export interface SnapshotServiceParts extends SnapshotParts {
   tasks: TaskService
+  clock: Clock
   /** Fires when something of a machine changed. */
   onChanged: Event<MachineChange>
   /** @throws AppError `not-found` */
@@ -48,12 +52,15 @@ export interface SnapshotServiceParts extends SnapshotParts {
 
 /** Machines whose folders are looked at at once. */
 const READERS = 16
+/** Snapshots that are gone whose disks a machine that runs still rests on: more are merged before it goes on after a snapshot. */
+const MAX_UNMERGED = 24
 
 export class SnapshotService {
   #parts: SnapshotServiceParts
   #tasks: SnapshotTasks
   #merging: Merging
-  readonly trials: Trials
+  #trials: Trials
+  #automatic: Automatic
   /** Until it has looked round, machines that run may seem to be off. */
   #looks = false
   /** Of snapshots' names and notes, and of their places in the tree. */
@@ -65,7 +72,14 @@ export class SnapshotService {
     this.#parts = parts
     this.#tasks = new SnapshotTasks(parts.tasks)
     this.#merging = new Merging(parts, this.#tasks)
-    this.trials = new Trials(parts, this.#tasks, this.#merging)
+    this.#trials = new Trials(parts, this.#tasks, this.#merging)
+    this.#automatic = new Automatic({
+      ...{ tasks: this.#tasks, storage: parts.storage, log: parts.log, clock: parts.clock },
+      tree: (machine) => this.#tree(machine),
+      take: (machine, wish) => this.#take(machine, wish),
+      freeze: (machine, wish, context) => this.#freeze(machine, wish, context),
+      forget: (machine, gone, context) => this.#forget(machine, () => gone, context),
+    })
     this.handlers = this.#handle()
     parts.onChanged((change) => {
       if (this.#looks && change.kind === 'put') void this.#look(change.machine.id)
@@ -77,8 +91,19 @@ export class SnapshotService {
     const machines = await this.#parts.machines()
     this.#looks = true
     await mapLimit(machines, READERS, async (machine) => {
-      await this.trials.look(machine)
+      await this.#trials.look(machine)
       await this.#merging.look(machine)
+      this.#automatic.follow(machine)
+    })
+  }
+
+  /** Starts a machine, or lets it go on from being suspended, with what is to be done before and after. */
+  begin<T>(machine: Machine, end: RunEnd | undefined, start: () => Promise<T>): Promise<T> {
+    return this.#trials.start(machine, end, async () => {
+      const problem = await this.#automatic.beforeStart(machine)
+      const started = await start()
+      if (problem) machine.setStatus({ lastError: problem })
+      return started
     })
   }
 
@@ -86,12 +111,14 @@ export class SnapshotService {
   dispose(): void {
     this.#looks = false
     this.#tasks.closed = true
+    this.#automatic.dispose()
   }
 
   async #look(id: string): Promise<void> {
     const machine = await this.#parts.machine(id).catch(() => null)
     if (!machine) return
-    await this.trials.look(machine)
+    this.#automatic.follow(machine)
+    await this.#trials.look(machine)
     await this.#merging.mergeWhenOff(machine)
   }
 
@@ -119,7 +146,7 @@ export class SnapshotService {
       if (!png) throw new AppError('not-found', 'There is no picture of this snapshot.', { subject: snapshot })
       return sendBytes(png, stream, 'Sending the picture of a snapshot')
     },
-    decide: async ({ machine, decision, label }) => this.trials.decide(await this.#parts.machine(machine), decision, label),
+    decide: async ({ machine, decision, label }) => this.#trials.decide(await this.#parts.machine(machine), decision, label),
   })
 
   async #tree({ bundle }: Machine): Promise<SnapshotTree> {
@@ -136,7 +163,7 @@ export class SnapshotService {
     }
   }
 
-  #take(machine: Machine, wish: { label: string; note: string; memory: boolean }): TaskStarted {
+  #take(machine: Machine, wish: { label: string; note: string; memory: boolean; by?: SnapshotMaker }): TaskStarted {
     const { name } = machine.bundle
     return this.#tasks.start(
       { kind: 'take-snapshot', title: `Taking the snapshot “${wish.label}” of “${name}”` },
@@ -145,11 +172,21 @@ export class SnapshotService {
         const refused = obstacles(machine.bundle.config ?? { drives: [] })
         if (refused.length > 0) throw new AppError('invalid-input', refused.join(' '))
         const id = await this.#whileSuspended(machine, context, 'always', (picture) =>
-          this.#freeze(machine, { ...wish, picture, by: 'person' }, context),
+          this.#freezeAndMerge(machine, { by: 'person', ...wish, picture }, context),
         )
         return { id }
       },
     )
+  }
+
+  /** A machine that runs for weeks is at rest for its snapshots alone. */
+  async #freezeAndMerge(machine: Machine, wish: SnapshotWish, context: TaskContext): Promise<string> {
+    const id = await this.#freeze(machine, wish, context)
+    if (machine.bundle.suspended && (await readRemoved(machine.bundle.folder)).length > MAX_UNMERGED)
+      await atRest(machine, 'having its disks merged', this.#parts.library, async (bundle, config) =>
+        tidy(bundle, config, await readSnapshots(bundle), true, this.#parts.storage, context),
+      )
+    return id
   }
 
   #restore(machine: Machine, id: string, keep: string | null): TaskStarted {
@@ -163,7 +200,7 @@ export class SnapshotService {
         const back = (): Promise<boolean> => {
           context.step('Going back')
           return atRest(machine, 'going back to a snapshot', this.#parts.library, async (bundle, config) => {
-            await this.trials.forsake(bundle, config)
+            await this.#trials.forsake(bundle, config)
             return goBack(bundle, config, id, this.#parts)
           })
         }
@@ -188,7 +225,7 @@ export class SnapshotService {
         this.#tasks.changed(machine.id)
         if (goesOn) {
           context.step('Going on from there')
-          await this.trials.begin(machine)
+          await this.#trials.begin(machine)
           await machine.resume()
         }
         return { id }
@@ -200,20 +237,23 @@ export class SnapshotService {
     const { library, storage, tasks } = this.#parts
     const releaseName = library.claimName(name)
     const title = `Cloning “${machine.bundle.name}” as “${name}”`
-    return tasks.start({ kind: 'duplicate-machine', title, machine: machine.id, ...(given === null ? {} : { snapshot: given }) }, async (context) => {
-      try {
-        const id = given ?? (await this.#pointOf(machine, name, context))
-        // Nobody deletes what is being shared.
-        return await machine.hold('being cloned', async () => {
-          const { folder } = machine.bundle
-          const snapshot = await this.#snapshot(folder, id)
-          const made = await stageBundle(library, name, (staging) => fillLinkedClone(staging, folder, snapshot, name, storage, context))
-          return { id: made.id }
-        })
-      } finally {
-        releaseName()
-      }
-    })
+    return tasks.start(
+      { kind: 'duplicate-machine', title, machine: machine.id, ...(given === null ? {} : { snapshot: given }) },
+      async (context) => {
+        try {
+          const id = given ?? (await this.#pointOf(machine, name, context))
+          // Nobody deletes what is being shared.
+          return await machine.hold('being cloned', async () => {
+            const { folder } = machine.bundle
+            const snapshot = await this.#snapshot(folder, id)
+            const made = await stageBundle(library, name, (staging) => fillLinkedClone(staging, folder, snapshot, name, storage, context))
+            return { id: made.id }
+          })
+        } finally {
+          releaseName()
+        }
+      },
+    )
   }
 
   /** The snapshot that is the present state: the last one, or one that is taken now. */
@@ -231,40 +271,53 @@ export class SnapshotService {
       { kind: 'delete-snapshot', title: `Deleting a snapshot of “${name}”`, snapshot: id },
       machine,
       async (context) => {
-        const forget = (bundle: string, config: MachineConfig): Promise<MachineConfig> =>
-          this.#edits.run(async () => {
-            const all = await readSnapshots(bundle)
-            if (!all.some((one) => one.id === id)) throw noSuchSnapshot(id)
-            const gone = subtree ? subtreeOf(id, all) : new Set([id])
-            const needed = neededByTrial(config, gone)
-            if (needed !== null) throw new AppError('invalid-input', needed)
-            const current = currentOf(config, all)
-            if (subtree && current !== null && gone.has(current))
-              throw new AppError(
-                'invalid-input',
-                `“${name}” is at a state that came from this snapshot. Go back to another one first, or delete single snapshots.`,
-              )
-            return forgetSnapshots(bundle, config, all, gone, machine.bundle.suspended?.record ?? null, this.#parts.library)
-          })
         context.step('Deleting')
-        if (machine.session) {
-          await machine.hold('having a snapshot deleted', () => {
-            const { folder, config, problem } = machine.bundle
-            if (!config) throw problem!
-            return forget(folder, config).finally(() => deleteUnneededPages(folder))
-          })
-          this.#tasks.changed(machine.id)
-          this.#merging.waitFor(machine)
-          return { id }
+        const choose = (config: MachineConfig, all: readonly Snapshot[]): ReadonlySet<string> => {
+          if (!all.some((one) => one.id === id)) throw noSuchSnapshot(id)
+          const gone = subtree ? subtreeOf(id, all) : new Set([id])
+          const current = currentOf(config, all)
+          if (subtree && current !== null && gone.has(current))
+            throw new AppError(
+              'invalid-input',
+              `“${name}” is at a state that came from this snapshot. Go back to another one first, or delete single snapshots.`,
+            )
+          return gone
         }
-        await atRest(machine, 'having a snapshot deleted', this.#parts.library, async (bundle, now) => {
-          const next = await forget(bundle, now)
-          this.#tasks.changed(machine.id)
-          await tidy(bundle, next, await readSnapshots(bundle), machine.bundle.suspended !== null, this.#parts.storage, context)
-        })
+        await this.#forget(machine, choose, context)
         return { id }
       },
     )
+  }
+
+  /** Deletes snapshots, and merges their disks, where the machine is at rest. @param choose ids */
+  async #forget(
+    machine: Machine,
+    choose: (config: MachineConfig, all: readonly Snapshot[]) => ReadonlySet<string>,
+    context: TaskContext,
+  ): Promise<void> {
+    const forget = (bundle: string, config: MachineConfig): Promise<MachineConfig> =>
+      this.#edits.run(async () => {
+        const all = await readSnapshots(bundle)
+        const gone = choose(config, all)
+        const needed = neededByTrial(config, gone)
+        if (needed !== null) throw new AppError('invalid-input', needed)
+        return forgetSnapshots(bundle, config, all, gone, machine.bundle.suspended?.record ?? null, this.#parts.library)
+      })
+    if (machine.session) {
+      await machine.hold('having a snapshot deleted', () => {
+        const { folder, config, problem } = machine.bundle
+        if (!config) throw problem!
+        return forget(folder, config).finally(() => deleteUnneededPages(folder))
+      })
+      this.#tasks.changed(machine.id)
+      this.#merging.waitFor(machine)
+      return
+    }
+    await atRest(machine, 'having a snapshot deleted', this.#parts.library, async (bundle, now) => {
+      const next = await forget(bundle, now)
+      this.#tasks.changed(machine.id)
+      await tidy(bundle, next, await readSnapshots(bundle), machine.bundle.suspended !== null, this.#parts.storage, context)
+    })
   }
 
   #freeze(machine: Machine, wish: SnapshotWish, context: TaskContext) {

@@ -2,7 +2,7 @@
 import type { TaskStarted } from '../../../src-shared/api/tasks.ts'
 import { Emitter } from '../../../src-shared/base/event.ts'
 import { Turns } from '../../../src-shared/base/turns.ts'
-import { asAppError } from '../../../src-shared/errors/app-error.ts'
+import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { Machine } from '../machines/machine.ts'
 import type { TaskContext, TaskService, TaskSpec } from '../tasks/task-service.ts'
 
@@ -25,14 +25,16 @@ export class SnapshotTasks {
     this.#changed.fire({ machine })
   }
 
-  /** Whether something is being done, or waits for its turn. */
-  isBusy(machine: string): boolean {
-    return this.#turns.has(machine)
-  }
-
   /** Resolves when nothing of the machine is under way. */
   async idle(machine: string): Promise<void> {
     await this.#turns.get(machine)?.idle()
+  }
+
+  /** @throws AppError its error, or `cancelled` */
+  async ended({ task }: TaskStarted): Promise<void> {
+    const { state, error } = await this.service.whenEnded(task)
+    if (error) throw AppError.fromWire(error)
+    if (state !== 'done') throw AppError.cancelled()
   }
 
   start(spec: TaskSpec, machine: Machine, work: (context: TaskContext) => Promise<{ id: string }>): TaskStarted {

@@ -57,9 +57,9 @@ export class Trials {
     } catch (error) {
       // There would be nothing to decide.
       if (began && undealt(machine)?.end === 'decide')
-        await this.#ended(this.#keep(machine)).catch((second: unknown) =>
-          this.#parts.log.error('machines', 'A trial that did not begin stays.', { error: second }),
-        )
+        await this.#tasks
+          .ended(this.#keep(machine))
+          .catch((second: unknown) => this.#parts.log.error('machines', 'A trial that did not begin stays.', { error: second }))
       throw error
     } finally {
       const left = this.#starting.get(id)! - 1
@@ -73,8 +73,8 @@ export class Trials {
   async #prepare(machine: Machine, end?: RunEnd): Promise<boolean> {
     if (machine.session || isActive(machine.state)) return false
     await this.#tasks.idle(machine.id)
-    if (undealt(machine)?.over) await this.#ended(this.#finish(machine))
-    if (undealt(machine)?.end === 'discard') await this.#ended(this.#discard(machine))
+    if (undealt(machine)?.over) await this.#tasks.ended(this.#finish(machine))
+    if (undealt(machine)?.end === 'discard') await this.#tasks.ended(this.#discard(machine))
     const run = machine.bundle.config?.run
     if (!run) return this.begin(machine, end)
     if (end !== undefined && end !== run.end)
@@ -91,7 +91,7 @@ export class Trials {
    */
   async begin(machine: Machine, end?: RunEnd): Promise<boolean> {
     const { config } = machine.bundle
-    if (!config) return false
+    if (!config || config.template) return false
     const wanted = end ?? config.whenOff.end
     const snapshot = end === undefined ? config.whenOff.snapshot : null
     if (wanted === 'keep') return false
@@ -137,7 +137,9 @@ export class Trials {
     const now = this.#starting.has(machine.id) || this.#tasks.closed ? null : undealt(machine)
     if (!now) this.#discarding.delete(machine.id)
     else
-      await this.#ended(now.over ? this.#finish(machine) : this.#discard(machine)).catch((error: unknown) => this.#failed(machine, error))
+      await this.#tasks
+        .ended(now.over ? this.#finish(machine) : this.#discard(machine))
+        .catch((error: unknown) => this.#failed(machine, error))
   }
 
   #isOccupied(id: string): boolean {
@@ -245,12 +247,6 @@ export class Trials {
     const next: MachineConfig = { ...left, run: null }
     await library.writeConfig(bundle, next)
     return next
-  }
-
-  async #ended({ task }: TaskStarted): Promise<void> {
-    const ended = await this.#tasks.service.whenEnded(task)
-    if (ended.error) throw AppError.fromWire(ended.error)
-    if (ended.state !== 'done') throw AppError.cancelled()
   }
 
   #failed(machine: Machine, error: unknown): void {

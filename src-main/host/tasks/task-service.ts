@@ -79,6 +79,11 @@ export class TaskService implements Disposable {
     return this.#running.get(id)?.view() ?? this.#ended.get(id)
   }
 
+  /** Whether something is being done with this machine. */
+  isAbout(machine: string): boolean {
+    return [...this.#running.values()].some((task) => task.machine === machine)
+  }
+
   /** @throws AppError `not-found` where there never was such a task, or it is forgotten */
   whenEnded(id: string): Promise<Task> {
     return this.#whenEnded(id)
@@ -177,6 +182,10 @@ class RunningTask {
       error: null,
       result: null,
     }
+  }
+
+  get machine(): string | null {
+    return this.#task.machine
   }
 
   view(): Task {
