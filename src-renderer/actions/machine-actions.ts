@@ -3,7 +3,9 @@ import Camera from '@lucide/svelte/icons/camera'
 import Copy from '@lucide/svelte/icons/copy'
 import CopyPlus from '@lucide/svelte/icons/copy-plus'
 import Eraser from '@lucide/svelte/icons/eraser'
+import CopyCheck from '@lucide/svelte/icons/copy-check'
 import FolderInput from '@lucide/svelte/icons/folder-input'
+import LayoutTemplate from '@lucide/svelte/icons/layout-template'
 import ListX from '@lucide/svelte/icons/list-x'
 import Moon from '@lucide/svelte/icons/moon'
 import Pause from '@lucide/svelte/icons/pause'
@@ -16,9 +18,11 @@ import Tag from '@lucide/svelte/icons/tag'
 import Trash2 from '@lucide/svelte/icons/trash-2'
 import Unplug from '@lucide/svelte/icons/unplug'
 import type { MachineView } from '../../src-shared/api/machines.ts'
-import { isActive, isLegal, type PowerAction } from '../../src-shared/model/machine-state.ts'
+import { isActive, isEditable, isLegal, type PowerAction } from '../../src-shared/model/machine-state.ts'
+import { dependentWords, type Dependent } from '../../src-shared/model/dependent.ts'
 import type { WindowState } from '../state/window-state.svelte.ts'
 import type { Icon } from '../ui/icon.ts'
+import { ask, type Question } from '../ui/ask.svelte.ts'
 import { toast } from '../ui/toasts.svelte.ts'
 import type { Action } from './action.ts'
 import { onMachine, power } from './machine-power.ts'
@@ -35,6 +39,10 @@ export interface MachineActions {
   snapshot: Action
   rename: Action
   duplicate: Action
+  /** Of a template. */
+  newFrom: Action
+  /** Makes it a template, or an ordinary machine again. */
+  template: Action
   export: Action
   folder: Action
   tags: Action
@@ -53,8 +61,12 @@ export function machineActions(state: WindowState, machine: MachineView): Machin
     run,
     ...more,
   })
+  const isTemplate = machine.config?.template === true
   const onPower = (action: PowerAction, label: string, icon: Icon, more: Partial<Action> = {}): Action =>
-    make(action, label, icon, () => void power(state, machine, action), { disabled: !isLegal(action, machine.state), ...more })
+    make(action, label, icon, () => void power(state, machine, action), {
+      disabled: isTemplate || !isLegal(action, machine.state),
+      ...more,
+    })
 
   const goesOn = machine.state === 'paused' || machine.state === 'suspended'
   return {
@@ -85,6 +97,17 @@ export function machineActions(state: WindowState, machine: MachineView): Machin
       keywords: 'ova save archive backup virtualbox vmware',
       disabled: !readable,
     }),
+    newFrom: make('new-from', 'New machine from it…', CopyPlus, () => state.dialogs.show({ kind: 'from-template', machine }), {
+      keywords: 'clone template instantiate create',
+      disabled: !isTemplate,
+    }),
+    template: make(
+      'template',
+      isTemplate ? 'Make it an ordinary machine' : 'Make it a template',
+      isTemplate ? CopyCheck : LayoutTemplate,
+      () => void setTemplate(state, machine, !isTemplate),
+      { keywords: 'golden clone', disabled: !readable || !isEditable(machine.state) },
+    ),
     folder: make('folder', 'Move to folder…', FolderInput, () => state.dialogs.show({ kind: 'folder', machine }), { disabled: !readable }),
     tags: make('tags', 'Tags…', Tag, () => state.dialogs.show({ kind: 'tags', machine }), { keywords: 'label', disabled: !readable }),
     copyPath: make('copy-path', 'Copy bundle path', Copy, () => void copyPath(machine), { keywords: 'show folder location' }),
@@ -108,16 +131,39 @@ async function copyPath(machine: MachineView): Promise<void> {
   toast({ text: `Copied ${machine.bundle}`, tone: 'ok' })
 }
 
-/** No question before: the toast's "Undo" is the way back, and the trash after it. */
+async function setTemplate(state: WindowState, machine: MachineView, template: boolean): Promise<void> {
+  await onMachine(state, machine, async () => {
+    await state.host.machines.update({ id: machine.id, patch: { template } })
+    toast({
+      text: template
+        ? `“${machine.name}” is a template now: it does not start, and machines are made from it.`
+        : `“${machine.name}” is an ordinary machine again.`,
+      tone: 'ok',
+    })
+  })
+}
+
+/** Without a question, unless other machines need its files: the toast's "Undo" is the way back, and the trash after it. */
 async function trash(state: WindowState, machine: MachineView): Promise<void> {
   await onMachine(state, machine, async () => {
-    const { trashedTo } = await state.host.machines.trash({ id: machine.id })
+    const dependents = await state.host.machines.dependents({ id: machine.id })
+    if (dependents.length > 0 && !(await ask(questionOf(machine, dependents)))) return
+    const { trashedTo } = await state.host.machines.trash({ id: machine.id, needed: dependents.length > 0 })
     leave(state, machine)
     toast({
       text: `Moved “${machine.name}” to the trash.`,
       action: { label: 'Undo', run: () => void restore(state, machine, trashedTo) },
     })
   })
+}
+
+function questionOf({ name }: MachineView, dependents: readonly Dependent[]): Question {
+  return {
+    title: `Move “${name}” to the trash, although others need it?`,
+    text: `Without its files their disks are gone or incomplete, until it is put back. ${dependents.map(dependentWords).join('. ')}.`,
+    action: 'Move to trash',
+    danger: true,
+  }
 }
 
 /** The page of a machine that is gone shows nothing worth staying for. */

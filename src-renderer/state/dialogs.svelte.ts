@@ -10,11 +10,14 @@ export type OpenDialog =
   | { kind: 'export'; machine: MachineView }
   | { kind: 'rename'; machine: MachineView }
   | { kind: 'duplicate'; machine: MachineView }
+  | { kind: 'from-template'; machine: MachineView }
   | { kind: 'folder'; machine: MachineView }
   | { kind: 'tags'; machine: MachineView }
   | { kind: 'insert-media'; machine: MachineView; drive: RemovableDrive }
   | { kind: 'take-snapshot'; machine: MachineView }
   | { kind: 'restore-snapshot'; machine: MachineView; snapshot: SnapshotView }
+  /** Ids of snapshots; null: the present state. */
+  | { kind: 'compare-snapshots'; machine: MachineView; before: string | null; after: string | null }
   | { kind: 'clone-snapshot'; machine: MachineView; snapshot: SnapshotView }
   | { kind: 'rename-snapshot'; machine: MachineView; snapshot: SnapshotView }
   /** `subtree`: with everything after it. */

@@ -12,6 +12,7 @@ import type { History, HostSample, MachineSample, MetricsSample } from '../../..
 import { settingsSchema, type Settings } from '../../../src-shared/api/settings.ts'
 import type { DirectoryEntry, DoctorReport, HostInfo } from '../../../src-shared/api/system.ts'
 import type { Task } from '../../../src-shared/api/tasks.ts'
+import type { Dependent } from '../../../src-shared/model/dependent.ts'
 import type { HardwareVerdict } from '../../../src-shared/model/hardware-verdict.ts'
 import { machineConfigSchema, type MachineConfig } from '../../../src-shared/model/machine.ts'
 import { isActive, isLegal, type MachineState, type PowerAction } from '../../../src-shared/model/machine-state.ts'
@@ -80,6 +81,8 @@ export class FakeHost {
   #displays = new Map<string, FakeDisplay>()
   #wires: Wire[] = []
   #trash = new Map<string, MachineView>()
+  /** By machine: what needs its files. */
+  readonly dependents = new Map<string, Dependent[]>()
 
   constructor(options: FakeHostOptions = {}) {
     this.#options = options
@@ -238,6 +241,7 @@ export class FakeHost {
         const config = machineConfigSchema.parse({ ...machine.config!, ...patch })
         return this.put({ ...machine, config, name: config.name })
       },
+      dependents: ({ id }) => (this.#called('machines.dependents'), this.dependents.get(id) ?? []),
       trash: ({ id }) => {
         this.#called('machines.trash')
         const machine = this.#machine(id)

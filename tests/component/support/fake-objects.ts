@@ -57,6 +57,7 @@ export function fakeMachine(name: string, over: Partial<MachineView> = {}, confi
       vncExport: { enabled: false, port: null },
       autoSnapshots: NO_SCHEDULE,
       whenOff: KEEP_WHEN_OFF,
+      template: false,
       folder: [],
       tags: [],
       notes: '',

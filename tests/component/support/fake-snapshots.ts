@@ -1,11 +1,12 @@
 /** Snapshots of machines, kept in memory: a tree for each, and one picture for all that have one. */
 import type { snapshots } from '../../../src-shared/api/index.ts'
-import type { Task } from '../../../src-shared/api/tasks.ts'
+import type { Task, TaskResult } from '../../../src-shared/api/tasks.ts'
 import { Emitter } from '../../../src-shared/base/event.ts'
 import { newId } from '../../../src-shared/base/ids.ts'
 import { MiB } from '../../../src-shared/base/units.ts'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
 import type { SnapshotTree, SnapshotView } from '../../../src-shared/model/snapshot.ts'
+import type { SnapshotComparison } from '../../../src-shared/model/snapshot-comparison.ts'
 import type { Handlers } from '../../../src-shared/rpc/service.ts'
 import { fakeTask } from './fake-objects.ts'
 
@@ -48,10 +49,7 @@ export class FakeSnapshots {
   }
 
   /** @param called records a call, and fails it where a test asked for it @param start begins a task; `finish` runs at its end */
-  handlers(
-    called: (name: string) => void,
-    start: (task: Task, finish: () => { id?: string }) => { task: string },
-  ): Handlers<typeof snapshots> {
+  handlers(called: (name: string) => void, start: (task: Task, finish: () => TaskResult) => { task: string }): Handlers<typeof snapshots> {
     const begin = (task: Partial<Task>, change: () => SnapshotTree): { task: string } =>
       start(fakeTask(task), () => (this.put(task.machine!, change()), {}))
     const find = (machine: string, id: string): SnapshotView => {
@@ -121,8 +119,27 @@ export class FakeSnapshots {
         called('snapshots.clone')
         this.asked.push(input)
         const { machine, snapshot, name } = input
-        find(machine, snapshot)
-        return start(fakeTask({ kind: 'duplicate-machine', title: `Cloning “${name}”`, machine, snapshot }), () => ({ id: machine }))
+        if (snapshot !== null) find(machine, snapshot)
+        return start(fakeTask({ kind: 'duplicate-machine', title: `Cloning “${name}”`, machine }), () => ({ id: machine }))
+      },
+      compare: (input) => {
+        called('snapshots.compare')
+        this.asked.push(input)
+        const { machine, before, after } = input
+        for (const id of [before, after]) if (id !== null) find(machine, id)
+        const parts = Array.from({ length: 480 }, (_, i) => (i % 97 < 5 ? MiB / 2 : i > 200 && i < 260 ? 2 * MiB : 0))
+        const changedBytes = parts.reduce((sum, bytes) => sum + bytes, 0)
+        const difference = {
+          sizes: { before: 960 * MiB, after: 960 * MiB },
+          ...{ blockSize: 4096, changedBlocks: changedBytes / 4096, changedBytes, comparedBytes: changedBytes },
+          ...{ part: 2 * MiB, parts },
+        }
+        const disks: SnapshotComparison['disks'] = [
+          { drive: 'disk0', there: 'both', difference },
+          { drive: 'disk1', there: 'added', difference: null },
+        ]
+        const task = fakeTask({ kind: 'compare-snapshots', title: 'Comparing states', machine })
+        return start(task, () => ({ comparison: { before, after, disks } }))
       },
       picture: async ({ machine, snapshot }, stream) => {
         called('snapshots.picture')

@@ -1,4 +1,5 @@
 /** What can be done with one snapshot. */
+import ArrowLeftRight from '@lucide/svelte/icons/arrow-left-right'
 import CopyPlus from '@lucide/svelte/icons/copy-plus'
 import Eraser from '@lucide/svelte/icons/eraser'
 import NotebookPen from '@lucide/svelte/icons/notebook-pen'
@@ -9,6 +10,7 @@ import Trash2 from '@lucide/svelte/icons/trash-2'
 import Undo2 from '@lucide/svelte/icons/undo-2'
 import type { MachineView } from '../../../../src-shared/api/machines.ts'
 import type { TaskStarted } from '../../../../src-shared/api/tasks.ts'
+import { isActive } from '../../../../src-shared/model/machine-state.ts'
 import type { SnapshotTree, SnapshotView } from '../../../../src-shared/model/snapshot.ts'
 import { menuAction, type Action } from '../../../actions/action.ts'
 import { followTask, onMachine } from '../../../actions/machine-power.ts'
@@ -20,6 +22,7 @@ import { laterThan, leadsHere } from './snapshot-words.ts'
 export interface SnapshotActions {
   restore: Action
   clone: Action
+  compare: Action
   rename: Action
   note: Action
   pin: Action
@@ -55,6 +58,12 @@ export function snapshotActions(
       icon: CopyPlus,
       disabled: busy,
       run: () => dialogs.show({ kind: 'clone-snapshot', ...given }),
+    },
+    compare: {
+      id: 'snapshot.compare',
+      label: 'Compare with…',
+      icon: ArrowLeftRight,
+      run: () => dialogs.show({ kind: 'compare-snapshots', machine, before: snapshot.id, after: comparedWith(machine, tree, snapshot.id) }),
     },
     rename: {
       id: 'snapshot.rename',
@@ -96,12 +105,19 @@ export function snapshotActions(
   }
 }
 
+/** What a snapshot is compared with first: the present state; of a machine that runs another snapshot, the one that came last. */
+function comparedWith({ state }: MachineView, { snapshots }: SnapshotTree, id: string): string | null {
+  if (!isActive(state)) return null
+  return snapshots.findLast((other) => other.id !== id)?.id ?? id
+}
+
 /** The menu of a snapshot. */
 export function snapshotMenu(machine: MachineView, actions: SnapshotActions, tree: SnapshotTree, snapshot: SnapshotView): MenuItem[] {
   const { removeSubtree } = actions
   return [
     menuAction(actions.restore),
     menuAction(actions.clone),
+    menuAction(actions.compare),
     'separator',
     menuAction(actions.rename),
     menuAction(actions.note),
