@@ -3,6 +3,7 @@
  * decides then; suspending is no end.
  */
 import { z } from 'zod'
+import { isEditable, type MachineState } from './machine-state.ts'
 
 export const RUN_ENDS = ['keep', 'discard', 'decide'] as const
 export type RunEnd = (typeof RUN_ENDS)[number]
@@ -28,6 +29,11 @@ export const runSchema = z.strictObject({
   over: z.boolean(),
 })
 export type Run = z.output<typeof runSchema>
+
+/** A trial has ended and is not dealt with: a person decides, or it could not be discarded. */
+export function isUndecided(run: Run | null, state: MachineState): boolean {
+  return run !== null && !run.over && isEditable(state)
+}
 
 export const DECISIONS = ['keep', 'discard', 'branch'] as const
 /** `branch`: what the trial did becomes a snapshot, and the machine goes back. */

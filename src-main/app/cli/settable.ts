@@ -19,10 +19,11 @@ import {
 import { VNC_PORTS } from '../../../src-shared/model/vnc.ts'
 import { diskArgument, memoryArgument, oneOf, serialPortsArgument, shareArgument, sizeArgument, wholeNumber } from './arguments.ts'
 import { UsageError } from './errors.ts'
+import { SNAPSHOT_KEYS } from './settable-snapshots.ts'
 
 type Kernel = Extract<MachineConfig['boot'], { kind: 'kernel' }>
 
-interface Key {
+export interface Key {
   /** How the value is written, for the help. */
   value: string
   /** The field that it sets, as errors name it. Of a list whose items have keys of their own, one that no error names: those say what they are about. */
@@ -171,6 +172,7 @@ export const KEYS: Readonly<Record<string, Key>> = {
       return { vncExport: { enabled: true, port } }
     },
   },
+  ...SNAPSHOT_KEYS,
   folder: { value: 'A/B, or empty for none', field: 'folder', set: (text) => ({ folder: text === '' ? [] : text.split('/') }) },
   tags: { value: 'A,B, or empty for none', field: 'tags', set: (text) => ({ tags: text.split(',').filter((tag) => tag.trim() !== '') }) },
   notes: { value: 'TEXT', field: 'notes', set: (notes) => ({ notes }) },

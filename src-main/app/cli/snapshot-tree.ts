@@ -17,8 +17,8 @@ export function treeLines({ snapshots, current, currentBytes }: SnapshotTree): s
   return linesOf(roots, '')
 }
 
-function textOf({ label, running, bytes, id }: SnapshotView): string {
-  return `${label} (${formatBytes(bytes)}${running ? ', running' : ''}) ${id.slice(0, 8)}`
+function textOf({ label, running, by, bytes, id }: SnapshotView): string {
+  return `${label} (${formatBytes(bytes)}${running ? ', running' : ''}${by === 'person' ? '' : ', automatic'}) ${id.slice(0, 8)}`
 }
 
 function linesOf(nodes: readonly Node[], indent: string): string[] {

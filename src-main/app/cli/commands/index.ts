@@ -18,6 +18,7 @@ export const COMMANDS = {
   suspend: async () => (await import('./suspend.ts')).defineSuspend,
   reset: async () => (await import('./reset.ts')).defineReset,
   delete: async () => (await import('./delete.ts')).defineDelete,
+  decide: async () => (await import('./decide.ts')).defineDecide,
   console: async () => (await import('./console.ts')).defineConsole,
   type: async () => (await import('./type.ts')).defineType,
   exec: async () => (await import('./exec.ts')).defineExec,

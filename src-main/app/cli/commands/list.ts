@@ -1,6 +1,7 @@
 import type { MachineView } from '../../../../src-shared/api/machines.ts'
 import { formatBytes, formatDuration, MiB } from '../../../../src-shared/base/units.ts'
 import { STATE_WORDS } from '../../../../src-shared/model/machine-state.ts'
+import { isUndecided } from '../../../../src-shared/model/run.ts'
 import { SHORT_ID } from '../find-machine.ts'
 import type { Column } from '../output/table.ts'
 import { stateStyle } from '../state-style.ts'
@@ -38,7 +39,8 @@ export const defineList: Define = (program, run) => {
 }
 
 function stateWord({ state, config }: MachineView): string {
-  return config?.template && state === 'off' ? 'Template' : STATE_WORDS[state]
+  if (config?.template && state === 'off') return 'Template'
+  return isUndecided(config?.run ?? null, state) ? `${STATE_WORDS[state]}, undecided` : STATE_WORDS[state]
 }
 
 function byName(a: MachineView, b: MachineView): number {

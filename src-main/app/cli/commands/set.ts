@@ -3,8 +3,10 @@ import type { NewDisk } from '../../../../src-shared/model/new-disk.ts'
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import { addNewDisk } from '../arguments.ts'
 import { inWordsOf, UsageError } from '../errors.ts'
+import { findSnapshot } from '../find-snapshot.ts'
 import { readSecret } from '../read-secret.ts'
 import { KEY_HELP, KEY_OF_FIELD, patchOf, withoutPassword } from '../settable.ts'
+import { withSnapshotIds } from '../settable-snapshots.ts'
 import type { Define } from './index.ts'
 
 interface SetOptions {
@@ -45,8 +47,9 @@ export const defineSet: Define = (program, run) => {
         if (!machine.config)
           throw new AppError('corrupt', `“${machine.name}” cannot be changed: ${machine.problem?.message ?? 'its bundle cannot be read.'}`)
         const { asksPassword, others } = withoutPassword([...assignments, ...removeDisk.map((one) => `disk=${one}:`)])
-        const patch = patchOf(others, machine.config)
         const { id } = machine
+        const find = async (wanted: string): Promise<string> => findSnapshot(await host.snapshots.tree({ machine: id }), wanted).id
+        const patch = patchOf(await withSnapshotIds(others, find), machine.config)
         if (asksPassword) {
           const password = await readSecret(`VNC password for “${machine.name}”`)
           await host.machines.setVncPassword({ id, password }).catch(inWordsOf(KEY_OF_FIELD))

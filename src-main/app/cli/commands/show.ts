@@ -4,6 +4,7 @@ import { LIVE_KINDS, type LiveHardware, type LiveKind } from '../../../../src-sh
 import type { Boot, Drive, MachineConfig } from '../../../../src-shared/model/machine.ts'
 import { STATE_WORDS } from '../../../../src-shared/model/machine-state.ts'
 import type { Services } from '../services.ts'
+import { snapshotFacts } from '../settable-snapshots.ts'
 import type { Define } from './index.ts'
 
 /** ms that a guest gets to tell its addresses, before those that it told last are shown. */
@@ -108,6 +109,7 @@ function configFacts(config: MachineConfig): [string, string][] {
   for (const { id, model, mac, link } of config.nics)
     facts.push([id, `network card, ${model}, ${mac}${link === 'auto' ? '' : `, link ${link}`}`])
   for (const { tag, path, readOnly } of config.sharedFolders) facts.push([`share ${tag}`, `${path}${readOnly ? ', read-only' : ''}`])
+  facts.push(...snapshotFacts(config, formatBytes))
   facts.push(['serial-ports', String(config.serialPorts)])
   if (config.folder.length > 0) facts.push(['folder', config.folder.join('/')])
   if (config.tags.length > 0) facts.push(['tags', config.tags.join(', ')])

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { formatBytes } from '../../../../src-shared/base/units.ts'
-import type { SnapshotTree, SnapshotView } from '../../../../src-shared/model/snapshot.ts'
+import type { SnapshotMaker, SnapshotTree, SnapshotView } from '../../../../src-shared/model/snapshot.ts'
 import type { Cli, Run } from '../cli.ts'
 import { findSnapshot } from '../find-snapshot.ts'
 import { comparisonLines } from '../comparison-words.ts'
@@ -57,12 +57,15 @@ function defineList(snapshot: Command, run: Run): void {
     )
 }
 
+const MAKERS: Record<SnapshotMaker, string> = { person: '', schedule: 'schedule', start: 'start', run: 'trial' }
+
 function columns({ current }: SnapshotTree): Column<SnapshotView>[] {
   return [
     { title: 'LABEL', cell: ({ label }) => label },
     { title: 'TAKEN', cell: ({ created }) => new Date(created).toLocaleString() },
     { title: 'SIZE', align: 'right', cell: ({ bytes }) => formatBytes(bytes) },
     { title: 'MEMORY', cell: ({ running }) => (running ? 'yes' : '') },
+    { title: 'BY', cell: ({ by }) => MAKERS[by] },
     { title: 'PINNED', cell: ({ pinned }) => (pinned ? 'yes' : '') },
     { title: 'HERE', cell: ({ id }) => (id === current ? '*' : '') },
     { title: 'ID', cell: ({ id }) => id.slice(0, 8) },
