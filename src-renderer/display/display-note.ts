@@ -33,6 +33,7 @@ export function displayNote(machine: MachineView, status: FollowStatus): Display
   if (status.kind === 'failed') return note('The screen cannot be shown', status.error.message, 'reconnect', 'Try again', 'danger')
   switch (machine.state) {
     case 'off':
+      if (machine.config?.template) return note('The machine is a template', 'It does not start. Make a new machine from it.')
       return note('The machine is off', 'Start it to see its screen.', 'start', 'Start')
     case 'crashed':
       // The page says why, above.

@@ -49,6 +49,7 @@ export class ImageService {
       const title = `Converting “${basename(from.path)}” into “${basename(to.path)}”`
       const uses = [reads(from), ...(to.replace ? [writes(to)] : [])]
       return this.#start({ kind: 'convert-image', title, uses, doing: 'having a disk converted' }, async (context) => {
+        if (to.replace) await this.#refuseBelow(to.path)
         const known = await this.#known(from)
         return storageJob(this.#storage, context, (storage, job, options) => storage.convert({ job, from: known, to }, options))
       })
@@ -126,7 +127,7 @@ export class ImageService {
     })
   }
 
-  /** An image that a machine has as its disk now may be given another chain; one that a snapshot keeps, or another disk rests on, may not. */
+  /** An image that a machine has as its disk now may be changed as a whole; one that a snapshot keeps, or another disk rests on, may not. */
   async #refuseBelow(path: string): Promise<void> {
     refuseAll(
       path,

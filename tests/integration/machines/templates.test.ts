@@ -115,7 +115,7 @@ describe('a machine whose files others need', () => {
     await expect(stat(base)).rejects.toMatchObject({ code: 'ENOENT' })
   })
 
-  test('an image that a snapshot keeps is neither committed into nor rebased', async () => {
+  test('an image that a snapshot keeps is neither committed into, rebased, resized nor replaced', async () => {
     const host = await testHost()
     const service = host.rpc.service(images)
     const id = await host.make('web', '', { newDiskBytes: 16 * MiB })
@@ -127,6 +127,9 @@ describe('a machine whose files others need', () => {
     const refused = { code: 'wrong-state', message: expect.stringContaining('the snapshot “then” of “web”') as string }
     await expect(host.done(service.commit({ path: await pathOf(host, id) }))).rejects.toMatchObject(refused)
     await expect(host.done(service.rebase({ image: { path: frozen }, backing: null }))).rejects.toMatchObject(refused)
+    await expect(service.resize({ image: { path: frozen }, size: 32 * MiB })).rejects.toMatchObject(refused)
+    const to = { path: frozen, format: 'qcow2', replace: true } as const
+    await expect(host.done(service.convert({ from: { path: await pathOf(host, id) }, to }))).rejects.toMatchObject(refused)
     expect((await readFile(frozen)).equals(before)).toBe(true)
     // The disk that it writes now may rest on nothing.
     await host.done(service.rebase({ image: { path: await pathOf(host, id) }, backing: null }))

@@ -22,6 +22,8 @@ export function consoleNote(machine: MachineView, status: FollowStatus): Console
   if (status.kind === 'failed') return { text: status.error.message, tone: 'danger', action: 'reconnect', label: 'Try again' }
   switch (machine.state) {
     case 'off':
+      if (machine.config?.template)
+        return { text: 'The machine is a template, and does not start. Make a new machine from it.', tone: 'info', action: null, label: '' }
       return { text: 'The machine is off. Start it to use the console.', tone: 'info', action: 'start', label: 'Start' }
     case 'crashed':
       // The page says why, above.

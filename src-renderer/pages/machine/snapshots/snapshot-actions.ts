@@ -49,7 +49,7 @@ export function snapshotActions(
       label: 'Restore…',
       icon: Undo2,
       shortcut: 'Mod+Enter',
-      disabled: busy,
+      disabled: busy || machine.config?.template === true,
       run: () => dialogs.show({ kind: 'restore-snapshot', ...given }),
     },
     clone: {
