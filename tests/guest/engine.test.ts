@@ -102,6 +102,11 @@ describe('Coppice Linux', () => {
     expect(guest.counters.read().diskWrittenBytes).toBeGreaterThanOrEqual(6 * MiB)
     image.badByte = 7 * MiB + 100
     expect(await guest.run('dd if=/dev/sda of=/dev/null bs=512 skip=14336 count=1 2>&1 | head -1')).toContain('error')
+    // A write is answered from the drive's cache; its failure is told by the flush that follows, once.
+    const write = 'dd if=/dev/zero of=/dev/sda bs=512 seek=14336 count=1 conv=notrunc,fsync 2> /dev/null'
+    expect(await guest.run(`${write} || echo refused`)).toContain('refused')
+    image.badByte = null
+    expect(await guest.run(`${write} && echo stored`)).toContain('stored')
     expect(await guest.run('echo alive')).toBe('alive')
   })
 
