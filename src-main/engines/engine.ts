@@ -59,6 +59,13 @@ export interface AgentChannel {
   write(bytes: Uint8Array): Promise<void>
 }
 
+export interface CaptureOrder {
+  memory: MemoryPlace | null
+  disks: readonly { drive: string; path: string }[]
+  /** It ran until it was paused for this. */
+  mayRun: boolean
+}
+
 type WithoutMachine<T> = T extends unknown ? Omit<T, 'machine'> : never
 export type MachineEvent = WithoutMachine<EngineEvent>
 
@@ -78,6 +85,10 @@ export interface EngineMachine extends Disposable {
   readonly unmountsShares?: boolean
   /** Paused only. Durable when it resolves. */
   saveMemory(place: MemoryPlace): Promise<MemoryHeader>
+  /** Paused only; as engine-thread.ts says. */
+  capture(order: CaptureOrder): Promise<{ runs: boolean }>
+  /** @throws AppError why the memory that was captured last is not kept */
+  captured(): Promise<MemoryHeader>
   readonly serial: readonly SerialPort[]
   /** Null: the machine has no screen. */
   readonly display: DisplaySource | null

@@ -116,6 +116,8 @@ export function serveEngine(server: RpcServer, engine: Engine): ServedEngine {
       if (served.machine.unmountsShares) await served.agent.unmountShares()
     },
     saveMemory: ({ machine, memory }) => find(machine).machine.saveMemory(memory),
+    capture: ({ machine, ...order }) => find(machine).machine.capture(order),
+    captured: ({ machine }) => find(machine).machine.captured(),
     serial: ({ machine, port, from }, stream) => consolesOf(find(machine)).attach(port, from, stream),
     display: ({ machine }, stream) => screenOf(find(machine)).attach(stream),
     screenshot: async ({ machine }) => ({ png: await screenOf(find(machine)).screenshot() }),

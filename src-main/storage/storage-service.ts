@@ -1,4 +1,5 @@
 /** The storage thread's work: opens images, serves each on a block port, runs jobs on them. */
+import { dirname } from 'node:path'
 import { MessagePort } from 'node:worker_threads'
 import { Emitter } from '../../src-shared/base/event.ts'
 import { AppError, asAppError } from '../../src-shared/errors/app-error.ts'
@@ -13,7 +14,7 @@ import { commitImage } from './jobs/commit-image.ts'
 import { compareDisks } from './jobs/compare-disks.ts'
 import { convertImage } from './jobs/convert-image.ts'
 import { copyImage } from './jobs/copy.ts'
-import { createImage } from './jobs/create-image.ts'
+import { createAbove, createImage } from './jobs/create-image.ts'
 import { inspectImage } from './jobs/inspect-image.ts'
 import type { JobOptions } from './jobs/job-progress.ts'
 import { measureImage } from './jobs/measure-image.ts'
@@ -24,19 +25,40 @@ import { packArchive } from './package/pack-archive.ts'
 import { digestPart, listArchive, readPart } from './package/read-package.ts'
 import { lookAtImage, takeImage } from './package/take-image.ts'
 import { unpackArchive } from './package/unpack-archive.ts'
+import { GoingOn } from './going-on.ts'
 import { openImage, type ImageChoice } from './open-image.ts'
 import { serveBlock, type ServedBlock } from './serve-block.ts'
 import { unflushed } from './unflushed.ts'
 
+interface OpenImage {
+  served: ServedBlock
+  device: GoingOn
+  /** Where it is written now. */
+  choice: ImageChoice
+}
+
 export class StorageService {
   /** By handle; null while it is being opened. */
-  #open = new Map<string, ServedBlock | null>()
+  #open = new Map<string, OpenImage | null>()
   #progress = new Emitter<{ job: string; done: number; total: number }>()
 
   readonly handlers: Handlers<typeof storageThread> = {
     open: ({ handle, port, unsafe, ...choice }) => this.#openImage(handle, port, choice, unsafe),
     close: async ({ handle }) => {
-      await this.#open.get(handle)?.close()
+      await this.#open.get(handle)?.served.close()
+    },
+    createAbove: async ({ handle, path }) => {
+      const { choice, device } = this.#find(handle)
+      await createAbove(path, choice, device.info.size)
+    },
+    goOnIn: async ({ handle, path }) => {
+      const image = this.#find(handle)
+      const next: ImageChoice = { path, format: 'qcow2', readOnly: false, folders: [dirname(path)] }
+      await image.device.goOn(
+        () => openImage(next),
+        () => openImage(image.choice),
+      )
+      image.choice = next
     },
     copy: ({ job, from, to }, { signal }) => copyImage(from, to, this.#options(job, signal)),
     measure: ({ path, format }) => measureImage(path, format),
@@ -62,6 +84,12 @@ export class StorageService {
     progress: this.#progress.event,
   }
 
+  #find(handle: string): OpenImage {
+    const found = this.#open.get(handle)
+    if (!found) throw new AppError('not-found', `No image with the handle ${handle} is open.`)
+    return found
+  }
+
   #options(job: string, signal: AbortSignal): JobOptions {
     return { signal, onProgress: (done, total) => this.#progress.fire({ job, done, total }) }
   }
@@ -72,13 +100,12 @@ export class StorageService {
       if (this.#open.has(handle)) throw new AppError('already-exists', `An image with the handle ${handle} is open already.`)
       this.#open.set(handle, null)
       try {
-        const image = await openImage(choice)
-        const device = unsafe ? unflushed(image) : image
-        const served = serveBlock(device, port, (error) => {
+        const device = new GoingOn(await openImage(choice))
+        const served = serveBlock(unsafe ? unflushed(device) : device, port, (error) => {
           this.#open.delete(handle)
           if (error) console.error(`Closing “${choice.path}”: ${asAppError(error).message}`)
         })
-        this.#open.set(handle, served)
+        this.#open.set(handle, { served, device, choice })
         return device.info
       } catch (error) {
         this.#open.delete(handle)

@@ -76,6 +76,13 @@ export const storageThread = defineService('storage', {
       port: z.custom<object>(),
     }),
   ).returns<BlockInfo>(),
+  /** Makes a qcow2 image at `path` that rests on an open one, which goes on being written. */
+  createAbove: call(z.strictObject({ handle: z.string(), path })).returns<void>(),
+  /**
+   * An open image, which nobody writes at the moment, is frozen: what is written from now on goes to the one at `path` that was made above it. Where this
+   * fails, it is served as before.
+   */
+  goOnIn: call(z.strictObject({ handle: z.string(), path })).returns<void>(),
   /** Flushes and closes. Unknown handles are fine. */
   close: call(z.strictObject({ handle: z.string() })).returns<void>(),
   /** Copies a file, sparse, with progress; the target appears under its name only when whole (temp + fsync + rename). */

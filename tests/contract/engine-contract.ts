@@ -11,7 +11,7 @@ import type { MachineSpec } from '../../src-shared/model/machine-spec.ts'
 import type { ByteStream } from '../../src-shared/rpc/byte-stream.ts'
 import type { Client } from '../../src-shared/rpc/service.ts'
 import { Counters } from '../../src-shared/threads/counters.ts'
-import type { engineThread, EngineEvent } from '../../src-shared/threads/engine-thread.ts'
+import type { engineThread, EngineEvent, MemoryPlace } from '../../src-shared/threads/engine-thread.ts'
 import { MemoryDisk } from '../guest/support/memory-disk.ts'
 import { echoBios } from '../support/echo-bios.ts'
 import { DESKTOP_SIZE, RAW, RfbClient } from '../support/rfb-client.ts'
@@ -291,6 +291,42 @@ export function engineContract(name: string, engine: EngineUnderTest, skip = fal
       await seen('rebooted')
       await thread.engine.resume(it())
       await readText(stream, 'A')
+    })
+
+    test('its memory is captured while it is paused and written while it runs again; a paused machine stays paused', async () => {
+      await expect(create().then(() => thread.engine.captured(it()))).rejects.toMatchObject({ code: 'wrong-state' })
+      await thread.engine.start(it())
+      const stream = await serial()
+      await readText(stream, 'A')
+      const memory = (name: string): MemoryPlace => memoryPlace(join(folder, name))
+      const order = { ...it(), memory: memory('first'), disks: [] }
+      await expect(thread.engine.capture({ ...order, mayRun: true })).rejects.toMatchObject({ code: 'wrong-state' })
+      await thread.engine.pause(it())
+      const { runs } = await thread.engine.capture({ ...order, mayRun: true })
+      if (!runs) await thread.engine.resume(it())
+      await stream.write(utf8('ran on'))
+      expect(await readText(stream, 'ran on')).toBe('ran on')
+      expect(await thread.engine.captured(it())).toMatchObject({ machine: spec.id, bytes: (await stat(join(folder, 'first'))).size })
+      await thread.engine.pause(it())
+      events.length = 0
+      expect(await thread.engine.capture({ ...order, memory: memory('second'), mayRun: false })).toEqual({ runs: false })
+      await thread.engine.captured(it())
+      await expect(thread.engine.pause(it())).rejects.toMatchObject({ code: 'wrong-state' })
+      expect(events.map(({ kind }) => kind)).not.toContain('running')
+      await thread.engine.powerOff(it())
+      await thread.close()
+      for (const name of ['first', 'second']) {
+        open()
+        await create({}, join(folder, name))
+        await thread.engine.start(it())
+        const other = await serial()
+        await other.write(utf8(name))
+        expect(await readText(other, name)).toBe(name)
+        if (name === 'first') {
+          await thread.engine.powerOff(it())
+          await thread.close()
+        }
+      }
     })
 
     test('its console has what was printed before for everybody who comes, from where they left, and each port its own', async () => {

@@ -40,6 +40,18 @@ for (const { engine, there } of engines)
     expect(await host.machines.get({ id: machine })).toMatchObject({ state: 'running' })
     expect(await run('cat /mnt/f /mnt/cache; echo $V')).toBe('one\ncached\nfirst')
 
+    // One more, of a guest that did nothing since: what they share is kept once, and both are gone back to.
+    const again = (await host.done(service.take({ machine, label: 'again' }))).result!.id!
+    expect(await run('cat /mnt/f /mnt/cache; echo $V')).toBe('one\ncached\nfirst')
+    const [one, two] = (await service.tree({ machine })).snapshots
+    expect(one!.bytes).toBeGreaterThan(20 * MiB)
+    if (engine === 'embedded') expect(two!.bytes).toBeLessThan(one!.bytes * 0.05)
+
+    await run('echo two > /mnt/f; rm /mnt/cache; sync; V=second')
+    await host.done(service.restore({ machine, snapshot: again, keep: null }))
+    expect(await run('cat /mnt/f /mnt/cache; echo $V')).toBe('one\ncached\nfirst')
+    await host.done(service.delete({ machine, snapshot: again, subtree: false }))
+
     await run('echo two > /mnt/f; rm /mnt/cache; sync; V=second')
     await host.done(service.restore({ machine, snapshot: first, keep: 'second' }))
     expect(await host.machines.get({ id: machine })).toMatchObject({ state: 'running', lastError: null })

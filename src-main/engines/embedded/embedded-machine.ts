@@ -9,7 +9,7 @@ import { changedSpec, type LiveChange } from '../../../src-shared/model/live-cha
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import type { Counters } from '../../../src-shared/threads/counters.ts'
 import type { MemoryHeader, MemoryPlace, StopReason } from '../../../src-shared/threads/engine-thread.ts'
-import type { BlockClient, EngineMachine, MachineEvent } from '../engine.ts'
+import type { BlockClient, CaptureOrder, EngineMachine, MachineEvent } from '../engine.ts'
 import { RfbDisplay } from '../rfb/rfb-display.ts'
 import { AgentPort } from './agent-port.ts'
 import type { BlockDisk } from './block-disk.ts'
@@ -74,6 +74,7 @@ export class EmbeddedMachine implements EngineMachine {
   #haltedMs = 0
   #turns = 0
   #nextPublish = 0
+  #captured: Promise<MemoryHeader> | null = null
 
   readonly onEvent = this.#onEvent.event
 
@@ -171,11 +172,35 @@ export class EmbeddedMachine implements EngineMachine {
 
   async saveMemory(place: MemoryPlace): Promise<MemoryHeader> {
     this.#expect(['paused'], 'suspended')
-    const { emulator, clock, keep } = this.#parts
-    const spec = this.#spec
+    await this.#quiet()
+    return this.#keepMemory(place)
+  }
+
+  async capture({ memory }: CaptureOrder): Promise<{ runs: boolean }> {
+    this.#expect(['paused'], 'captured for a snapshot')
+    await this.#quiet()
+    this.#captured = memory && this.#keepMemory(memory)
+    // Who asks is told.
+    this.#captured?.catch(() => {})
+    return { runs: false }
+  }
+
+  captured(): Promise<MemoryHeader> {
+    if (!this.#captured) throw new AppError('wrong-state', 'No memory of this machine was captured.')
+    return this.#captured
+  }
+
+  /** Nothing is under way, and everything that the guest wrote is on disk. */
+  async #quiet(): Promise<void> {
     for (const disk of this.#disks()) await disk.idle()
     await this.#folders.idle()
     await this.#flushDisks()
+  }
+
+  /** Taken at once, and written when this resolves. */
+  #keepMemory(place: MemoryPlace): Promise<MemoryHeader> {
+    const { emulator, clock, keep } = this.#parts
+    const spec = this.#spec
     const owner = { engineVersion: V86_VERSION, machine: spec.id, memoryMiB: spec.memoryMiB }
     return keep({ place, owner, state: emulator.v86.save_state(), clockMs: clock() })
   }

@@ -3,13 +3,13 @@
  * state here, whoever caused them: we, the guest, a full disk, or a tool on the second control socket. The machine is over when the process
  * is; how it ended and what QEMU said before decide what people are told.
  */
-import { Emitter } from '../../../src-shared/base/event.ts'
+import { Emitter, nextValue } from '../../../src-shared/base/event.ts'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
 import type { LiveChange } from '../../../src-shared/model/live-change.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import type { Counters } from '../../../src-shared/threads/counters.ts'
 import type { MemoryHeader, MemoryPlace } from '../../../src-shared/threads/engine-thread.ts'
-import type { EngineMachine, MachineEvent } from '../engine.ts'
+import type { CaptureOrder, EngineMachine, MachineEvent } from '../engine.ts'
 import { LiveDevices } from './live/live-devices.ts'
 import { QemuAgentPort } from './qemu-agent-port.ts'
 import { QemuDisplay } from './qemu-display.ts'
@@ -17,7 +17,7 @@ import { QemuMeter } from './qemu-meter.ts'
 import { QemuSerial, rotateLog } from './qemu-serial.ts'
 import { deviceOf } from './qmp/device-of.ts'
 import type { QmpEvent } from './qmp/messages.ts'
-import { saveMemory } from './saved-memory.ts'
+import { canSaveInBackground, refuseBlocked, saveMemory } from './saved-memory.ts'
 import { judgeEnd, type ShutdownCause } from './supervise/death.ts'
 import type { Instance } from './supervise/launch.ts'
 import { forgetRan, removeMachineFolder, writeRecord } from './supervise/machine-folder.ts'
@@ -43,6 +43,7 @@ export class QemuMachine implements EngineMachine {
   #ioError: QmpEvent | null = null
   /** It runs for an instant that is nobody's business. */
   #nudging = false
+  #captured: Promise<MemoryHeader> | null = null
   readonly #over: Promise<void>
 
   readonly onEvent = this.#onEvent.event
@@ -131,6 +132,30 @@ export class QemuMachine implements EngineMachine {
     this.#expect(['paused'], 'suspended')
     await this.#leaveMigrated()
     return saveMemory(this.#instance, path)
+  }
+
+  async capture({ memory, disks, mayRun }: CaptureOrder): Promise<{ runs: boolean }> {
+    this.#expect(['paused'], 'captured for a snapshot')
+    if (memory) await refuseBlocked(this.#instance)
+    await this.#leaveMigrated()
+    await this.#live.goOnIn(disks)
+    if (!memory) return { runs: false }
+    const background = mayRun && (await canSaveInBackground(this.#instance))
+    const saved = saveMemory(this.#instance, memory.path, background)
+    this.#captured = saved
+    saved.catch(() => {})
+    if (!background) await saved
+    else {
+      const done = new AbortController()
+      const runs = nextValue(this.#onEvent.event, ({ kind }) => kind === 'running', done.signal)
+      await Promise.race([runs, saved]).finally(() => done.abort())
+    }
+    return { runs: this.#state === 'running' }
+  }
+
+  captured(): Promise<MemoryHeader> {
+    if (!this.#captured) throw new AppError('wrong-state', 'No memory of this machine was captured.')
+    return this.#captured
   }
 
   /** A machine that still runs is killed: nobody would know of it. */

@@ -47,11 +47,35 @@ export function engineVersion(version: string): string {
   return `QEMU ${version}`
 }
 
+/** @throws AppError why no memory of this machine can be saved now */
+export async function refuseBlocked({ qmp }: Pick<Instance, 'qmp'>): Promise<void> {
+  const [reason] = (await qmp.execute('query-migrate'))['blocked-reasons'] ?? []
+  if (reason === undefined) return
+  const error = new AppError('wrong-state', `QEMU cannot save the memory of this machine now: ${reason}`)
+  throw sharedFolderMounted(error) ?? error
+}
+
+/** Lets the machine run while its memory, as it was at the beginning, is passed on (QEMU's docs/devel/migration; Linux' userfaultfd). */
+const BACKGROUND = 'background-snapshot'
+
 /**
- * The machine stands still; it can go on afterwards, too.
+ * Whether memory can be saved while the machine runs: the system must be able to, and this machine's memory must be of a kind for it.
+ * QEMU says so when it is asked to.
+ */
+export async function canSaveInBackground({ qmp }: Pick<Instance, 'qmp'>): Promise<boolean> {
+  const set = (state: boolean): Promise<void> =>
+    qmp.execute('migrate-set-capabilities', { capabilities: [{ capability: BACKGROUND, state }] })
+  return set(true).then(
+    () => set(false).then(() => true),
+    () => false,
+  )
+}
+
+/**
+ * The machine stands still; it can go on afterwards, too. `background`: it runs as soon as QEMU can let it.
  * @throws AppError `no-space` and others; no file is left then, and an older one at `path` stays
  */
-export async function saveMemory({ folder, qmp, record }: Instance, path: string): Promise<MemoryHeader> {
+export async function saveMemory({ folder, qmp, record }: Instance, path: string, background = false): Promise<MemoryHeader> {
   const { spec } = record
   const stop = new AbortController()
   const watch = new MigrationWatch(qmp)
@@ -59,7 +83,12 @@ export async function saveMemory({ folder, qmp, record }: Instance, path: string
     let header: FileHeader | null = null
     await replaceFile(path, async (file) => {
       const { endpoint, peer } = await acceptOne(await migrationEndpoint(folder), stop.signal)
-      await qmp.execute('migrate-set-capabilities', { capabilities: [{ capability: 'events', state: true }] })
+      await qmp.execute('migrate-set-capabilities', {
+        capabilities: [
+          { capability: 'events', state: true },
+          { capability: BACKGROUND, state: background },
+        ],
+      })
       await qmp.execute('migrate-set-parameters', { 'max-bandwidth': NO_LIMIT })
       await qmp.execute('migrate', { uri: migrationUri(endpoint) }).catch((error: unknown) => {
         throw sharedFolderMounted(error) ?? error

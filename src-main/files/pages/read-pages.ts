@@ -1,17 +1,17 @@
 /** Puts a memory state together again that `PagesWriter` kept. Everything that a recipe says is checked: it may come from anywhere. */
 import { promisify } from 'node:util'
 import { inflate } from 'node:zlib'
-import { KiB, MiB } from '../../../src-shared/base/units.ts'
+import { MiB } from '../../../src-shared/base/units.ts'
 import { corruptMemory } from '../memory-file.ts'
-import { corruptPack, openPack, packPath, PAGE, pageOffset, readPack, type Pack } from './pack.ts'
+import { corruptPack, Pack, packPath, PAGE } from './pack.ts'
 import { readRecipe, type Step } from './recipe.ts'
 
 /** Bytes of a recipe that is not packed any more: of some 16 GiB of memory. */
 const MAX_RECIPE = 256 * MiB
 /** Bytes that are given at once. */
 const PIECE = 1 * MiB
-/** Bytes of a pack that are read ahead, because the next pages of it are near by; of so many packs. */
-const AHEAD = 256 * KiB
+/** Pages of a pack that are read ahead, because the next ones that are needed are near by; of so many packs. */
+const AHEAD = 64
 const AHEAD_PACKS = 32
 
 const unpacked = promisify(inflate)
@@ -60,14 +60,14 @@ export async function* readPages({ path, folder, packs: ids, recipe }: KeptPages
       else {
         const id = ids[step.pack]
         if (id === undefined) throw corruptMemory(path, 'it needs a pack of pages that it does not name')
-        const pack = packs.get(step.pack) ?? (await openPack(packPath(folder, id)))
+        const pack = packs.get(step.pack) ?? (await Pack.open(packPath(folder, id)))
         packs.set(step.pack, pack)
         if (step.first + step.count > pack.pages) throw corruptPack(pack.path, `it has ${pack.pages} pages, and more are asked for`)
         yield* pagesOf(pack, step, ahead)
       }
     }
   } finally {
-    await Promise.all([...packs.values()].map((pack) => pack.file.close()))
+    await Promise.all([...packs.values()].map((pack) => pack.close()))
   }
 }
 
@@ -77,26 +77,25 @@ function* zeroes(pages: number): Generator<Uint8Array> {
 }
 
 interface Ahead {
-  start: number
+  first: number
   bytes: Uint8Array
 }
 
 async function* pagesOf(pack: Pack, step: Extract<Step, { kind: 'pages' }>, ahead: Map<number, Ahead>): AsyncGenerator<Uint8Array> {
-  const end = pageOffset(step.first + step.count)
-  for (let at = pageOffset(step.first); at < end;) {
+  const end = step.first + step.count
+  for (let page = step.first; page < end;) {
     const known = ahead.get(step.pack)
-    if (known && at >= known.start && at < known.start + known.bytes.length) {
-      const piece = known.bytes.subarray(at - known.start, Math.min(known.bytes.length, end - known.start))
+    if (known && page >= known.first && page < known.first + known.bytes.length / PAGE) {
+      const piece = known.bytes.subarray((page - known.first) * PAGE, (end - known.first) * PAGE)
       yield piece
-      at += piece.length
+      page += piece.length / PAGE
       continue
     }
-    const length = Math.min(end - at >= AHEAD ? Math.min(end - at, PIECE) : AHEAD, pageOffset(pack.pages) - at)
-    const bytes = new Uint8Array(length)
-    await readPack(pack, at, bytes)
+    const wanted = Math.min(Math.max(end - page, AHEAD), PIECE / PAGE, pack.pages - page)
+    const bytes = await pack.read(page, wanted)
     // The one that was read last stays longest.
     ahead.delete(step.pack)
     if (ahead.size === AHEAD_PACKS) ahead.delete(ahead.keys().next().value!)
-    ahead.set(step.pack, { start: at, bytes })
+    ahead.set(step.pack, { first: page, bytes })
   }
 }

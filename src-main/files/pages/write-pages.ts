@@ -14,13 +14,15 @@ import { promisify } from 'node:util'
 import { deflate } from 'node:zlib'
 import { newId } from '../../../src-shared/base/ids.ts'
 import { takeName, temporaryFor } from '../write-file-atomic.ts'
-import { MARK, openPack, packHeader, packId, packPath, PAGE, pageOffset, readPack, type Pack } from './pack.ts'
+import { MARK, Pack, packGroups, packHeader, packId, packPath, PAGE, pageOffset } from './pack.ts'
 import { RecipeWriter } from './recipe.ts'
 
 /** Packs that one state may lie in: a bundle's list of them stays short. */
 export const MAX_PACKS = 256
 /** Marks that are looked through: of 16 GiB. */
 const MAX_MARKS = 4 * 1024 * 1024
+/** New pages of a state, at most, for its pack to be packed. */
+const FEW = 4096
 /** Pages that are looked at, read and written at once. */
 const BATCH = 256
 /** Factor between a pack's number and a page's in one number. */
@@ -47,6 +49,8 @@ export class PagesWriter {
   #id = newId()
   #temporary: string
   #file: FileHandle | null = null
+  /** All new pages, as long as they are few; then null. */
+  #few: Buffer[] | null = []
   #marks: string[] = []
   /** Places in the list of packs that the state needs, by pack. */
   #needed = new Map<number, number>()
@@ -72,17 +76,16 @@ export class PagesWriter {
     for (const name of await newestFirst(folder)) {
       if (packs.length === MAX_PACKS - 1) break
       // One that cannot be read has nothing to share.
-      const pack = await openPack(join(folder, name)).catch(() => null)
+      const pack = await Pack.open(join(folder, name)).catch(() => null)
       if (!pack) continue
       if (known.size + pack.pages > MAX_MARKS) {
-        await pack.file.close()
+        await pack.close()
         continue
       }
       const at = packs.push(pack) - 1
       ids.push(packId(name)!)
-      const marks = Buffer.alloc(pack.pages * MARK)
-      await readPack(pack, pageOffset(pack.pages), marks).catch(() => marks.fill(0))
-      for (let page = 0; page < pack.pages; page++) {
+      const marks = await pack.marks().catch(() => Buffer.alloc(0))
+      for (let page = 0; page < marks.length / MARK; page++) {
         const mark = marks.toString('latin1', page * MARK, (page + 1) * MARK)
         if (!known.has(mark)) known.set(mark, at * PAGES_OF + page)
       }
@@ -102,11 +105,18 @@ export class PagesWriter {
 
   /** The new pack is on disk when this resolves. `close` it in any case. */
   async finish(): Promise<SavedPages> {
+    const marks = Buffer.from(this.#marks.join(''), 'latin1')
+    if (this.#few && this.#few.length > 0) {
+      const body = await packGroups(Buffer.concat(this.#few))
+      const file = await this.#newFile()
+      await write(file, body, 0)
+      await write(file, marks, body.length)
+    } else if (this.#file) {
+      await write(this.#file, marks, pageOffset(this.#marks.length))
+      await write(this.#file, packHeader(this.#marks.length), 0)
+    }
     if (this.#file) {
       const file = this.#file
-      const marks = Buffer.from(this.#marks.join(''), 'latin1')
-      await write(file, marks, pageOffset(this.#marks.length))
-      await write(file, packHeader(this.#marks.length), 0)
       await file.sync()
       await file.close()
       this.#file = null
@@ -122,7 +132,7 @@ export class PagesWriter {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#packs.map((pack) => pack.file.close()))
+    await Promise.all(this.#packs.map((pack) => pack.close()))
     if (!this.#file) return
     await this.#file.close()
     await unlink(this.#temporary).catch(() => {})
@@ -155,9 +165,21 @@ export class PagesWriter {
       }
       this.#recipe.page(this.#need(Math.floor(place / PAGES_OF)), place % PAGES_OF)
     }
-    if (fresh.length === 0) return
+    if (fresh.length > 0) await this.#add(Buffer.concat(fresh))
+  }
+
+  /** @param pages the last that have marks */
+  async #add(pages: Buffer): Promise<void> {
+    this.#few?.push(pages)
+    if (this.#few && this.#marks.length <= FEW) return
+    const bytes = this.#few ? Buffer.concat(this.#few) : pages
+    this.#few = null
+    await write(await this.#newFile(), bytes, pageOffset(this.#marks.length) - bytes.length)
+  }
+
+  async #newFile(): Promise<FileHandle> {
     this.#file ??= await open(this.#temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600)
-    await write(this.#file, Buffer.concat(fresh), pageOffset(this.#marks.length - fresh.length))
+    return this.#file
   }
 
   #need(pack: number): number {
@@ -177,8 +199,8 @@ export class PagesWriter {
       }
       let count = 1
       while (places[from + count] === place + count) count++
-      const there = Buffer.alloc(count * PAGE)
-      await readPack(this.#packs[Math.floor(place / PAGES_OF)]!, pageOffset(place % PAGES_OF), there).catch(() => there.fill(0))
+      // What cannot be read is not the same as anything.
+      const there = await this.#packs[Math.floor(place / PAGES_OF)]!.read(place % PAGES_OF, count).catch(() => Buffer.alloc(count * PAGE))
       if (there.compare(batch, from * PAGE, (from + count) * PAGE) !== 0)
         for (let page = 0; page < count; page++)
           if (there.compare(batch, (from + page) * PAGE, (from + page + 1) * PAGE, page * PAGE, (page + 1) * PAGE) !== 0)

@@ -65,6 +65,8 @@ export class Machine {
   #resumedUnseen = false
   /** The last thing the engine said of this life's guest. */
   #verdict: Pick<MachineStatus, 'health' | 'healthDetail'> | null = null
+  /** It is paused for a moment, for a snapshot. */
+  #unseen = false
   #beginning: Beginning
 
   /** @param tell called after each change of the view */
@@ -279,6 +281,16 @@ export class Machine {
     }
   }
 
+  /** Nobody is told that the guest stands still while `work` is done. */
+  async unseen<T>(work: () => Promise<T>): Promise<T> {
+    this.#unseen = true
+    try {
+      return await work()
+    } finally {
+      this.#unseen = false
+    }
+  }
+
   /** What keeps this configuration from starting on this computer, its firmware aside; `engine`: what of it is that no engine can run it. */
   check(config: MachineConfig): Promise<{ problems: FieldError[]; engine: FieldError[] }> {
     return checkMachine(this, config, this.#parts.engines)
@@ -440,7 +452,7 @@ export class Machine {
         break
       case 'paused':
         // By itself, or by a tool; our own calls say so themselves.
-        if (this.state === 'running')
+        if (this.state === 'running' && !(this.#unseen && !event.error))
           this.setStatus({
             state: 'paused',
             health: null,

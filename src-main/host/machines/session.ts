@@ -58,6 +58,8 @@ export class Session implements Disposable {
   #handles = new Set<string>()
   /** By drive, of what is in it. */
   #inserted = new Map<string, string>()
+  /** By drive: where its disk went on while it ran. */
+  #wentOn = new Map<string, string>()
   #opened = 0
   #spec: MachineSpec | null = null
   #leaving: readonly string[] = []
@@ -169,6 +171,43 @@ export class Session implements Disposable {
       this.#inserted.delete(id)
       await this.#closeImage(handle)
     }
+  }
+
+  /**
+   * Makes files that rest on its disks as they are written now; of an engine that has their bytes from the storage thread.
+   * @param files absolute paths, by drive
+   */
+  async makeAbove(files: ReadonlyMap<string, string>): Promise<void> {
+    for (const [drive, path] of files) await this.race(this.#storageCalls().createAbove({ handle: this.#handleOf(drive), path }))
+  }
+
+  /** Its disks go on in these files, which were made so, while it stands still. Those that did are in the spec, also where this fails. */
+  async goOnIn(files: ReadonlyMap<string, string>): Promise<void> {
+    for (const [drive, path] of files) {
+      await this.race(this.#storageCalls().goOnIn({ handle: this.#handleOf(drive), path }))
+      this.#wentOn.set(drive, path)
+      this.#spec = this.#spec && this.#asWentOn(this.#spec)
+    }
+  }
+
+  #storageCalls(): Client<typeof storageThread> {
+    this.#storage ??= this.#leaseStorage()
+    return this.#storage.thread.rpc.service(storageThread)
+  }
+
+  #handleOf(drive: string): string {
+    const handle = this.#inserted.get(drive)
+    if (handle === undefined) throw new AppError('internal', `The drive “${drive}” of “${this.#name}” is not open.`)
+    return handle
+  }
+
+  /** The engine does not know in which files its disks went on. */
+  #asWentOn(spec: MachineSpec): MachineSpec {
+    const drives = spec.drives.map((drive) => {
+      const path = this.#wentOn.get(drive.id)
+      return path === undefined ? drive : { ...drive, path, format: 'qcow2' as const }
+    })
+    return { ...spec, drives }
   }
 
   async #openImage({ drive, path, format, readOnly, cache }: PlannedImage): Promise<{ port: MessagePort; handle: string }> {
@@ -296,7 +335,7 @@ export class Session implements Disposable {
       this.finish({ error: event.reason === 'trap' ? (error ?? trap) : null })
     } else if (!this.#end) {
       if (event.kind === 'hardware') {
-        this.#spec = event.spec
+        this.#spec = this.#asWentOn(event.spec)
         this.#leaving = event.leaving
       }
       this.#events.fire(event)

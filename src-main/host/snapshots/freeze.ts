@@ -49,13 +49,8 @@ export async function freeze(
   wish: SnapshotWish,
   parts: SnapshotParts,
 ): Promise<string> {
-  const snapshots = await readSnapshots(bundle)
-  const refused = obstacles(config)
-  if (refused.length > 0) throw new AppError('invalid-input', refused.join(' '))
-  if (snapshots.length >= MAX_SNAPSHOTS)
-    throw new AppError('invalid-input', `“${config.name}” has ${MAX_SNAPSHOTS} snapshots, which is the most. Delete some first.`)
-  const id = newId()
-  const parent = currentOf(config, snapshots)
+  const { snapshot, next: withDisks } = await newSnapshot(bundle, config, wish)
+  const { id, parent } = snapshot
   const memory = wish.memory && suspended ? suspended : null
   let overlays = new Map<string, string>()
   let draft: SnapshotDraft | null = null
@@ -64,18 +59,8 @@ export async function freeze(
     draft = await draftSnapshot(bundle)
     await fillDraft(draft, bundle, memory, wish.picture)
     overlays = await makeOverlays(bundle, ownDisks(config), id, parts.storage)
-    const next: MachineConfig = {
-      ...config,
-      drives: withOverlays(config.drives, overlays),
-      point: { snapshot: id, otherwise: parent },
-      ...(wish.trial ? { run: { end: wish.trial, snapshot: id, own: true, over: false } } : {}),
-    }
-    const snapshot: Snapshot = {
-      ...{ schema: 1, id, parent, label: wish.label, note: wish.note, created: new Date().toISOString(), pinned: false, config },
-      by: wish.by,
-      memory: memory?.header.engine ?? null,
-    }
-    await draft.describe(snapshot)
+    const next = withDisks(overlays)
+    await draft.describe({ ...snapshot, memory: memory?.header.engine ?? null })
     if (suspended) await allowEither(bundle, config, suspended, next, parent)
     await parts.library.writeConfig(bundle, next)
     switched = true
@@ -93,6 +78,36 @@ export async function freeze(
     throw asAppError(error, `Taking a snapshot of “${config.name}”`)
   } finally {
     await parts.library.refresh(bundle)
+  }
+}
+
+export interface NewSnapshot {
+  snapshot: Omit<Snapshot, 'memory'>
+  /** The machine when it goes on from there. @param overlays relative paths, by drive */
+  next(overlays: ReadonlyMap<string, string>): MachineConfig
+}
+
+/**
+ * A snapshot that is about to be.
+ * @throws AppError `invalid-input` where this machine cannot have one, `corrupt` where another of its snapshots cannot be read
+ */
+export async function newSnapshot(bundle: string, config: MachineConfig, wish: Omit<SnapshotWish, 'picture'>): Promise<NewSnapshot> {
+  const snapshots = await readSnapshots(bundle)
+  const refused = obstacles(config)
+  if (refused.length > 0) throw new AppError('invalid-input', refused.join(' '))
+  if (snapshots.length >= MAX_SNAPSHOTS)
+    throw new AppError('invalid-input', `“${config.name}” has ${MAX_SNAPSHOTS} snapshots, which is the most. Delete some first.`)
+  const id = newId()
+  const parent = currentOf(config, snapshots)
+  const { label, note, by, trial } = wish
+  return {
+    snapshot: { ...{ schema: 1, id, parent, label, note, created: new Date().toISOString(), pinned: false, config }, by },
+    next: (overlays) => ({
+      ...config,
+      drives: withOverlays(config.drives, overlays),
+      point: { snapshot: id, otherwise: parent },
+      ...(trial ? { run: { end: trial, snapshot: id, own: true, over: false } } : {}),
+    }),
   }
 }
 

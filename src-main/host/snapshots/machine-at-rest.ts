@@ -53,7 +53,7 @@ export function atRest<T>(
 }
 
 /** What is written and deleted here must be the machine's own. */
-function refuseOutside(bundle: string): Promise<void> {
+export function refuseOutside(bundle: string): Promise<void> {
   const { disks, suspend, suspendNew, firmware } = bundlePaths(bundle)
   return refuseLinks([disks, snapshotsFolder(bundle), suspend, suspendNew, firmware])
 }

@@ -1,6 +1,5 @@
 /**
- * The `snapshots` service. A machine that runs is suspended first, has its snapshot taken like one that is suspended, and goes on: its disks and its memory
- * are of the same moment, on either engine.
+ * The `snapshots` service. Going back keeps where a machine is by suspending it first; that state's disks and memory are of the same moment, on either engine.
  */
 import { stat } from 'node:fs/promises'
 import type { MachineChange } from '../../../src-shared/api/machines.ts'
@@ -25,6 +24,7 @@ import { endOf, unchangedSnapshot } from './clone-point.ts'
 import { compareStates } from './compare-states.ts'
 import { fillLinkedClone } from './clone-linked.ts'
 import { forgetSnapshots } from './forget.ts'
+import { freezeRunning } from './freeze-running.ts'
 import { freeze, type SnapshotWish } from './freeze.ts'
 import { goBack, noSuchSnapshot, rehearse } from './go-back.ts'
 import { atRest, type SnapshotParts } from './machine-at-rest.ts'
@@ -171,15 +171,29 @@ export class SnapshotService {
       async (context) => {
         const refused = obstacles(machine.bundle.config ?? { drives: [] })
         if (refused.length > 0) throw new AppError('invalid-input', refused.join(' '))
-        const id = await this.#whileSuspended(machine, context, 'always', (picture) =>
-          this.#freezeAndMerge(machine, { by: 'person', ...wish, picture }, context),
-        )
-        return { id }
+        const whole = { by: 'person' as const, ...wish }
+        return {
+          id: await (machine.session
+            ? this.#takeRunning(machine, whole, context)
+            : this.#freezeAndMerge(machine, { ...whole, picture: null }, context)),
+        }
       },
     )
   }
 
-  /** A machine that runs for weeks is at rest for its snapshots alone. */
+  async #takeRunning(machine: Machine, wish: Omit<SnapshotWish, 'picture'>, context: TaskContext): Promise<string> {
+    // One that runs for weeks is suspended now and then for its disks' sake.
+    if ((await readRemoved(machine.bundle.folder)).length > MAX_UNMERGED)
+      return this.#whileSuspended(machine, context, 'always', (picture) => this.#freezeAndMerge(machine, { ...wish, picture }, context))
+    try {
+      return await freezeRunning(machine, wish, this.#parts, context)
+    } catch (error) {
+      // Its disks may have gone on already, and have a layer more.
+      this.#merging.waitFor(machine)
+      throw error
+    }
+  }
+
   async #freezeAndMerge(machine: Machine, wish: SnapshotWish, context: TaskContext): Promise<string> {
     const id = await this.#freeze(machine, wish, context)
     if (machine.bundle.suspended && (await readRemoved(machine.bundle.folder)).length > MAX_UNMERGED)

@@ -7,7 +7,7 @@ import { backingNameFor } from '../chain/find-backing.ts'
 import type { NamedBacking } from '../disk-image.ts'
 import { makeFile } from '../file/make-file.ts'
 import { writableFormat } from '../formats/formats.ts'
-import { openImage } from '../open-image.ts'
+import { openImage, type ImageChoice } from '../open-image.ts'
 import { knownFile, type ChosenImage } from './chosen-image.ts'
 
 /** Bytes of the smallest sector: a disk is a whole number of them. */
@@ -40,6 +40,21 @@ export async function createImage({ path, format, size, backing, clusterSize }: 
       }),
     )
     return { size: bytes }
+  } catch (error) {
+    throw asAppError(error, `Making the disk image “${path}”`)
+  }
+}
+
+/**
+ * A qcow2 image that rests on one that is open.
+ * @param size bytes of the disk
+ * @throws AppError `already-exists`, or the system's reason
+ */
+export async function createAbove(path: string, below: Pick<ImageChoice, 'path' | 'format'>, size: number): Promise<void> {
+  try {
+    const { create } = writableFormat('qcow2')
+    const backing = { path: backingNameFor(resolve(path), resolve(below.path)), format: below.format }
+    await makeFile(path, (file) => create(file, { format: 'qcow2', size, backing }))
   } catch (error) {
     throw asAppError(error, `Making the disk image “${path}”`)
   }

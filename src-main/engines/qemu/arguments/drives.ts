@@ -152,7 +152,7 @@ export function diskNodes(drive: Image & Pick<Drive, 'id' | 'limits' | 'cache'>)
   const { id, path, readOnly, format } = drive
   const discard = readOnly ? {} : { discard: 'unmap' }
   const group = diskGroup(id)
-  const file = `${id}-file`
+  const file = diskImage(id)
   const cache = cacheOf(drive)
   return {
     group: { 'qom-type': 'throttle-group', ...{ id: group, limits: throttleLimits(drive) } },
@@ -184,6 +184,11 @@ const MAX_QUEUES = 4
 /** Said, because QEMU takes one for each processor, and the guest must find as many when it goes on with processors that were added since. */
 function queues({ maxCpus }: QemuSpec): { 'num-queues': number } {
   return { 'num-queues': Math.min(maxCpus, MAX_QUEUES) }
+}
+
+/** The node of its image. */
+export function diskImage(id: string): string {
+  return `${id}-file`
 }
 
 export function diskGroup(id: string): string {

@@ -14,7 +14,7 @@ import { HOT_DISKS, MAX_NICS } from '../../../../src-shared/model/machine.ts'
 import type { MachineSpec } from '../../../../src-shared/model/machine-spec.ts'
 import { boardOf, type Board } from '../arguments/board.ts'
 import { nicBackend, nicDevice } from '../arguments/channels.ts'
-import { diskDevice, diskGroup, diskNodes, throttleLimits } from '../arguments/drives.ts'
+import { diskDevice, diskGroup, diskImage, diskNodes, throttleLimits } from '../arguments/drives.ts'
 import { pointerDevice } from '../arguments/screen.ts'
 import { nicEndpoint, type Instance } from '../supervise/launch.ts'
 import { writeRecord } from '../supervise/machine-folder.ts'
@@ -75,6 +75,54 @@ export class LiveDevices {
       for (const { id } of this.#spec.nics) if (!there.has(id)) await this.#gone(id)
       for (const drive of await this.#media.opened()) await this.#ejected(drive)
     })
+  }
+
+  /**
+   * Disks go on in other files, all at one moment, which rest on what they have. The machine stands still.
+   * @throws AppError why they do not; all are as they were then
+   */
+  goOnIn(disks: readonly { drive: string; path: string }[]): Promise<void> {
+    if (disks.length === 0) return Promise.resolve()
+    return this.#turns.run(async () => {
+      const { qmp } = this.#instance
+      const before = this.#spec
+      const paths = new Map(disks.map(({ drive, path }) => [drive, path]))
+      const drives = before.drives.map((drive) => {
+        const path = paths.get(drive.id)
+        return path === undefined ? drive : { ...drive, path, format: 'qcow2' as const }
+      })
+      await undoing(async (undo) => {
+        const actions: { type: 'blockdev-snapshot'; data: { node: string; overlay: string } }[] = []
+        for (const { drive: id, path } of disks) {
+          const [node, overlay] = [(await this.#imageNodes(id))[0]!, await this.#nextNode(id)]
+          const { image } = diskNodes({ ...this.#drive(id, ['disk']), path, format: 'qcow2' })
+          await qmp.execute('blockdev-add', { ...image, 'node-name': overlay, ...{ backing: null } }).catch(cannotUse(path))
+          undo(() => qmp.execute('blockdev-del', { 'node-name': overlay }))
+          actions.push({ type: 'blockdev-snapshot', data: { node, overlay } })
+        }
+        // A host that comes later must not take the files of before for those that are written; those of now are as good from here on.
+        await this.#note({ ...before, drives })
+        undo(() => this.#note(before))
+        await qmp.execute('transaction', { actions })
+      })
+    })
+  }
+
+  /** The nodes of a disk's image and of what it rested on since the machine began; the one that is written first. */
+  async #imageNodes(id: string): Promise<string[]> {
+    const first = diskImage(id)
+    const nodes = await this.#instance.qmp.execute('query-named-block-nodes', { flat: true })
+    return nodes
+      .flatMap(({ 'node-name': name }) =>
+        name === first || (name.startsWith(first) && /^[0-9]+$/.test(name.slice(first.length))) ? [name] : [],
+      )
+      .sort((a, b) => Number(b.slice(first.length)) - Number(a.slice(first.length)))
+  }
+
+  async #nextNode(id: string): Promise<string> {
+    const first = diskImage(id)
+    const [top] = await this.#imageNodes(id)
+    return `${first}${Number(top?.slice(first.length) ?? 0) + 1}`
   }
 
   #perform(change: LiveChange, signal: AbortSignal): Promise<void> {
@@ -181,7 +229,7 @@ export class LiveDevices {
       delete record.runtime.nics[id]
       return
     }
-    for (const name of [id, `${id}-file`]) await qmp.execute('blockdev-del', { 'node-name': name })
+    for (const name of [id, ...(await this.#imageNodes(id))]) await qmp.execute('blockdev-del', { 'node-name': name })
     await qmp.execute('object-del', { id: diskGroup(id) })
   }
 

@@ -14,7 +14,11 @@ const count = z.number().nonnegative()
 /** RunState: "running", "paused", "inmigrate", "prelaunch", "io-error", "internal-error", … (qapi/run-state.json). */
 const runState = z.string()
 
-const migrationInfo = z.object({ status: z.string().optional(), 'error-desc': z.string().optional() })
+const migrationInfo = z.object({
+  status: z.string().optional(),
+  'error-desc': z.string().optional(),
+  'blocked-reasons': z.array(z.string()).optional(),
+})
 export type MigrationInfo = z.output<typeof migrationInfo>
 
 const blockStats = z.object({
@@ -66,6 +70,8 @@ export const QMP_COMMANDS = {
   'query-block': command()(z.array(blockInfo)),
   block_resize: command<{ 'node-name': string; size: number }>()(nothing),
   'blockdev-add': command<{ 'node-name': string; driver: string }>()(nothing),
+  'query-named-block-nodes': command<{ flat: boolean }>()(z.array(z.object({ 'node-name': z.string() }))),
+  transaction: command<{ actions: { type: 'blockdev-snapshot'; data: { node: string; overlay: string } }[] }>()(nothing),
   'blockdev-del': command<{ 'node-name': string }>()(nothing),
   'blockdev-open-tray': command<{ id: string; force: boolean }>()(nothing),
   'blockdev-close-tray': command<{ id: string }>()(nothing),

@@ -16,7 +16,15 @@ import { BOOT_COMPLETE_MARK } from '../../../../src-shared/model/boot-mark.ts'
 import { changedSpec, type LiveChange } from '../../../../src-shared/model/live-change.ts'
 import type { MachineSpec } from '../../../../src-shared/model/machine-spec.ts'
 import type { MemoryHeader, MemoryPlace } from '../../../../src-shared/threads/engine-thread.ts'
-import type { Attachments, BlockClient, Engine, EngineMachine, MachineEvent, SerialPort } from '../../../../src-main/engines/engine.ts'
+import type {
+  Attachments,
+  BlockClient,
+  CaptureOrder,
+  Engine,
+  EngineMachine,
+  MachineEvent,
+  SerialPort,
+} from '../../../../src-main/engines/engine.ts'
 import { openRing, type RingClient } from '../../../../src-main/engines/ring-client.ts'
 import { RfbDisplay } from '../../../../src-main/engines/rfb/rfb-display.ts'
 import { serveEngine } from '../../../../src-main/engines/serve-engine.ts'
@@ -31,6 +39,7 @@ class DoubleMachine implements EngineMachine {
   #output = new Emitter<Uint8Array>()
   #events = new Emitter<MachineEvent>()
   #memory = ''
+  #captured: Promise<MemoryHeader> | null = null
   #ring: RingClient | null = null
   #line = ''
   #beat: NodeJS.Timeout | null = null
@@ -122,6 +131,17 @@ class DoubleMachine implements EngineMachine {
       savedAt: new Date().toISOString(),
       bytes: bytes.length,
     }
+  }
+
+  /** With the word `stuck` memory cannot be taken; its writing fails as `saveMemory` does. */
+  async capture({ memory }: CaptureOrder): Promise<{ runs: boolean }> {
+    if (this.#word('stuck')) throw new AppError('io', 'The memory cannot be taken.')
+    this.#captured = memory && this.saveMemory(memory)
+    this.#captured?.catch(() => {})
+    return { runs: false }
+  }
+  captured(): Promise<MemoryHeader> {
+    return this.#captured!
   }
 
   dispose(): void {

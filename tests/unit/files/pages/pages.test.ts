@@ -65,13 +65,18 @@ describe('states of one machine', () => {
     expect(await readdir(folder)).toHaveLength(1)
   })
 
-  test('a page that is not what its mark says is not used', async () => {
+  test.each([
+    ['few', false],
+    ['many', true],
+  ])('a page that is not what its mark says is not used: %s', async (_name, many) => {
     const folder = join(await tempFolder(), 'pages')
-    const bytes = noise(seeded(2), 10 * PAGE)
+    const bytes = noise(seeded(2), (many ? 4100 : 10) * PAGE)
     const { packs } = await save(folder, bytes)
     const path = packPath(folder, packs[0]!)
     const pack = await readFile(path)
-    pack.fill(0, pageOffset(3), pageOffset(5))
+    // Packed: within the only group. As they are: two pages.
+    if (many) pack.fill(0, pageOffset(3), pageOffset(5))
+    else pack.fill(0, PAGE + 500, PAGE + 600)
     await writeFile(path, pack)
     const second = await save(folder, bytes)
     expect(second.packs).toHaveLength(2)
@@ -143,6 +148,18 @@ describe('what cannot be put together is refused', () => {
       await refused(kept, 'is damaged')
       await writeFile(path, whole)
     }
+    const other = async (change: (pack: Buffer) => void, why: string): Promise<void> => {
+      const pack = Buffer.from(whole)
+      change(pack)
+      await writeFile(path, pack)
+      await refused(kept, why)
+    }
+    const table = whole.length - 4 * 16 - 4
+    await other((pack) => pack.fill(0x55, PAGE, PAGE + 100), 'cannot be unpacked')
+    await other((pack) => pack.writeUInt32LE(pack.readUInt32LE(table) + 1, table), 'is damaged')
+    await other((pack) => pack.writeUInt32LE(2, 16), 'is damaged')
+    await other((pack) => pack.writeUInt32LE(0, 16), 'is damaged')
+    await other((pack) => pack.writeUInt32LE(0xffffffff, 12), 'is damaged')
     await writeFile(path, whole.fill(0x20, 0, 8))
     await refused(kept, 'does not begin like one')
     const newer = whole.fill('COPPPAGE\x02', 0, 9)
