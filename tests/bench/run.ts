@@ -6,6 +6,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import type { Figure } from './figure.ts'
+import { blockRingFigures } from './figures/block-ring.ts'
 import { bootFigures } from './figures/boot.ts'
 import { displayFigures } from './figures/display.ts'
 import { guestDiskFigures } from './figures/guest-disk.ts'
@@ -32,6 +33,7 @@ const GROUPS: Record<string, () => Promise<Figure[]>> = {
   library: async () => [await libraryFigure()],
   rpc: rpcFigures,
   storage: () => storageFigures(),
+  'block-ring': blockRingFigures,
   'guest-disk': guestDiskFigures,
   snapshots: () => snapshotFigures(),
 }
