@@ -6,6 +6,7 @@ import { AppError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
 import { isActive, STATE_WORDS } from '../../../src-shared/model/machine-state.ts'
 import type { Handlers } from '../../../src-shared/rpc/service.ts'
+import type { ImageHolders, ImageUse } from '../images/image-holders.ts'
 import type { Library } from '../library/library.ts'
 import type { Machine } from '../machines/machine.ts'
 import { stageBundle } from '../machines/staging.ts'
@@ -18,13 +19,15 @@ import { fillFromArchive, openBundleArchive, planBundle } from './bundle/bundle-
 import { bundleRemarks, packBundle } from './bundle/pack-bundle.ts'
 import { packageBase, planOva, writeOva } from './export-ova.ts'
 import { fillFromPackage } from './package/fill-from-package.ts'
-import { planImport } from './package/offer-machine.ts'
+import { planImport, type ImportPlan } from './package/offer-machine.ts'
 import { chooseFile, openPackage, type ChosenFile } from './package/open-package.ts'
 
 export interface ExchangeParts {
   library: Library
   tasks: TaskService
   storage: SharedThread
+  /** Who has the images that are read. */
+  holders: ImageHolders
   /** @throws AppError `not-found` */
   machine(id: string): Promise<Machine>
 }
@@ -36,6 +39,8 @@ type Import = Parameters<Handlers<typeof exchange>['import']>[0]
 /** A machine that can be made, and how its folder is filled. */
 interface Candidate {
   offer: OfferedMachine
+  /** Images that machines of the library may have. */
+  uses: ImageUse[]
   fill(staging: string, name: string, context: TaskContext): Promise<MachineConfig>
 }
 
@@ -63,35 +68,42 @@ export class ExchangeService {
     const { library, storage } = this.#parts
     if (chosen.kind === 'coppice') {
       const plan = planBundle(await openBundleArchive(chosen.path, storage), library)
-      return [{ offer: plan.offer, fill: (staging, name, context) => fillFromArchive(staging, plan, name, storage, context) }]
+      return [{ offer: plan.offer, uses: [], fill: (staging, name, context) => fillFromArchive(staging, plan, name, storage, context) }]
     }
     const from = await openPackage(chosen, storage)
     const candidates: Candidate[] = []
     for (const machine of only === undefined ? from.machines : from.machines.slice(only, only + 1)) {
       const plan = await planImport(from, machine, library, storage)
-      candidates.push({ offer: plan.offer, fill: (staging, name, context) => fillFromPackage(staging, from, plan, name, storage, context) })
+      candidates.push({
+        offer: plan.offer,
+        uses: usesOf(plan),
+        fill: (staging, name, context) => fillFromPackage(staging, from, plan, name, storage, context),
+      })
     }
     return candidates
   }
 
   async #import(request: Import): Promise<TaskStarted> {
     const { path, machine, name: wish, licencesAccepted } = request
-    const { library, tasks } = this.#parts
+    const { library, tasks, holders } = this.#parts
     await library.ready
     const chosen = await chooseFile(path)
     const candidates = await this.#candidates(chosen, machine)
     const found = candidates[chosen.kind === 'coppice' ? machine : 0]
     if (!found) throw AppError.invalid([{ path: 'machine', message: `“${basename(path)}” has no machine with the number ${machine + 1}.` }])
-    const { offer, fill } = found
+    const { offer, uses, fill } = found
     if (offer.refused !== null) throw new AppError('unsupported', offer.refused, { subject: path })
     if (offer.licences.length > 0 && !licencesAccepted)
       throw AppError.invalid([{ path: 'licencesAccepted', message: 'The machine comes with a licence. Read and accept it first.' }])
+    await holders.check(uses)
     const name = wish ?? offer.name
     const releaseName = library.claimName(name)
     const again = (): Promise<TaskStarted> => this.#import(request)
     return tasks.start({ kind: 'import-machine', title: `Importing “${name}”`, again }, async (context) => {
       try {
-        const bundle = await stageBundle(library, name, (staging) => fill(staging, name, context))
+        const bundle = await holders.hold(uses, 'having its disk imported', () =>
+          stageBundle(library, name, (staging) => fill(staging, name, context)),
+        )
         return { id: bundle.id, remarks: offer.remarks }
       } finally {
         releaseName()
@@ -130,12 +142,16 @@ export class ExchangeService {
   #export(machine: Machine, request: Export): TaskStarted {
     const refused = refusal(machine, request)
     if (refused) throw refused
-    const { storage, library, tasks } = this.#parts
+    const { storage, library, tasks, holders } = this.#parts
     const { path, replace, snapshot } = request
     const { name } = machine.bundle
     const write = async (context: TaskContext): Promise<{ bytes: number; remarks: string[] }> => {
       context.step('Looking at the disks')
-      const { config, ova, remarks } = await this.#planned(machine, request, basename(path))
+      const { config, ova, remarks } = await holders.naming(() => this.#planned(machine, request, basename(path)))
+      // A disk that lies elsewhere may be another machine's, too.
+      await holders.check(
+        (ova?.members ?? []).flatMap((member) => (member.kind === 'disk' ? [{ path: member.image.path, write: false }] : [])),
+      )
       const { bytes } = ova
         ? await writeOva(ova, { path, replace }, storage, context)
         : await packBundle(machine.bundle.folder, config, { path, replace }, storage, context)
@@ -156,6 +172,13 @@ export class ExchangeService {
       })
     })
   }
+}
+
+/** Members of archives are nobody's disks. */
+function usesOf({ drives }: ImportPlan): ImageUse[] {
+  return drives.flatMap(({ source }) =>
+    source.kind === 'image' ? source.image.layers.filter(({ range }) => range === null).map(({ path }) => ({ path, write: false })) : [],
+  )
 }
 
 function snapshotsLeftOut(count: number, others: boolean): string {

@@ -144,6 +144,11 @@ export class ImageService {
     )
   }
 
+  /** For other services that read images, too. */
+  get holders(): ImageHolders {
+    return this.#holders
+  }
+
   /** What a machine would forbid is said at once, and no task begins. */
   async #start({ uses, doing, ...spec }: Work, work: (context: TaskContext) => Promise<TaskResult>): Promise<TaskStarted> {
     const [machine] = await this.#holders.check(uses)

@@ -7,6 +7,7 @@
  * shorter, ends in spaces: its length decides where the next member begins.
  */
 import { createHash, type Hash } from 'node:crypto'
+import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import { utf8 } from '../../../src-shared/base/bytes.ts'
@@ -125,7 +126,7 @@ class Packer {
     const source = await openPart({ path, range: null })
     try {
       const { size } = source
-      const header = headerOf(name, size, this.#now)
+      const header = headerOf(name, size, Math.floor((await stat(path)).mtimeMs / 1000))
       await this.#file.write(this.#end, header)
       const start = this.#end + header.length
       const before = this.#done

@@ -169,6 +169,26 @@ describe('an OVA', () => {
   })
 })
 
+test('a disk that a running machine has is neither imported nor exported', async () => {
+  const host = await testHost()
+  const id = await withDisk(host)
+  const { bundle, config } = await configOf(host, id)
+  const disk = join(bundle, config.drives[0]!.path!)
+  const other = await host.make('other')
+  const drives = [{ ...config.drives[0]!, path: disk }]
+  await host.machines.update({ id: other, patch: { drives } })
+  await host.machines.start({ id })
+  const message = /in use by the machine “web 1”, which is running/
+  const { machines } = await service(host)
+    .inspect({ path: disk })
+    .catch((error: Error) => ({ machines: [{ refused: error.message }] }))
+  expect(machines[0]!.refused).toMatch(/in use/)
+  await expect(imported(host, disk)).rejects.toThrow(/in use/)
+  await expect(exported(host, other, join(await tempFolder(), 'a.ova'))).rejects.toThrow(message)
+  await host.machines.powerOff({ id })
+  expect(await content(host, (await imported(host, disk)).result!.id!)).toBe(7)
+})
+
 describe('an archive of ours', () => {
   /** Suspended at a third state, with two snapshots before. */
   async function suspended() {

@@ -26,12 +26,14 @@ import type { Library } from '../../library/library.ts'
 import { withHostName } from '../../machines/duplicate-machine.ts'
 import type { TaskContext } from '../../tasks/task-service.ts'
 import type { SharedThread } from '../../threads/shared-thread.ts'
-import { archiveFiles, listMembers, partOf, readText } from '../package/package-files.ts'
+import { archiveFiles, partOf, readText } from '../package/package-files.ts'
 import { plainName } from '../text/file-reference.ts'
 import { shown } from '../text/remarks.ts'
 
+/** What memory states share. */
+const PAGES = 'pages'
 /** Folders of a bundle that go along. */
-export const BUNDLE_FOLDERS = ['boot', 'disks', 'firmware', 'snapshots', SUSPEND_FOLDER, 'pages'] as const
+export const BUNDLE_FOLDERS = ['boot', 'disks', 'firmware', 'snapshots', SUSPEND_FOLDER, PAGES] as const
 /** Of a snapshot: what it did when it was taken. */
 const MEMORY_FILES: readonly string[] = ['memory', 'suspend.json']
 const SNAPSHOT_FILE = /^snapshots\/([^/]+)\/snapshot\.json$/
@@ -57,9 +59,7 @@ export async function openBundleArchive(path: string, storage: SharedThread): Pr
   if (root === undefined) throw bad('is no archive of a machine of Coppice.')
   const prefix = root.slice(0, -CONFIG_FILE.length)
   const members = new Map<string, ArchiveMember>()
-  for (const member of await listMembers(path, storage)) {
-    const whole = member.type === 'file' ? plainName(member.name) : null
-    if (whole === null) continue
+  for (const [whole, member] of files.members) {
     const name = whole.startsWith(prefix) ? whole.slice(prefix.length) : null
     if (name === null || !isOfBundle(name)) throw bad(`has a file that no bundle has: “${shown(whole)}”.`)
     members.set(name, member)
@@ -140,6 +140,7 @@ export function planBundle(archive: BundleArchive, library: Pick<Library, 'get' 
     leaves: (name) => {
       const [folder, id, ...rest] = name.split('/')
       if (folder === SUSPEND_FOLDER) return !keepsMemory
+      if (folder === PAGES) return !keepsMemory && snapshots.every(({ memory }) => memory === null)
       return folder === 'snapshots' && lost.has(id!) && MEMORY_FILES.includes(rest[0]!)
     },
     offer: {

@@ -24,9 +24,14 @@ export interface PackageFiles {
   part(name: string): Promise<FilePart | null>
 }
 
+export interface ArchiveFiles extends PackageFiles {
+  /** By their plain names. */
+  readonly members: ReadonlyMap<string, ArchiveMember>
+}
+
 /** @param what the archive, for sentences @throws AppError `corrupt`, `unsupported` */
-export async function archiveFiles(path: string, what: string, storage: SharedThread, signal?: AbortSignal): Promise<PackageFiles> {
-  const members = await listMembers(path, storage, signal)
+export async function archiveFiles(path: string, what: string, storage: SharedThread): Promise<ArchiveFiles> {
+  const members = await storage.use(({ rpc }) => rpc.service(storageThread).listArchive({ path }))
   const bad = (is: string): AppError => new AppError('corrupt', `${what} ${is}.`, { subject: path })
   const byName = new Map<string, ArchiveMember>()
   for (const member of members) {
@@ -38,6 +43,7 @@ export async function archiveFiles(path: string, what: string, storage: SharedTh
     byName.set(name, member)
   }
   return {
+    members: byName,
     names: [...byName.keys()],
     folders: [],
     part: async (name) => {
@@ -49,11 +55,6 @@ export async function archiveFiles(path: string, what: string, storage: SharedTh
 
 export function partOf(path: string, { name, offset, size }: ArchiveMember): FilePart {
   return { path, range: { name: shown(name) || 'a file', offset, length: size } }
-}
-
-/** @throws AppError as storageThread.listArchive */
-export function listMembers(path: string, storage: SharedThread, signal?: AbortSignal): Promise<ArchiveMember[]> {
-  return storage.use(({ rpc }) => rpc.service(storageThread).listArchive({ path }, signal ? { signal } : {}))
 }
 
 /** @param folder absolute */
