@@ -1,9 +1,12 @@
 /** Everything that can be done to one machine. */
+import CalendarClock from '@lucide/svelte/icons/calendar-clock'
 import Camera from '@lucide/svelte/icons/camera'
 import Copy from '@lucide/svelte/icons/copy'
 import CopyPlus from '@lucide/svelte/icons/copy-plus'
 import Eraser from '@lucide/svelte/icons/eraser'
 import CopyCheck from '@lucide/svelte/icons/copy-check'
+import FlaskConical from '@lucide/svelte/icons/flask-conical'
+import FlaskConicalOff from '@lucide/svelte/icons/flask-conical-off'
 import FolderInput from '@lucide/svelte/icons/folder-input'
 import LayoutTemplate from '@lucide/svelte/icons/layout-template'
 import ListX from '@lucide/svelte/icons/list-x'
@@ -26,16 +29,22 @@ import { ask, type Question } from '../ui/ask.svelte.ts'
 import { toast } from '../ui/toasts.svelte.ts'
 import type { Action } from './action.ts'
 import { onMachine, power } from './machine-power.ts'
+import { startTrial } from './machine-trial.ts'
 
 export interface MachineActions {
   /** Starts, or goes on, whichever the state asks for. */
   start: Action
+  /** Starts it on a trial: what it does is discarded at its end, or decided about then. */
+  startDiscard: Action
+  startDecide: Action
   pause: Action
   suspend: Action
   shutDown: Action
   powerOff: Action
   reset: Action
   discard: Action
+  /** When snapshots are taken by themselves, and what becomes of runs. */
+  automatic: Action
   snapshot: Action
   rename: Action
   duplicate: Action
@@ -68,11 +77,21 @@ export function machineActions(state: WindowState, machine: MachineView): Machin
       ...more,
     })
 
+  // One whose last run is not dealt with goes on with that.
+  const canTry = !isTemplate && readable && isLegal('start', machine.state) && machine.config!.run === null
   const goesOn = machine.state === 'paused' || machine.state === 'suspended'
   return {
     start: onPower(goesOn ? 'resume' : 'start', goesOn ? 'Resume' : 'Start', Play, {
       shortcut: 'Mod+Shift+Enter',
       keywords: 'boot run power on',
+    }),
+    startDiscard: make('start-discard', 'Start, discard afterwards', FlaskConicalOff, () => startTrial(state, machine, 'discard'), {
+      keywords: 'trial try temporary throw away revert nonpersistent',
+      disabled: !canTry,
+    }),
+    startDecide: make('start-decide', 'Start, decide afterwards', FlaskConical, () => startTrial(state, machine, 'decide'), {
+      keywords: 'trial try keep discard branch ask',
+      disabled: !canTry,
     }),
     pause: onPower('pause', 'Pause', Pause, { keywords: 'freeze stop' }),
     suspend: onPower('suspend', 'Suspend', Moon, { shortcut: 'Mod+Shift+U', keywords: 'save state hibernate sleep' }),
@@ -80,6 +99,13 @@ export function machineActions(state: WindowState, machine: MachineView): Machin
     powerOff: onPower('powerOff', 'Power off…', Unplug, { danger: true, keywords: 'kill force stop plug' }),
     reset: onPower('reset', 'Reset…', RotateCcw, { danger: true, keywords: 'reboot restart' }),
     discard: onPower('discardSuspend', 'Discard suspended state…', Eraser, { danger: true, keywords: 'forget throw away' }),
+    automatic: make(
+      'automatic-snapshots',
+      'Automatic snapshots…',
+      CalendarClock,
+      () => state.dialogs.show({ kind: 'automatic-snapshots', machine }),
+      { keywords: 'schedule thinning budget backup revert power off trial', disabled: !readable || isTemplate },
+    ),
     snapshot: make('snapshot', 'Take snapshot…', Camera, () => state.dialogs.show({ kind: 'take-snapshot', machine }), {
       shortcut: 'Mod+Shift+S',
       keywords: 'freeze keep state checkpoint',

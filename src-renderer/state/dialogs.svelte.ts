@@ -20,6 +20,8 @@ export type OpenDialog =
   | { kind: 'compare-snapshots'; machine: MachineView; before: string | null; after: string | null }
   | { kind: 'clone-snapshot'; machine: MachineView; snapshot: SnapshotView }
   | { kind: 'rename-snapshot'; machine: MachineView; snapshot: SnapshotView }
+  | { kind: 'automatic-snapshots'; machine: MachineView }
+  | { kind: 'branch-trial'; machine: MachineView }
   /** `subtree`: with everything after it. */
   | { kind: 'delete-snapshot'; machine: MachineView; snapshot: SnapshotView; subtree: boolean }
   | { kind: 'palette' }

@@ -46,6 +46,8 @@ export class FakeHost {
   readonly updates: { id: string; patch: Partial<MachineConfig> }[] = []
   /** A guest that does not let go: updates wait until they are cancelled. */
   holdUpdates = false
+  /** How machines were started, in order. */
+  readonly started: unknown[] = []
   /** What was asked to be made, in order. */
   readonly created: unknown[] = []
   /** Shells that were opened, in order. */
@@ -264,7 +266,10 @@ export class FakeHost {
         this.machines.delete(id)
         this.machineChanged.fire({ kind: 'removed', id })
       },
-      start: this.#power('start', 'running'),
+      start: (input) => {
+        this.started.push(input)
+        return this.#power('start', 'running')(input)
+      },
       pause: this.#power('pause', 'paused'),
       resume: this.#power('resume', 'running'),
       powerButton: this.#power('powerButton', 'off'),
