@@ -11,6 +11,7 @@ import type { MachineConfig } from '../../../src-shared/model/machine.ts'
 import { openImage } from '../../../src-main/storage/open-image.ts'
 import { qemuImg, qemuIo, WITHOUT_QEMU_IMG } from '../../support/qemu-img.ts'
 import { readBytes } from '../../support/read-bytes.ts'
+import { seeded } from '../../support/seeded.ts'
 import { fillDisk, smallDisk } from '../../support/small-disk.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 import { makeVdi } from '../../support/vdi-chain.ts'
@@ -475,6 +476,31 @@ describe('a package of OVF', () => {
     await host.host.close()
   })
 })
+
+test.each(['ova', 'coppice'])(
+  'an archive (%s) with any damage is refused in a sentence, or makes a machine that is whole',
+  async (format) => {
+    const host = await testHost()
+    const folder = await tempFolder()
+    const id = await withDisk(host)
+    await host.done(host.rpc.service(snapshots).take({ machine: id, label: 'first' }))
+    const path = join(folder, `a.${format}`)
+    await exported(host, id, path)
+    const good = await readFile(path)
+    const random = seeded(20_261_121)
+    const refusals = ['corrupt', 'unsupported', 'newer-version', 'invalid-input', 'not-found', 'denied', 'already-exists']
+    for (let round = 0; round < 40; round++) {
+      const bytes = Buffer.from(good)
+      // Headers and texts come first; digits and names are hit more often than what is between.
+      for (let count = 1 + random(4); count > 0; count--) bytes[random(round % 2 === 0 ? 6000 : bytes.length)] = random(256)
+      await writeFile(path, bytes.subarray(0, round % 5 === 0 ? random(bytes.length) : bytes.length))
+      const made = await imported(host, path, { licencesAccepted: true }).catch((error: Error & { code?: string }) => error)
+      if (made instanceof Error) expect(refusals, made.message).toContain((made as Error & { code?: string }).code)
+      else expect(await host.machines.get({ id: made.result!.id! })).toMatchObject({ state: 'off', problem: null })
+    }
+    expect(await rest(host)).toEqual([])
+  },
+)
 
 describe.skipIf(WITHOUT_QEMU_IMG)('a machine of another product', () => {
   test('VMware’s, with a disk on a snapshot and one in parts', async () => {
