@@ -1,5 +1,5 @@
 /** The host as the window sees it: every service of the catalogue, over whatever wire connected. */
-import { exchange, machines, metrics, settings, snapshots, system, tasks, terminals } from '../../src-shared/api/index.ts'
+import { disks, exchange, images, machines, metrics, settings, snapshots, system, tasks, terminals } from '../../src-shared/api/index.ts'
 import type { Client, Service } from '../../src-shared/rpc/service.ts'
 
 /** Whatever gives typed views of services: an RpcClient, or a HostLink that outlives it. */
@@ -8,7 +8,9 @@ export interface ServiceSource {
 }
 
 export interface Host {
+  disks: Client<typeof disks>
   exchange: Client<typeof exchange>
+  images: Client<typeof images>
   machines: Client<typeof machines>
   metrics: Client<typeof metrics>
   settings: Client<typeof settings>
@@ -20,7 +22,9 @@ export interface Host {
 
 export function hostOf(client: ServiceSource): Host {
   return {
+    disks: client.service(disks),
     exchange: client.service(exchange),
+    images: client.service(images),
     machines: client.service(machines),
     metrics: client.service(metrics),
     settings: client.service(settings),

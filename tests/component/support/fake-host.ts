@@ -6,7 +6,7 @@ import { AppError, type WireError } from '../../../src-shared/errors/app-error.t
 import { Emitter } from '../../../src-shared/base/event.ts'
 import { newId } from '../../../src-shared/base/ids.ts'
 import { GiB, MiB } from '../../../src-shared/base/units.ts'
-import { exchange, machines, metrics, settings, snapshots, system, tasks, terminals } from '../../../src-shared/api/index.ts'
+import { disks, exchange, images, machines, metrics, settings, snapshots, system, tasks, terminals } from '../../../src-shared/api/index.ts'
 import type { MachineChange, MachineView } from '../../../src-shared/api/machines.ts'
 import type { History, HostSample, MachineSample, MetricsSample } from '../../../src-shared/api/metrics.ts'
 import { settingsSchema, type Settings } from '../../../src-shared/api/settings.ts'
@@ -19,6 +19,7 @@ import { isActive, isLegal, type MachineState, type PowerAction } from '../../..
 import { RpcServer } from '../../../src-shared/rpc/server.ts'
 import { memoryWirePair } from '../../../src-shared/rpc/wires/memory-wire.ts'
 import type { Wire } from '../../../src-shared/rpc/wire.ts'
+import { FakeDisks } from './fake-disks.ts'
 import { FakeDisplay } from './fake-display.ts'
 import { FakeExchange } from './fake-exchange.ts'
 import { fakeMachine, fakeTask, fakeVerdict, LIBRARY } from './fake-objects.ts'
@@ -54,6 +55,7 @@ export class FakeHost {
   readonly terminals: FakeTerminal[] = []
   readonly snapshots = new FakeSnapshots()
   readonly exchange = new FakeExchange()
+  readonly disks = new FakeDisks()
   /** What a call shall fail with, by its name; stays until it is taken out. */
   readonly failures = new Map<string, WireError>()
   /** Steps that a creation goes through before it is done; a test may end it by hand. */
@@ -338,6 +340,47 @@ export class FakeHost {
       },
       changed: this.settingsChanged.event,
     })
+    this.#server.register(disks, {
+      list: ({ machine }) => {
+        const { bundle, config } = this.#machine(machine)
+        return this.disks.list(bundle, config!)
+      },
+      resize: (request) => {
+        this.#called('disks.resize')
+        this.disks.resized.push(request)
+        return { size: request.size }
+      },
+      add: (request) => {
+        this.#called('disks.add')
+        this.disks.added.push(request)
+        const machine = this.#machine(request.machine)
+        const drives = machine.config!.drives
+        const id = `disk${drives.filter(({ kind }) => kind === 'disk').length}`
+        const drive = { id, kind: 'disk' as const, path: `disks/${id}.qcow2`, format: 'qcow2' as const, readOnly: false, limits: null }
+        return this.put({ ...machine, config: { ...machine.config!, drives: [...drives, drive] } })
+      },
+    })
+    const imageTask = (kind: 'compact-image' | 'check-image', title: string, result: () => Task['result'] & object): { task: string } =>
+      this.#startTask(fakeTask({ title, kind }), result)
+    const name = (path: string): string => `“${path.split('/').at(-1)}”`
+    this.#server.register(images, {
+      info: () => this.#unasked(),
+      create: () => this.#unasked(),
+      resize: () => this.#unasked(),
+      convert: () => this.#unasked(),
+      commit: () => this.#unasked(),
+      rebase: () => this.#unasked(),
+      compact: ({ path }) => {
+        this.#called('images.compact')
+        return imageTask('compact-image', `Compacting ${name(path)}`, () => ({ room: { before: 3 * GiB, after: 1 * GiB } }))
+      },
+      check: ({ image, repair }) => {
+        this.#called(repair ? 'images.repair' : 'images.check')
+        const { check } = this.disks
+        const found = check && repair ? { ...check, repairedCorruptions: check.corruptions, repairedLeaks: check.leaks } : check
+        return imageTask('check-image', `${repair ? 'Repairing' : 'Checking'} ${name(image.path)}`, () => ({ check: found }))
+      },
+    })
     this.#server.register(tasks, {
       list: () => [...this.tasks.values()],
       changed: this.taskChanged.event,
@@ -397,6 +440,10 @@ export class FakeHost {
         this.terminals[Number(terminal)]!.size = { cols, rows }
       },
     })
+  }
+
+  #unasked(): never {
+    throw new AppError('unsupported', 'The window asks for no such thing.')
   }
 
   #info(): HostInfo {

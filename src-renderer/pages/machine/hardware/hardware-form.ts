@@ -79,7 +79,11 @@ export function hardwareOf(form: HardwareForm): Hardware {
             cmdline: form.cmdline,
           }
         : { kind: 'firmware', order: [...form.order] },
-    drives: form.drives.map((drive) => ({ ...drive, path: drive.path.trim() === '' ? null : drive.path.trim() })),
+    drives: form.drives.map(({ limits, ...drive }) => ({
+      ...drive,
+      limits: limits && { ...limits },
+      path: drive.path.trim() === '' ? null : drive.path.trim(),
+    })),
     nics: form.nics.map((nic) => ({ ...nic, mac: nic.mac.trim().toLowerCase() })),
     sharedFolders: form.sharedFolders.map(({ tag, path, readOnly }) => ({ tag: tag.trim(), path: path.trim(), readOnly })),
   }
@@ -169,6 +173,39 @@ export function addDevice(device: NewDevice, form: HardwareForm): DeviceKey {
   }
   form.drives.push({ id, kind: device, path: '', format: 'raw', readOnly: device === 'cdrom', limits: null })
   return `drive:${id}`
+}
+
+/** Adds a disk to the form. @param path a file, or an address on the network @returns its key */
+export function addDisk(path: string, use: Pick<Drive, 'readOnly' | 'bus'>, form: HardwareForm): DeviceKey {
+  const key = addDevice('disk', form)
+  Object.assign(form.drives.at(-1)!, { path, ...use })
+  return key
+}
+
+/** One place earlier (-1) or later (1) among the drives of its kind: of one kind, the first is booted from. */
+export function moveDrive(id: string, by: -1 | 1, form: HardwareForm): void {
+  const at = form.drives.findIndex((drive) => drive.id === id)
+  const other = neighbour(at, by, form)
+  if (other < 0) return
+  const drives = [...form.drives]
+  ;[drives[at], drives[other]] = [drives[other]!, drives[at]!]
+  form.drives = drives
+}
+
+export function canMoveDrive(id: string, by: -1 | 1, form: HardwareForm): boolean {
+  return (
+    neighbour(
+      form.drives.findIndex((drive) => drive.id === id),
+      by,
+      form,
+    ) >= 0
+  )
+}
+
+/** -1: none. */
+function neighbour(at: number, by: -1 | 1, { drives }: HardwareForm): number {
+  for (let other = at + by; other >= 0 && other < drives.length; other += by) if (drives[other]!.kind === drives[at]?.kind) return other
+  return -1
 }
 
 /** Takes a drive or a network card out of the form. */
