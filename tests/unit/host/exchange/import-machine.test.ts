@@ -59,7 +59,7 @@ describe('machines of other products', () => {
       'Sound card (AC97): left out.',
       'Port forwarding: left out.',
       'What its TPM keeps, such as keys of encrypted disks: left out. Have recovery keys at hand.',
-      'Its networks (NAT): choose here what its network cards are plugged into.',
+      'Its networks (NAT) stay behind: here its network cards are plugged into nothing.',
     ])
   })
 
