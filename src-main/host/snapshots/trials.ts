@@ -106,7 +106,7 @@ export class Trials {
         return
       }
       const wish = {
-        label: timeLabel('Before the run of', new Date()),
+        label: timeLabel('Trial', new Date()),
         note: '',
         memory: true,
         picture: null,

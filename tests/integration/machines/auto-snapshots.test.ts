@@ -34,7 +34,7 @@ test('every few minutes while it runs, within a budget; the person’s own and p
     LONG,
   )
   const first = (await tree(host, id)).snapshots[1]!
-  expect(first).toMatchObject({ running: true, label: expect.stringMatching(/^Automatic \d{4}-\d\d-\d\d \d\d:\d\d$/) as string })
+  expect(first).toMatchObject({ running: true, label: expect.stringMatching(/^Auto \d{4}-\d\d-\d\d \d\d:\d\d$/) as string })
   await host.rpc.service(snapshots).update({ machine: id, snapshot: first.id, pinned: true })
   await vi.waitFor(async () => {
     const thinned = (await host.tasks.list({})).filter(({ title }) => title.startsWith('Thinning out'))

@@ -78,7 +78,7 @@ test('discarded: whatever ends it, the disks go back by themselves', async () =>
   for (const [at, end] of ends.entries()) {
     await run(host, id, 2 + at, 'discard')
     expect((await tree(host, id)).snapshots).toMatchObject([
-      { by: 'run', label: expect.stringMatching(/^Before the run of \d{4}-/) as string },
+      { by: 'run', label: expect.stringMatching(/^Trial \d{4}-/) as string },
     ])
     await end()
     await dealtWith(host, id)

@@ -57,7 +57,7 @@ export class Automatic implements Disposable {
   async #take(machine: Machine): Promise<void> {
     const { tasks, take, clock } = this.#parts
     const memory = machine.bundle.config?.autoSnapshots.memory ?? true
-    await tasks.ended(take(machine, { label: timeLabel('Automatic', new Date(clock.now())), note: '', memory, by: 'schedule' }))
+    await tasks.ended(take(machine, { label: timeLabel('Auto', new Date(clock.now())), note: '', memory, by: 'schedule' }))
     await this.#thin(machine)
   }
 
@@ -68,7 +68,7 @@ export class Automatic implements Disposable {
     if (!config?.autoSnapshots.beforeStart || config.template || config.run || suspended || !isLegal('start', machine.state)) return null
     const { tasks, storage, freeze, clock } = this.#parts
     try {
-      const label = timeLabel('Before start', new Date(clock.now()))
+      const label = timeLabel('Start', new Date(clock.now()))
       const title = `Taking a snapshot of “${name}” before it starts`
       const task = tasks.start({ kind: 'take-snapshot', title }, machine, async (context) => {
         const same = await machine.hold('having a snapshot taken', () => unchangedSnapshot(machine, storage, context))
