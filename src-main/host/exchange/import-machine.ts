@@ -202,7 +202,8 @@ interface Macs {
 function takeNics(nics: readonly ForeignNic[], legacy: boolean, { taken, newMac }: Macs, losses: Set<string>): Nic[] {
   if (nics.length > MAX_NICS) losses.add(`It had ${nics.length} network cards and has the first ${MAX_NICS} of them here.`)
   const networks = [...new Set(nics.flatMap(({ network }) => network ?? []))]
-  if (networks.length > 0) losses.add(`Its networks (${shown(networks.join(', '))}) stay behind: here its network cards are plugged into nothing.`)
+  if (networks.length > 0)
+    losses.add(`Its networks (${shown(networks.join(', '))}) stay behind: here its network cards are plugged into nothing.`)
   const used = new Set<string>()
   return nics.slice(0, MAX_NICS).map((nic, at) => {
     const model = nic.model === null ? (legacy ? 'e1000' : 'virtio') : NIC_MODELS[nic.model]
