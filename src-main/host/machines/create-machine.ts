@@ -252,7 +252,9 @@ async function checkSource(request: NewMachineRequest, parts: MakerParts): Promi
   const { sketch, files } = await sketchNew(request, parts)
   const facts = { ...parts.engines.current, firmware: { bios: '', vgaBios: '' }, logFolder: '', firmwareFolder: '', files }
   const plan = planMachine(sketch, facts)
-  if (plan.problems) throw AppError.invalid(plan.problems.map(({ path, message }) => ({ path: fieldOf(path, request), message })))
+  // What is copied is read-only for as long as that takes.
+  const problems = (plan.problems ?? []).filter(({ path }) => !/^drives\.\d+\.readOnly$/.test(path))
+  if (problems.length > 0) throw AppError.invalid(problems.map(({ path, message }) => ({ path: fieldOf(path, request), message })))
   if (source.kind === 'disk') await usableDisk(source, parts.storage)
   for (const [at, disk] of request.disks.entries())
     if (disk.kind === 'file' && !isNetworkAddress(disk.path))

@@ -4,7 +4,7 @@
  */
 import { posix, win32 } from 'node:path'
 import type { FieldError } from '../../../src-shared/errors/app-error.ts'
-import { UNSAFE_WARNING } from '../../../src-shared/model/disk-bus.ts'
+import { busOf, UNSAFE_WARNING } from '../../../src-shared/model/disk-bus.ts'
 import { CPUS, isPc, type Drive, type MachineConfig, type Nic } from '../../../src-shared/model/machine.ts'
 import type { MachineSpec, QemuSpec } from '../../../src-shared/model/machine-spec.ts'
 import { chooseEngine, type EngineChoice } from './choose-engine.ts'
@@ -70,8 +70,16 @@ function nicModel(model: MachineConfig['nics'][number]['model'], { devices }: Ma
   return engine === 'qemu' ? 'e1000e' : 'ne2k'
 }
 
-function checkDriveLimits({ drives }: MachineConfig, { engine }: EngineChoice, report: Report): void {
-  drives.forEach(({ kind, limits, cache }, at) => {
+function checkDriveLimits({ drives }: MachineConfig, choice: EngineChoice, report: Report): void {
+  const { engine } = choice
+  drives.forEach((drive, at) => {
+    const { kind, limits, cache, readOnly } = drive
+    // Its emulated disk would have to refuse writes, which no SATA or IDE disk does.
+    if (kind === 'disk' && readOnly && choice.engine === 'qemu' && !choice.problems && busOf(drive, choice.fit.devices) === 'ata')
+      report.problem(
+        `drives.${at}.readOnly`,
+        'QEMU has no read-only disks on SATA or IDE. Plug it into virtio or USB, or let it be written to.',
+      )
     if (cache === 'unsafe') report.warning(`drives.${at}.cache`, UNSAFE_WARNING)
     if (limits === null) return
     if (kind !== 'disk') report.problem(`drives.${at}.limits`, 'Only disks can be limited. Take the limits away.')
