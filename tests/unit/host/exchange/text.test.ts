@@ -78,7 +78,7 @@ describe('guests', () => {
     ['freebsd13-64', 'bsd', 'x86_64'],
     ['OpenSolaris_64', 'solaris', 'x86_64'],
     ['DOS', 'dos', 'i386'],
-    ['Other', 'other', null],
+    ['Other', 'other', 'i386'],
     ['other-64', 'other', 'x86_64'],
     ['', 'other', null],
   ])('%s', (name, family, arch) => expect(guestByName(name)).toMatchObject({ guest: { family }, arch }))
