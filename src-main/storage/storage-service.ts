@@ -15,6 +15,7 @@ import { compareDisks } from './jobs/compare-disks.ts'
 import { convertImage } from './jobs/convert-image.ts'
 import { copyImage } from './jobs/copy.ts'
 import { createAbove, createImage } from './jobs/create-image.ts'
+import { freePages } from './jobs/free-pages.ts'
 import { inspectImage } from './jobs/inspect-image.ts'
 import type { JobOptions } from './jobs/job-progress.ts'
 import { measureImage } from './jobs/measure-image.ts'
@@ -81,6 +82,7 @@ export class StorageService {
     take: ({ job, image, to }, { signal }) => takeImage(image, to, this.#options(job, signal)),
     pack: ({ job, path, members, replace }, { signal }) => packArchive(path, members, replace, this.#options(job, signal)),
     unpack: ({ job, path, files }, { signal }) => unpackArchive(path, files, this.#options(job, signal)),
+    freePages: ({ folder, memories }) => freePages(folder, memories),
     progress: this.#progress.event,
   }
 

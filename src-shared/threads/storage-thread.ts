@@ -185,6 +185,11 @@ export const storageThread = defineService('storage', {
   pack: call(z.strictObject({ job, path, members: z.array(packMember), replace: z.boolean() })).returns<{ bytes: number }>(),
   /** Members of an archive become files, in folders that are there; nothing that is there is replaced. */
   unpack: call(z.strictObject({ job, path, files: z.array(unpackedFile) })).returns<void>(),
+  /**
+   * Gives back room of a machine's pages of memory (`folder`) that none of its memory files needs. While none is written or read. Nothing is given back where
+   * one of them cannot be read.
+   */
+  freePages: call(z.strictObject({ folder: path, memories: z.array(path) })).returns<void>(),
   /** Bytes of the disk, of all of it; at most ten times a second. */
   progress: event<{ job: string; done: number; total: number }>(),
 })

@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { readHeader } from '../memory-file.ts'
 import { roomOf } from '../room.ts'
 import { isTemporary } from '../write-file-atomic.ts'
-import { packId, packPath } from './pack.ts'
+import { Pack, packId, packPath } from './pack.ts'
 import { MAX_PACKS } from './write-pages.ts'
 
 /** Of a state that is kept as pages. */
@@ -30,6 +30,11 @@ export async function packsOf(path: string): Promise<string[]> {
   } finally {
     await file.close()
   }
+}
+
+/** @throws AppError `corrupt` where one is not there, or cannot be one; what is in them is not looked at */
+export async function checkPacks(folder: string, ids: readonly string[]): Promise<void> {
+  for (const id of ids) await (await Pack.open(packPath(folder, id))).close()
 }
 
 /** The packs that are there, and the bytes that each takes. */

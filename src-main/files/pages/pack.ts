@@ -1,5 +1,6 @@
 /**
- * A pack: the pages of memory that one saving found nowhere else in the machine's bundle. It is written once, whole, and from then on read alone.
+ * A pack: the pages of memory that one saving found nowhere else in the machine's bundle. It is written once, whole, and from then on read alone; pages that
+ * no state needs any more become holes.
  *
  *   0      "COPPPAGE"                      8 bytes
  *   8      version, 1                      u32, little endian
@@ -10,7 +11,8 @@
  *   …      a mark of each page             16 bytes: the beginning of its SHA-256 (FIPS 180-4)
  *
  * What a state has that others lack is little, and is packed to a fifth; a first state is written and read as fast as the disk. Marks find pages that may be
- * the same; whether they are is seen by comparing (write-pages.ts): a mark whose page was damaged leads to nothing wrong.
+ * the same; whether they are is seen by comparing (write-pages.ts): a mark whose page is a hole by now, or was damaged, leads
+ * to nothing wrong.
  */
 import { constants } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
@@ -70,6 +72,12 @@ export async function packGroups(pages: Uint8Array): Promise<Uint8Array> {
   const lengths = Buffer.alloc(groups.length * 4)
   for (const [at, { length }] of groups.entries()) lengths.writeUInt32LE(length, at * 4)
   return Buffer.concat([packHeader(pages.length / PAGE, groups.length), ...groups, lengths])
+}
+
+/** Of a file, bytes; `end` is the first one behind. */
+export interface ByteRun {
+  start: number
+  end: number
 }
 
 /** A pack that is open for reading. */
@@ -150,6 +158,24 @@ export class Pack {
     const { size } = await this.#file.stat()
     await readAll(this.#file, this.path, size - marks.length, marks)
     return marks
+  }
+
+  /** Where it keeps nothing but such pages. */
+  runsOf(unneeded: (page: number) => boolean): ByteRun[] {
+    const runs: ByteRun[] = []
+    const add = (start: number, end: number): void => {
+      const last = runs.at(-1)
+      if (last?.end === start) last.end = end
+      else runs.push({ start, end })
+    }
+    if (!this.#offsets) {
+      for (let page = 0; page < this.pages; page++) if (unneeded(page)) add(pageOffset(page), pageOffset(page + 1))
+    } else
+      for (let group = 0; group < this.#offsets.length - 1; group++) {
+        const pages = Array.from({ length: Math.min(GROUP, this.pages - group * GROUP) }, (_, at) => group * GROUP + at)
+        if (pages.every(unneeded)) add(this.#offsets[group]!, this.#offsets[group + 1]!)
+      }
+    return runs
   }
 
   close(): Promise<void> {

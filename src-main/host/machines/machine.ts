@@ -256,7 +256,9 @@ export class Machine {
   discardSuspend(): Promise<MachineView> {
     return this.#operate('discardSuspend', async () => {
       await removeSuspended(this.#bundle.folder)
-      await deleteUnneededPages(this.#bundle.folder)
+      await deleteUnneededPages(this.#bundle.folder).catch((error: unknown) =>
+        this.log.warn('machines', 'Pages of old memory stay.', { error }),
+      )
       await this.#parts.library.refresh(this.#bundle.folder)
       this.setStatus({ ...AT_REST })
     })

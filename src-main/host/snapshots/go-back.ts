@@ -10,8 +10,9 @@ import { newId } from '../../../src-shared/base/ids.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
 import type { Snapshot } from '../../../src-shared/model/snapshot.ts'
+import { checkPacks, packsOf } from '../../files/pages/memory-packs.ts'
 import { readJson } from '../files/read-json.ts'
-import { refuseLinks } from '../library/bundle.ts'
+import { bundlePaths, refuseLinks } from '../library/bundle.ts'
 import { MAX_SUSPEND_RECORD_BYTES, suspendRecordSchema, type SuspendRecord } from '../library/suspend-record.ts'
 import { placeShared } from '../machines/boot-files.ts'
 import { HARDWARE } from '../machines/edit-machine.ts'
@@ -113,6 +114,7 @@ async function readyMemory(bundle: string, next: MachineConfig, { id }: Snapshot
     throw new AppError('corrupt', `“${memory}” has ${size} bytes, and should have ${kept.header.bytes}. Put the file back from a copy.`, {
       subject: memory,
     })
+  if (kept.header.format === 2) await checkPacks(bundlePaths(bundle).pages, await packsOf(memory))
   await mkdir(suspend)
   await placeShared(memory, join(suspend, 'memory'))
   await writeSuspendRecord(bundle, { ...kept, drives: await driveStamps(bundle, next), points: [id] }, suspend)

@@ -15,7 +15,7 @@ import type { Handlers } from '../../../src-shared/rpc/service.ts'
 import { mapLimit } from '../library/map-limit.ts'
 import type { Machine } from '../machines/machine.ts'
 import { AT_REST } from '../machines/machine-view.ts'
-import { deleteUnneededPages } from '../machines/memory-pages.ts'
+import { freeUnneededPages } from '../machines/memory-pages.ts'
 import { sendBytes } from '../machines/send-bytes.ts'
 import type { TaskContext, TaskService } from '../tasks/task-service.ts'
 import { stageBundle } from '../machines/staging.ts'
@@ -321,7 +321,7 @@ export class SnapshotService {
       await machine.hold('having a snapshot deleted', () => {
         const { folder, config, problem } = machine.bundle
         if (!config) throw problem!
-        return forget(folder, config).finally(() => deleteUnneededPages(folder))
+        return forget(folder, config).finally(() => freeUnneededPages(folder, this.#parts.storage))
       })
       this.#tasks.changed(machine.id)
       this.#merging.waitFor(machine)

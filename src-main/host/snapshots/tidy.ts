@@ -11,7 +11,7 @@ import { storageThread } from '../../../src-shared/threads/storage-thread.ts'
 import { isTemporary } from '../../files/write-file-atomic.ts'
 import { storageJob } from '../images/storage-job.ts'
 import { bundlePaths } from '../library/bundle.ts'
-import { deleteUnneededPages } from '../machines/memory-pages.ts'
+import { freeUnneededPages } from '../machines/memory-pages.ts'
 import type { TaskContext } from '../tasks/task-service.ts'
 import type { SharedThread } from '../threads/shared-thread.ts'
 import { nextStep, type Below } from './layers.ts'
@@ -51,7 +51,7 @@ export async function tidy(
     if (!step) {
       await removeTraces(root)
       await cleanSnapshots(bundle)
-      return deleteUnneededPages(bundle)
+      return freeUnneededPages(bundle, storage)
     }
     context.signal.throwIfAborted()
     if (step.kind === 'delete') {

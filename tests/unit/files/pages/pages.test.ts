@@ -7,6 +7,7 @@ import { deleteUnneeded, packRooms, packsOf } from '../../../../src-main/files/p
 import { PAGE, packPath, pageOffset } from '../../../../src-main/files/pages/pack.ts'
 import { readPages, type KeptPages } from '../../../../src-main/files/pages/read-pages.ts'
 import { readRecipe, RecipeWriter, type Step } from '../../../../src-main/files/pages/recipe.ts'
+import { unneededRuns } from '../../../../src-main/files/pages/unneeded-pages.ts'
 import { PagesWriter, type SavedPages } from '../../../../src-main/files/pages/write-pages.ts'
 import { noise, seeded } from '../../../support/seeded.ts'
 import { tempFolder } from '../../../support/temp-folder.ts'
@@ -226,5 +227,58 @@ describe('what nobody needs', () => {
     await writeFile(join(top, 'memory'), memory(['../../../etc/passwd']))
     await expect(deleteUnneeded(folder, [join(top, 'memory')])).rejects.toMatchObject({ code: 'corrupt' })
     expect(await readdir(folder)).toHaveLength(1)
+  })
+})
+
+describe('where no page is needed', () => {
+  const keep = async (path: string, { packs, recipe }: SavedPages): Promise<void> =>
+    writeFile(path, Buffer.concat([encodeHeader({ format: 2, packs }), recipe]))
+
+  test.each([
+    ['as they are', 4200],
+    ['packed', 200],
+  ])('is told of packs that others need, and what is left is read as before: %s', async (_name, count) => {
+    const top = await tempFolder()
+    const folder = join(top, 'pages')
+    const random = seeded(21)
+    const first = noise(random, count * PAGE)
+    const second = Buffer.from(first)
+    // Of the first 100 pages it has others.
+    second.set(noise(random, 100 * PAGE))
+    const [a, b] = [await save(folder, first), await save(folder, second)]
+    const paths = [join(top, 'a'), join(top, 'b')]
+    await keep(paths[0]!, a)
+    await keep(paths[1]!, b)
+    const pack = packPath(folder, a.packs[0]!)
+    expect((await unneededRuns(folder, [...paths, join(top, 'none')])).get(pack)).toEqual([])
+    await rm(paths[0]!)
+    const runs = await unneededRuns(folder, paths)
+    const [run, ...others] = runs.get(pack)!
+    expect(others).toEqual([])
+    // Whole groups of 16 alone, where they are packed.
+    if (count > 4096) expect(run).toEqual({ start: pageOffset(0), end: pageOffset(100) })
+    else expect(run!.end - run!.start).toBeGreaterThan(95 * PAGE)
+    const bytes = await readFile(pack)
+    await writeFile(pack, bytes.fill(0, run!.start, run!.end))
+    expect((await load({ folder, ...b })).equals(second)).toBe(true)
+    // The holes' pages are found by their marks, and not used.
+    const again = await save(folder, first)
+    expect((await load({ folder, ...again })).equals(first)).toBe(true)
+  })
+
+  test('is not told where something cannot be read', async () => {
+    const top = await tempFolder()
+    const folder = join(top, 'pages')
+    const saved = await save(folder, noise(seeded(22), 20 * PAGE))
+    const path = join(top, 'memory')
+    for (const wrong of [
+      { ...saved, packs: [crypto.randomUUID()] },
+      { ...saved, recipe: saved.recipe.subarray(3) },
+      { ...saved, packs: [] },
+    ]) {
+      await keep(path, wrong)
+      if (wrong.packs.length === 0) expect(await unneededRuns(folder, [path])).toEqual(new Map())
+      else await expect(unneededRuns(folder, [path])).rejects.toMatchObject({ code: 'corrupt' })
+    }
   })
 })
