@@ -12,6 +12,7 @@ import { known } from './jobs/chosen-image.ts'
 import { compactImage } from './jobs/compact-image.ts'
 import { commitImage } from './jobs/commit-image.ts'
 import { compareDisks } from './jobs/compare-disks.ts'
+import { compareFiles } from './jobs/compare-files.ts'
 import { convertImage } from './jobs/convert-image.ts'
 import { copyImage } from './jobs/copy.ts'
 import { createAbove, createImage } from './jobs/create-image.ts'
@@ -71,6 +72,7 @@ export class StorageService {
     compact: ({ job, image }, { signal }) => compactImage(image, this.#options(job, signal)),
     check: ({ job, image, repair }, { signal }) => checkImage(image, repair, this.#options(job, signal)),
     compare: ({ job, ...choice }, { signal }) => compareDisks(choice, this.#options(job, signal)),
+    compareFiles: (choice, { signal }) => compareFiles(choice, signal),
     commit: ({ job, image }, { signal }) => commitImage(image, this.#options(job, signal)),
     rebase: ({ job, ...choice }, { signal }) => rebaseImage(choice, this.#options(job, signal)),
     restsOn: ({ path, format }) => filesBelow(path, format),

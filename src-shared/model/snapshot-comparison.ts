@@ -1,5 +1,6 @@
 /** What two states of a machine differ in. */
 import type { DiskDifference } from './disk-difference.ts'
+import type { FileSystemChanges } from './file-changes.ts'
 
 export interface DiskComparison {
   /** The drive's id. */
@@ -8,6 +9,8 @@ export interface DiskComparison {
   there: 'both' | 'added' | 'removed'
   /** Null where it is not in both. */
   difference: DiskDifference | null
+  /** Of its partitions, those that may differ; empty where the disk is the same. */
+  files: FileSystemChanges[]
 }
 
 export interface SnapshotComparison {

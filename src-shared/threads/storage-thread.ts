@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { diskFormat, type DiskFormat } from '../model/disk-format.ts'
 import type { DiskDifference } from '../model/disk-difference.ts'
+import type { FileSystemChanges } from '../model/file-changes.ts'
 import type { ImageCheck, ImageInfo, ImageMeasure } from '../model/image-info.ts'
 import { call, defineService, event } from '../rpc/service.ts'
 import type { BlockInfo } from './block-port.ts'
@@ -140,6 +141,8 @@ export const storageThread = defineService('storage', {
       whether: z.boolean().default(false),
     }),
   ).returns<DiskDifference>(),
+  /** Which files two disks differ in, by partition: those that may. Contents are not compared, but sizes and times. Neither disk is written meanwhile. */
+  compareFiles: call(z.strictObject({ before: z.strictObject(image), after: z.strictObject(image) })).returns<FileSystemChanges[]>(),
   /**
    * What an image has is written into the one that it rests on, which is `into`, and the image is empty then. Nothing else rests on that one. The image is
    * the same disk at every moment; asked again, it goes on. Bytes of data that were copied.

@@ -25,10 +25,10 @@ test('a machine becomes a template and an ordinary one again, from its menu', as
   await more('Make it a template')
   await expect.element(row()).toHaveTextContent('Template')
   expect(window.host.machines.get(id)!.config!.template).toBe(true)
-  await expect.element(power().getByRole('button', { name: 'Start' })).not.toBeInTheDocument()
+  await expect.element(power().getByRole('button', { name: 'Start', exact: true })).not.toBeInTheDocument()
   await more('Make it an ordinary machine')
   await expect.element(row()).toHaveTextContent('Off')
-  await expect.element(power().getByRole('button', { name: 'Start' })).toBeVisible()
+  await expect.element(power().getByRole('button', { name: 'Start', exact: true })).toBeVisible()
 })
 
 test('machines are made from a template, linked or full', async () => {

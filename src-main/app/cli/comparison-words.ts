@@ -1,16 +1,23 @@
 /** What `coppice snapshot compare` prints. Pure. */
 import { formatBytes } from '../../../src-shared/base/units.ts'
 import type { DiskDifference } from '../../../src-shared/model/disk-difference.ts'
+import type { FileSystemChanges } from '../../../src-shared/model/file-changes.ts'
 import type { DiskComparison, SnapshotComparison } from '../../../src-shared/model/snapshot-comparison.ts'
 
 /** Characters of the picture of a disk. */
 const WIDTH = 64
+/** Files of a partition. */
+const MAX_LINES = 60
 /** From nothing changed to all changed. */
 const SHADES = ['·', '░', '▒', '▓', '█']
 
 export function comparisonLines({ disks }: SnapshotComparison): string[] {
   if (disks.length === 0) return ['The machine has no disks of its own in either state.']
-  return disks.flatMap((disk) => (disk.difference ? differenceLines(disk.drive, disk.difference) : [`${disk.drive}: ${onlyOnce(disk)}`]))
+  return disks.flatMap((disk) =>
+    disk.difference
+      ? [...differenceLines(disk.drive, disk.difference), ...disk.files.flatMap(fileLines)]
+      : [`${disk.drive}: ${onlyOnce(disk)}`],
+  )
 }
 
 function onlyOnce({ there }: DiskComparison): string {
@@ -23,6 +30,23 @@ function differenceLines(drive: string, difference: DiskDifference): string[] {
   if (changedBlocks === 0) return [`${drive}: the same (${size})`]
   const blocks = changedBlocks === 1 ? '1 block' : `${changedBlocks} blocks`
   return [`${drive}: ${formatBytes(changedBytes)} changed, ${blocks} (of ${size})`, `  ${strip(difference)}`]
+}
+
+function fileLines({ partition, kind, label, added, changed, removed, counts, note }: FileSystemChanges): string[] {
+  const place = `${partition === 0 ? 'the disk' : `partition ${partition}`}${label === '' ? '' : ` “${label}”`}`
+  const some = [
+    ...added.map(({ path, after }) => `+ ${path} (${formatBytes(after!)})`),
+    ...changed.map(
+      ({ path, before, after }) => `~ ${path} (${before === after ? '' : `${formatBytes(before!)}, then `}${formatBytes(after!)})`,
+    ),
+    ...removed.map(({ path, before }) => `- ${path} (${formatBytes(before!)})`),
+  ]
+  const rest = counts.added + counts.changed + counts.removed - Math.min(some.length, MAX_LINES)
+  return [
+    `  ${place}: ${kind === null ? '' : `${counts.added} files added, ${counts.changed} changed, ${counts.removed} removed. `}${note ?? ''}`.trimEnd(),
+    ...some.slice(0, MAX_LINES).map((line) => `    ${line}`),
+    ...(rest > 0 ? [`    and ${rest} more`] : []),
+  ]
 }
 
 /** One character for each stretch of the disk, the darker the more of it changed. */

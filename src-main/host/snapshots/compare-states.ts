@@ -8,6 +8,7 @@ import { AppError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
 import type { Snapshot } from '../../../src-shared/model/snapshot.ts'
 import { PICTURE_PARTS, type DiskComparison, type SnapshotComparison } from '../../../src-shared/model/snapshot-comparison.ts'
+import { storageThread } from '../../../src-shared/threads/storage-thread.ts'
 import { storageJob } from '../images/storage-job.ts'
 import { bundlePaths } from '../library/bundle.ts'
 import type { Machine } from '../machines/machine.ts'
@@ -66,17 +67,25 @@ async function compare(
   for (const disk of earlier) {
     const other = later.find(({ id }) => id === disk.id)
     if (!other) {
-      disks.push({ drive: disk.id, there: 'removed', difference: null })
+      disks.push({ drive: disk.id, there: 'removed', difference: null, files: [] })
       continue
     }
     context.step(`Reading “${disk.id}”`)
+    const images = { before: imageOf(bundle.folder, disk), after: imageOf(bundle.folder, other) }
     const difference = await storageJob(storage, context, (calls, job, options) =>
-      calls.compare({ job, before: imageOf(bundle.folder, disk), after: imageOf(bundle.folder, other), parts: PICTURE_PARTS }, options),
+      calls.compare({ job, ...images, parts: PICTURE_PARTS }, options),
     )
-    disks.push({ drive: disk.id, there: 'both', difference })
+    if (difference.changedBlocks > 0) context.step(`Looking for files on “${disk.id}”`)
+    const files =
+      difference.changedBlocks === 0 ? [] : await storage.use(({ rpc }) => rpc.service(storageThread).compareFiles(images, context))
+    disks.push({ drive: disk.id, there: 'both', difference, files })
   }
   const added = later.filter(({ id }) => !earlier.some((disk) => disk.id === id))
-  return { before, after, disks: [...disks, ...added.map(({ id }): DiskComparison => ({ drive: id, there: 'added', difference: null }))] }
+  return {
+    before,
+    after,
+    disks: [...disks, ...added.map(({ id }): DiskComparison => ({ drive: id, there: 'added', difference: null, files: [] }))],
+  }
 }
 
 function stateOf(id: string | null, config: MachineConfig | null, snapshots: readonly Snapshot[]): OwnDisk[] {

@@ -6,6 +6,7 @@ import { newId } from '../../../src-shared/base/ids.ts'
 import { MiB } from '../../../src-shared/base/units.ts'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
 import type { SnapshotTree, SnapshotView } from '../../../src-shared/model/snapshot.ts'
+import type { FileSystemChanges } from '../../../src-shared/model/file-changes.ts'
 import type { SnapshotComparison } from '../../../src-shared/model/snapshot-comparison.ts'
 import type { Handlers } from '../../../src-shared/rpc/service.ts'
 import { fakeTask } from './fake-objects.ts'
@@ -29,6 +30,15 @@ export function fakeSnapshot(label: string, over: Partial<SnapshotView> = {}): S
 
 export function fakeTree(list: SnapshotView[] = [], over: Partial<SnapshotTree> = {}): SnapshotTree {
   return { snapshots: list, current: list.at(-1)?.id ?? null, currentBytes: 34 * MiB, obstacles: [], ...over }
+}
+
+function fakeFiles(): FileSystemChanges {
+  return {
+    ...{ partition: 1, kind: 'ext', label: 'root', note: null, counts: { added: 1, changed: 1, removed: 700 } },
+    added: [{ path: '/etc/new.conf', before: null, after: 2048 }],
+    changed: [{ path: '/etc/passwd', before: 1024, after: 1100 }],
+    removed: Array.from({ length: 500 }, (_, i) => ({ path: `/var/cache/package-${i}.deb`, before: 10_000 * i, after: null })),
+  }
 }
 
 export class FakeSnapshots {
@@ -135,8 +145,8 @@ export class FakeSnapshots {
           ...{ part: 2 * MiB, parts },
         }
         const disks: SnapshotComparison['disks'] = [
-          { drive: 'disk0', there: 'both', difference },
-          { drive: 'disk1', there: 'added', difference: null },
+          { drive: 'disk0', there: 'both', difference, files: [fakeFiles()] },
+          { drive: 'disk1', there: 'added', difference: null, files: [] },
         ]
         const task = fakeTask({ kind: 'compare-snapshots', title: 'Comparing states', machine })
         return start(task, () => ({ comparison: { before, after, disks } }))

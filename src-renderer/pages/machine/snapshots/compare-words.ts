@@ -1,6 +1,7 @@
 /** What is said and drawn of a comparison. Pure. */
 import { formatBytes } from '../../../../src-shared/base/units.ts'
 import type { DiskDifference } from '../../../../src-shared/model/disk-difference.ts'
+import type { FileChange, FileSystemChanges } from '../../../../src-shared/model/file-changes.ts'
 import type { DiskComparison } from '../../../../src-shared/model/snapshot-comparison.ts'
 
 /** "12 MiB changed, in 3,072 blocks of 4 KiB; the disk has 64 MiB" */
@@ -52,4 +53,28 @@ export function placeWords({ sizes, part, parts }: DiskDifference, at: number): 
 export function scale({ sizes }: DiskDifference): string[] {
   const size = Math.max(sizes.before, sizes.after)
   return [0, 0.25, 0.5, 0.75, 1].map((at) => (at === 0 ? '0' : formatBytes(at * size)))
+}
+
+/** "Partition 1, “root”", "The disk" */
+export function partitionWords({ partition, label }: FileSystemChanges): string {
+  const place = partition === 0 ? 'The disk' : `Partition ${partition}`
+  return label === '' ? place : `${place}, “${label}”`
+}
+
+/** "3 files added, 1 changed, 2 removed.", and what is to be known of it */
+export function changesWords({ kind, counts: { added, changed, removed }, note }: FileSystemChanges): string {
+  if (kind === null) return note ?? ''
+  const some = [
+    added > 0 ? `${added.toLocaleString()} added` : null,
+    changed > 0 ? `${changed.toLocaleString()} changed` : null,
+    removed > 0 ? `${removed.toLocaleString()} removed` : null,
+  ].filter((part) => part !== null)
+  const sentence = some.length === 0 ? 'No file was added, changed or removed.' : `Files: ${some.join(', ')}.`
+  return note === null ? sentence : `${sentence} ${note}`
+}
+
+/** "2 KiB", "1 KiB, then 2 KiB" */
+export function sizeWords({ before, after }: FileChange): string {
+  if (before === null || after === null || before === after) return formatBytes(after ?? before ?? 0)
+  return `${formatBytes(before)}, then ${formatBytes(after)}`
 }
