@@ -3,14 +3,13 @@
  *
  * Theory of operation: an image is read where it is, also in the middle of an archive, through a window on the file; nothing is unpacked. What it rests on
  * is found in one of two ways. Most images name the file themselves, which then has to lie in the package's folder. VirtualBox's name their parent by an
- * identifier alone, and the machine's description lists the files: then every layer is opened by itself, each but the last has to be one that wants a
- * parent, the identifiers have to fit, and the layers are read as one.
+ * identifier alone, and the machine's description lists the files: then every layer is opened over the one that is said, each but the oldest has to be one that
+ * wants a parent, and the identifiers have to fit.
  */
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { DiskFormat } from '../../../src-shared/model/disk-format.ts'
 import type { FilePart, ForeignImage } from '../../../src-shared/threads/storage-thread.ts'
 import type { BlockDevice } from '../block-device.ts'
-import { mergedLayers } from '../chain/merged-layers.ts'
 import { resolvedExtents } from '../chain/resolved-extents.ts'
 import type { DiskImage, OpenImageOptions } from '../disk-image.ts'
 import type { ByteFile } from '../file/byte-file.ts'
@@ -80,48 +79,57 @@ async function openWhole({ layers: [part], format, folders }: ForeignImage): Pro
   }
 }
 
-/** Layers whose order somebody else says. */
+/** Layers whose order somebody else says: the oldest is opened first, each of the others over the one before. */
 async function openChain({ layers, format, folders }: ForeignImage): Promise<BlockDevice> {
-  const opened: DiskImage[] = []
   const seen = new Set<string>()
+  let below: DiskImage | null = null
   try {
-    for (const [at, part] of layers.entries()) {
-      const last = at === layers.length - 1
-      const { file, identity } = await openImagePart(part)
-      let wants = false
-      let backing: BlockDevice | null = null
-      try {
-        if (seen.has(identity)) throw new AppError('corrupt', `The disk image “${nameOf(part)}” rests on itself.`, { subject: part.path })
-        seen.add(identity)
-        const alone = async (): Promise<null> => {
-          wants = true
-          return null
-        }
-        const image = await openFormat(file, part, at === 0 ? format : null, {
-          openBacking: async (named) => {
-            if (!last) return alone()
-            if (part.range !== null) throw outside(part, named.path)
-            return (backing = await openBelow(part.path, named, folders, seen))
-          },
-          ...(last ? {} : { openParent: alone }),
-        })
-        opened.push(last ? { ...image, ...resolvedExtents(image, backing) } : image)
-      } catch (error) {
-        await file.close()
-        throw error
-      }
-      if (!last && !wants)
-        throw new AppError(
-          'corrupt',
-          `The disk image “${nameOf(part)}” rests on nothing, but the machine’s description says that it rests on “${nameOf(layers[at + 1]!)}”.`,
-          { subject: part.path },
-        )
-      const above = opened.at(-2)
-      if (above) checkLink(above, opened.at(-1)!, layers[at - 1]!, part)
+    for (const [at, part] of [...layers.entries()].reverse()) {
+      const next: DiskImage = await openOver(part, at === 0 ? format : null, below, { folders, seen })
+      if (below) checkLink(next, below, part, layers[at + 1]!)
+      below = next
     }
-    return mergedLayers(opened, nameOf(layers[0]!))
+    return below!
   } catch (error) {
-    await Promise.allSettled(opened.map((one) => one.close()))
+    await below?.close().catch(() => {})
+    throw error
+  }
+}
+
+/** @param below null: the oldest, which may still name what it rests on */
+async function openOver(
+  part: FilePart,
+  format: DiskFormat | null,
+  below: DiskImage | null,
+  { folders, seen }: { folders: readonly string[]; seen: Set<string> },
+): Promise<DiskImage> {
+  const { file, identity } = await openImagePart(part)
+  let wants = false
+  let backing: BlockDevice | null = below
+  try {
+    if (seen.has(identity)) throw new AppError('corrupt', `The disk image “${nameOf(part)}” rests on itself.`, { subject: part.path })
+    seen.add(identity)
+    const given = async (): Promise<DiskImage | null> => {
+      wants = true
+      return below
+    }
+    const image = await openFormat(file, part, format, {
+      openBacking: async (named) => {
+        if (below) return given()
+        if (part.range !== null) throw outside(part, named.path)
+        return (backing = await openBelow(part.path, named, folders, seen))
+      },
+      ...(below ? { openParent: given } : {}),
+    })
+    if (below && !wants) {
+      await image.close()
+      throw new AppError('corrupt', `The disk image “${nameOf(part)}” rests on nothing, but the machine’s description says that it does.`, {
+        subject: part.path,
+      })
+    }
+    return { ...image, ...resolvedExtents(image, backing) }
+  } catch (error) {
+    await file.close()
     throw error
   }
 }

@@ -16,6 +16,7 @@ import { qemuImg, qemuIo, WITHOUT_QEMU_IMG } from '../../support/qemu-img.ts'
 import { readBytes } from '../../support/read-bytes.ts'
 import { noise, seeded } from '../../support/seeded.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
+import { makeVhd } from '../../support/vhd-chain.ts'
 import { makeVdi } from '../../support/vdi-chain.ts'
 
 const MiB = 1024 * 1024
@@ -83,8 +84,8 @@ describe.skipIf(WITHOUT_QEMU_IMG)('images of machines from elsewhere', () => {
     const { layers } = chain
     await qemuImg('create', '-q', '-f', 'vmdk', path('other.vmdk'), '3G')
     await expect(lookAtImage({ ...chain, layers: [layers[0]!, whole(path('other.vmdk'))] })).rejects.toMatchObject({
-      code: 'corrupt',
-      message: expect.stringContaining('rests on another one') as string,
+      code: 'unsupported',
+      message: expect.stringContaining('was changed since') as string,
     })
   })
 
@@ -137,13 +138,38 @@ describe('VDIs that rest on one another', () => {
     expect(Buffer.compare(await readBytes(taken, 0, expected.length), expected)).toBe(0)
     await taken.close()
     await expect(lookAtImage({ ...image, layers: [layers[0]!, layers[2]!] })).rejects.toMatchObject({ code: 'corrupt' })
-    await expect(lookAtImage({ ...image, layers: [layers[2]!, layers[1]!] })).rejects.toMatchObject({
+    await (await makeVdi(path('other.vdi'), 6 * MiB, null)).close()
+    await expect(lookAtImage({ ...image, layers: [layers[2]!, whole(path('other.vdi'))] })).rejects.toMatchObject({
       message: expect.stringContaining('rests on nothing') as string,
     })
     await expect(lookAtImage({ ...image, layers: [layers[0]!, layers[1]!] })).rejects.toMatchObject({ code: 'unsupported' })
-    await expect(lookAtImage({ ...image, layers: [layers[0]!, layers[0]!] })).rejects.toMatchObject({ code: 'corrupt' })
+    await expect(lookAtImage({ ...image, layers: [layers[0]!, ...layers] })).rejects.toMatchObject({ code: 'corrupt' })
     await expect(openImage({ path: path('one.vdi'), format: 'vdi', readOnly: true })).rejects.toMatchObject({ code: 'unsupported' })
   })
+})
+
+test('VHDs that rest on one another are read through by the sector', async () => {
+  const folder = await tempFolder()
+  const path = (name: string): string => join(folder, name)
+  const size = 6 * MiB
+  const random = seeded(9)
+  const expected = new Uint8Array(size)
+  const names = ['base.vhd', 'one.vhd', 'two.vhd']
+  for (const [at, name] of names.entries()) {
+    const own = [0, 2 * MiB, 4 * MiB].map((block) => {
+      const sectors = 1 + random(at === 0 ? 4000 : 60)
+      return { offset: block + 512 * random(4096 - sectors), bytes: noise(random, 512 * sectors) }
+    })
+    await makeVhd(path(name), size, at === 0 ? null : path(names[at - 1]!), own)
+    for (const { offset, bytes } of own) expected.set(bytes, offset)
+  }
+  const image = { layers: names.toReversed().map((name) => whole(path(name))), format: null, folders: [] }
+  await takeImage(image, { path: path('all.qcow2'), format: 'qcow2' }, job)
+  const taken = await openImage({ path: path('all.qcow2'), format: 'qcow2', readOnly: true })
+  expect(Buffer.compare(await readBytes(taken, 0, size), expected)).toBe(0)
+  await taken.close()
+  await expect(lookAtImage({ ...image, layers: [image.layers[0]!, image.layers[2]!] })).rejects.toMatchObject({ code: 'corrupt' })
+  await expect(openImage({ path: path('one.vhd'), format: 'vhd', readOnly: true })).rejects.toMatchObject({ code: 'unsupported' })
 })
 
 describe('archives that are written', () => {

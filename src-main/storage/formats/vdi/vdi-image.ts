@@ -9,7 +9,8 @@ import type { DiskImage, OpenImageOptions } from '../../disk-image.ts'
 import { formatBytes } from '../../../../src-shared/base/units.ts'
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import type { ByteFile } from '../../file/byte-file.ts'
-import { blockDisk, UNALLOCATED, ZERO, type Below, type BlockGrowth } from '../blocks/block-disk.ts'
+import { belowAt } from '../blocks/below-at.ts'
+import { blockDisk, UNALLOCATED, ZERO, type BlockGrowth } from '../blocks/block-disk.ts'
 import { EntryTable } from '../blocks/entry-table.ts'
 import { checkedSize, damaged, unsupported } from '../blocks/faults.ts'
 import { ALLOCATED_AT, buildVdiHeader, HEADER_SIZE, MOST_BLOCKS, parseVdiHeader, vdiUuid, type VdiHeader } from './vdi-header.ts'
@@ -72,7 +73,7 @@ export async function openVdi(file: ByteFile, options: OpenImageOptions): Promis
   const parent = header.parent === null ? null : await parentOf(file, header.parent, options)
   const disk = blockDisk({
     file,
-    below: parent && belowOf(parent),
+    below: parent && belowAt(parent),
     ...(parent ? { closeBelow: () => parent.close() } : {}),
     info: { size: header.size, readOnly: file.readOnly, format: 'vdi' },
     blockSize: header.blockSize,
@@ -93,15 +94,6 @@ async function parentOf(file: ByteFile, uuid: string, { openParent }: OpenImageO
     file.path,
     `it is a differencing disk (a snapshot or linked clone) and needs its parent, the VDI with UUID ${uuid}. Import the machine by its .vbox file, or make a copy without parent in VirtualBox (VBoxManage clonemedium) and use that.`,
   )
-}
-
-/** Where the parent is shorter, zeroes follow. */
-function belowOf(parent: BlockDevice): Below {
-  return async (offset, into) => {
-    const there = Math.max(0, Math.min(into.length, parent.info.size - offset))
-    if (there > 0) await parent.read(offset, into.subarray(0, there))
-    into.fill(0, there)
-  }
 }
 
 /**

@@ -1,14 +1,15 @@
 /**
  * The bitmaps that lie before the blocks of a dynamic VHD (specification 1.0, "Block Allocation Table and Data Blocks"): a sector whose bit is not set
- * was never written and is zeroes. The bit of a block's first sector is the highest of the first byte. Most blocks have all of them set; those that were
+ * was never written: it is zeroes, or what lies below a differencing disk. The bit of a block's first sector is the highest of the first byte. Most blocks have all of them set; those that were
  * seen so are remembered, one bit each.
  */
 import type { ByteFile } from '../../file/byte-file.ts'
-import type { PartialBlocks } from '../blocks/block-disk.ts'
+import type { Below, PartialBlocks } from '../blocks/block-disk.ts'
 
 const SECTOR = 512
 
-export function sectorBitmaps(file: ByteFile, blocks: number, blockSize: number, bitmapSize: number): PartialBlocks {
+/** @param below of a differencing disk, which is only read */
+export function sectorBitmaps(file: ByteFile, blocks: number, blockSize: number, bitmapSize: number, below: Below | null): PartialBlocks {
   const complete = new Uint8Array(Math.ceil(blocks / 8))
   const sectors = blockSize / SECTOR
   /** null: all set. */
@@ -25,8 +26,12 @@ export function sectorBitmaps(file: ByteFile, blocks: number, blockSize: number,
       const bitmap = await load(index, place)
       await file.read(place + within, into)
       if (!bitmap) return
-      for (const { from, to } of missing(bitmap, Math.floor(within / SECTOR), Math.ceil((within + into.length) / SECTOR)))
-        into.fill(0, Math.max(0, from * SECTOR - within), Math.min(into.length, to * SECTOR - within))
+      for (const { from, to } of missing(bitmap, Math.floor(within / SECTOR), Math.ceil((within + into.length) / SECTOR))) {
+        const start = Math.max(0, from * SECTOR - within)
+        const part = into.subarray(start, Math.min(into.length, to * SECTOR - within))
+        if (below) await below(index * blockSize + within + start, part)
+        else part.fill(0)
+      }
     },
     async complete(index, place) {
       const bitmap = await load(index, place)

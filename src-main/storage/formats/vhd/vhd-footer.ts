@@ -36,6 +36,8 @@ export interface VhdFooter {
   /** Where the dynamic header is; not of fixed disks. */
   headerAt: number
   creator: string
+  /** By which a differencing disk knows it: hexadecimal. */
+  id: string
 }
 
 export interface DynamicHeader {
@@ -44,8 +46,9 @@ export interface DynamicHeader {
   blockSize: number
   /** Bytes of a block's sector bitmap, in whole sectors. */
   bitmapSize: number
-  /** The parent's name as a differencing disk has it. */
+  /** The parent's name and id as a differencing disk has them. */
   parentName: string
+  parentId: string
 }
 
 /** @param head the file's beginning; @param tail its last 512 bytes: a fixed disk is known by them alone */
@@ -76,7 +79,7 @@ export function parseFooter(bytes: Uint8Array, path: string): VhdFooter | null {
   const headerAt = fields.getBigUint64(16)
   if (kind !== 'fixed' && (headerAt < BigInt(FOOTER_SIZE) || headerAt > BigInt(Number.MAX_SAFE_INTEGER - DYNAMIC_HEADER_SIZE)))
     throw damaged(path, 'its dynamic header is at an impossible place')
-  return { kind, size, headerAt: Number(headerAt & 0x1f_ffff_ffff_ffffn), creator }
+  return { kind, size, headerAt: Number(headerAt & 0x1f_ffff_ffff_ffffn), creator, id: hex(bytes.subarray(68, 84)) }
 }
 
 /** @throws AppError `corrupt` */
@@ -94,7 +97,14 @@ export function parseDynamicHeader(bytes: Uint8Array, footer: VhdFooter, path: s
   if (tableAt < BigInt(FOOTER_SIZE) || tableAt % BigInt(SECTOR) !== 0n || tableAt > 0xffff_ffffn * BigInt(SECTOR))
     throw damaged(path, 'its block table is at an impossible place')
   const bitmapSize = Math.ceil(blockSize / SECTOR / 8 / SECTOR) * SECTOR
-  return { tableAt: Number(tableAt), blocks, blockSize, bitmapSize, parentName: parentName(bytes.subarray(64, 576)) }
+  return {
+    tableAt: Number(tableAt),
+    blocks,
+    blockSize,
+    bitmapSize,
+    parentName: parentName(bytes.subarray(64, 576)),
+    parentId: hex(bytes.subarray(40, 56)),
+  }
 }
 
 /** @param size bytes */
@@ -150,6 +160,10 @@ function checksum(bytes: Uint8Array, at: number): number {
   let sum = 0
   for (let index = 0; index < bytes.length; index++) if (index < at || index >= at + 4) sum += bytes[index]!
   return ~sum >>> 0
+}
+
+function hex(bytes: Uint8Array): string {
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
 /** UTF-16, big endian, up to the first zero. */

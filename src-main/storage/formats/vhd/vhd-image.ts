@@ -6,8 +6,10 @@
  */
 import { formatBytes } from '../../../../src-shared/base/units.ts'
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
+import type { BlockDevice } from '../../block-device.ts'
 import type { DiskImage, OpenImageOptions } from '../../disk-image.ts'
 import type { ByteFile } from '../../file/byte-file.ts'
+import { belowAt } from '../blocks/below-at.ts'
 import { blockDisk, UNALLOCATED, type BlockGrowth } from '../blocks/block-disk.ts'
 import { EntryTable } from '../blocks/entry-table.ts'
 import { checkedSize, damaged, unsupported } from '../blocks/faults.ts'
@@ -37,12 +39,23 @@ const OLD_FOOTER_SIZE = 511
 
 /**
  * @param file owned by the image from now on; left open when this throws
- * @throws AppError `corrupt`, `unsupported` (a differencing disk)
+ * @throws AppError `corrupt`, `unsupported` (a differencing disk to be written, or whose parent nobody names)
  */
-export async function openVhd(file: ByteFile, _options: OpenImageOptions): Promise<DiskImage> {
+export async function openVhd(file: ByteFile, options: OpenImageOptions): Promise<DiskImage> {
   const found = await readFooter(file)
   const dynamic = await loadDynamic(file, found)
-  return dynamic ? dynamicDisk(file, dynamic) : fixedDisk(file, found)
+  const parent = dynamic && (await parentOf(file, dynamic, options))
+  return dynamic ? dynamicDisk(file, dynamic, parent) : fixedDisk(file, found)
+}
+
+/** @returns null for a disk that is whole, and for one that is to be opened without its parent */
+async function parentOf(file: ByteFile, { header, footer }: DynamicParts, { openParent }: OpenImageOptions): Promise<BlockDevice | null> {
+  if (footer.kind !== 'differencing') return null
+  if (openParent && file.readOnly) return openParent(header.parentId)
+  throw unsupported(
+    file.path,
+    `it is a differencing disk and needs its parent “${header.parentName}”. Import the machine by its .vbox file; or merge it into its parent in Hyper-V (Edit Disk), or convert it, and use the result.`,
+  )
 }
 
 export interface FoundFooter {
@@ -75,6 +88,7 @@ function fixedDisk(file: ByteFile, { footer, atEnd }: FoundFooter): DiskImage {
     ...rawDevice(fileWindow(file, 0, footer.size)),
     info: { size: footer.size, readOnly: file.readOnly, format: 'vhd' },
     backing: null,
+    identity: footer.id,
     details: [
       { label: 'Kind', value: 'Fixed' },
       { label: 'Made by', value: footer.creator.trim() },
@@ -96,18 +110,13 @@ export interface DynamicParts {
 
 /**
  * @returns null for a fixed disk
- * @throws AppError `corrupt`, `unsupported` (a differencing disk)
+ * @throws AppError `corrupt`
  */
 export async function loadDynamic(file: ByteFile, { bytes, footer, atEnd }: FoundFooter): Promise<DynamicParts | null> {
   if (footer.kind === 'fixed') return null
   const head = new Uint8Array(DYNAMIC_HEADER_SIZE)
   await file.read(footer.headerAt, head)
   const header = parseDynamicHeader(head, footer, file.path)
-  if (footer.kind === 'differencing')
-    throw unsupported(
-      file.path,
-      `it is a differencing disk and needs its parent “${header.parentName}”. Merge it into its parent in Hyper-V (Edit Disk), or convert it, and use the result.`,
-    )
   const { tableAt, blocks, blockSize, bitmapSize } = header
   if (tableAt + blocks * 4 > file.size) throw damaged(file.path, 'its block table reaches past the end of the file')
   const table = new EntryTable(file, {
@@ -129,23 +138,27 @@ export async function loadDynamic(file: ByteFile, { bytes, footer, atEnd }: Foun
   return { header, footer, footerBytes: bytes, footerAt: atEnd, table, place }
 }
 
-async function dynamicDisk(file: ByteFile, parts: DynamicParts): Promise<DiskImage> {
+async function dynamicDisk(file: ByteFile, parts: DynamicParts, parent: BlockDevice | null): Promise<DiskImage> {
   const { header, footer, table, place } = parts
   const { blocks, blockSize, bitmapSize } = header
-  return blockDisk({
+  const below = parent && belowAt(parent)
+  const disk = blockDisk({
     file,
+    below,
+    ...(parent ? { closeBelow: () => parent.close() } : {}),
     info: { size: footer.size, readOnly: file.readOnly, format: 'vhd' },
     blockSize,
     table,
     place,
-    partial: sectorBitmaps(file, blocks, blockSize, bitmapSize),
+    partial: sectorBitmaps(file, blocks, blockSize, bitmapSize, below),
     growth: file.readOnly ? null : await vhdGrowth(file, parts),
     details: [
-      { label: 'Kind', value: 'Dynamic' },
+      { label: 'Kind', value: footer.kind === 'differencing' ? 'Differencing' : 'Dynamic' },
       { label: 'Block size', value: formatBytes(blockSize) },
       { label: 'Made by', value: footer.creator.trim() },
     ],
   })
+  return { ...disk, identity: footer.id, ...(footer.kind === 'differencing' ? { parentIdentity: header.parentId } : {}) }
 }
 
 /** Bytes: after header, table and footer's copy. */

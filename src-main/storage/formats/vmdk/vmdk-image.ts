@@ -10,6 +10,7 @@ import type { BlockDevice } from '../../block-device.ts'
 import type { DiskImage, NamedBacking, OpenImageOptions } from '../../disk-image.ts'
 import type { ByteFile } from '../../file/byte-file.ts'
 import type { Below } from '../blocks/block-disk.ts'
+import { belowAt } from '../blocks/below-at.ts'
 import { damaged, unsupported } from '../blocks/faults.ts'
 import { fileWindow } from '../blocks/file-window.ts'
 import { joinedDisk } from '../blocks/joined-disk.ts'
@@ -145,15 +146,6 @@ function checkParent(parent: BlockDevice, descriptor: VmdkDescriptor, path: stri
       path,
       `its parent “${descriptor.parentHint}” was changed since (its content ID is ${contentId}, not ${descriptor.parentContentId}). Restore the parent as it was.`,
     )
-}
-
-/** Where the parent is shorter, zeroes follow. */
-function belowAt(parent: BlockDevice, start: number): Below {
-  return async (offset, into) => {
-    const there = Math.max(0, Math.min(into.length, parent.info.size - start - offset))
-    if (there > 0) await parent.read(start + offset, into.subarray(0, there))
-    into.fill(0, there)
-  }
 }
 
 async function openExtent(
