@@ -43,7 +43,7 @@ function fileLines({ partition, kind, label, added, changed, removed, counts, no
   ]
   const rest = counts.added + counts.changed + counts.removed - Math.min(some.length, MAX_LINES)
   return [
-    `  ${place}: ${kind === null ? '' : `${counts.added} files added, ${counts.changed} changed, ${counts.removed} removed. `}${note ?? ''}`.trimEnd(),
+    `  ${place}: ${kind === null ? '' : `${counts.added} added, ${counts.changed} changed, ${counts.removed} removed. `}${note ?? ''}`.trimEnd(),
     ...some.slice(0, MAX_LINES).map((line) => `    ${line}`),
     ...(rest > 0 ? [`    and ${rest} more`] : []),
   ]

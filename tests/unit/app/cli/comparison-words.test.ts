@@ -56,7 +56,7 @@ test('says for each disk how much changed, and where', () => {
   expect(lines).toEqual([
     'disk0: 1.0 MiB changed, 257 blocks (of 4 MiB)',
     '  █·░·',
-    '  partition 1 “root”: 1 files added, 2 changed, 61 removed. Some of its folders are damaged and are left out.',
+    '  partition 1 “root”: 1 added, 2 changed, 61 removed. Some of its folders are damaged and are left out.',
     '    + /a (10 B)',
     '    ~ /b (10 B)',
     '    ~ /c (10 B, then 2 KiB)',
