@@ -4,7 +4,8 @@
  * Theory of operation. A small read of what the system has in memory takes a few microseconds; handing it to another thread takes several times that. But a
  * read that has to wait for the disk would hold up everything else that this thread serves, and so would many small ones in a row: promises that are fulfilled
  * at once let no event in between. So a turn of the event loop has a budget of time; and where one request took long (it waited for the disk), the file's next
- * ones are handed over, at first a few, then more each time that it happens again, until one that is tried is quick.
+ * ones are handed over, at first a few, then more each time that it happens again, until one that is tried is quick. Files of other computers, which may
+ * not answer for minutes, are never waited for (near.ts).
  */
 
 /** Bytes of a request at most. */
@@ -43,6 +44,7 @@ const thisThread = new Turn()
 export class AtOnce {
   readonly #turn: Turn
   readonly #now: () => number
+  #begun = false
   #handOver = 0
   #next = HAND_OVER.first
 
@@ -51,9 +53,14 @@ export class AtOnce {
     this.#now = now
   }
 
+  /** The file is one of this computer. Until then nothing is allowed. */
+  begin(): void {
+    this.#begun = true
+  }
+
   /** Whether the next request of so many bytes is to be done at once; to be asked once for each. */
   allows(length: number): boolean {
-    if (length > MOST_AT_ONCE || !this.#turn.open) return false
+    if (!this.#begun || length > MOST_AT_ONCE || !this.#turn.open) return false
     if (this.#handOver === 0) return true
     this.#handOver--
     return false

@@ -14,7 +14,7 @@ export interface Replacing {
 }
 
 /**
- * @param fill writes it; closing the file that it is given does nothing
+ * @param fill writes it; closing or syncing the file that it is given does nothing
  * @param replacing a file that has the name gives way to the new one, which gets its permissions; null: it is refused
  * @throws AppError `already-exists`, or the system's reason, or what `fill` throws; the temporary file is gone then
  */
@@ -42,13 +42,14 @@ export async function makeFile<T>(path: string, fill: (file: ByteFile) => Promis
   }
 }
 
-/** The file, which stays open when its borrower closes it. */
+/** The file, which stays open when its borrower closes it. Nobody knows it before it has its name: it is synced once, at the end, and not in between. */
 function lent(file: ByteFile): ByteFile {
   return {
     ...file,
     get size() {
       return file.size
     },
+    sync: async () => {},
     close: async () => {},
   }
 }

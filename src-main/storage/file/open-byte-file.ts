@@ -6,6 +6,7 @@ import { AtOnce } from './at-once.ts'
 import type { ByteFile } from './byte-file.ts'
 import type { Holes } from './holes/holes.ts'
 import { openHoles } from './holes/open-holes.ts'
+import { isNear } from './near.ts'
 
 /** Bytes: zeroes written at once where holes cannot be made. */
 const ZEROES = new Uint8Array(1024 * 1024)
@@ -16,6 +17,10 @@ export function byteFile(file: FileHandle, path: string, size: number, readOnly:
   let holes: Promise<Holes> | null = null
   const reads = new AtOnce()
   const writes = new AtOnce()
+  const seeks = new AtOnce()
+  void isNear(path).then((near) => {
+    if (near) for (const each of [reads, writes, seeks]) each.begin()
+  })
   /** Work on holes that is under way: the system is given the file's number, which after `close` may be another file's. */
   const underWay = new Set<Promise<unknown>>()
   let closing: Promise<void> | null = null
@@ -37,7 +42,7 @@ export function byteFile(file: FileHandle, path: string, size: number, readOnly:
   }
   const withHoles = async <T>(run: (holes: Holes) => Promise<T>): Promise<T> => {
     if (closing) throw new AppError('disconnected', `The disk image “${path}” is closed.`, { subject: path })
-    holes ??= openHoles({ file, path, readOnly })
+    holes ??= openHoles({ file, path, readOnly, seeks })
     const work = holes.then(run)
     underWay.add(work)
     try {

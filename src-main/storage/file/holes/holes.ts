@@ -1,4 +1,5 @@
 import type { FileHandle } from 'node:fs/promises'
+import type { AtOnce } from '../at-once.ts'
 
 /**
  * What the system can do with the room that one open file takes: a hole is a part that takes none and reads as zeroes. Node has no calls for it, so
@@ -29,6 +30,8 @@ export interface HoleFile {
   readonly file: FileHandle
   readonly path: string
   readonly readOnly: boolean
+  /** Which questions where data is may be asked at once; absent: none. */
+  readonly seeks?: Pick<AtOnce, 'allows' | 'run'>
 }
 
 /** Where there is no way to have them. */

@@ -23,6 +23,8 @@ export interface LinuxCalls {
   fallocate(fd: number, mode: number, offset: number, length: number): Promise<number>
   /** Moves the file's position too; all that is read and written here has an explicit one. */
   lseek(fd: number, offset: number, whence: number): Promise<number>
+  /** The same on this thread. */
+  lseekNow(fd: number, offset: number, whence: number): number
 }
 
 /** @throws Error when the C library lacks a call */
@@ -30,25 +32,29 @@ export function linuxCalls(library: typeof koffi): LinuxCalls {
   // null: the C library that runs this program, glibc or musl, whatever its file is called.
   const c = library.load(null)
   // In 32-bit glibc the plain names take offsets of 32 bits; musl's always take 64 and may lack the others.
-  const find = (name: string, rest: string): ReturnType<typeof threaded> => {
-    const errno = (): number => library.errno()
+  const find = (name: string, rest: string): ReturnType<typeof c.func> => {
     try {
-      return threaded(c.func(`${rest.replace('$', `${name}64`)}`), errno)
+      return c.func(`${rest.replace('$', `${name}64`)}`)
     } catch {
-      return threaded(c.func(`${rest.replace('$', name)}`), errno)
+      return c.func(`${rest.replace('$', name)}`)
     }
   }
-  const fallocate = find('fallocate', 'int $(int fd, int mode, int64_t offset, int64_t length)')
-  const lseek = find('lseek', 'int64_t $(int fd, int64_t offset, int whence)')
+  const errno = (): number => library.errno()
+  const fallocate = threaded(find('fallocate', 'int $(int fd, int mode, int64_t offset, int64_t length)'), errno)
+  const seek = find('lseek', 'int64_t $(int fd, int64_t offset, int whence)')
+  const lseek = threaded(seek, errno)
   const result = ({ value, error }: { value: number; error: number }): number => (value < 0 ? -error : value)
   return {
     fallocate: async (...args) => result(await fallocate(...args)),
     lseek: async (...args) => result(await lseek(...args)),
+    lseekNow: (...args) => result({ value: Number(seek(...args)), error: errno() }),
   }
 }
 
-export function linuxHoles(calls: LinuxCalls, { file, path }: HoleFile): Holes {
+export function linuxHoles(calls: LinuxCalls, { file, path, seeks }: HoleFile): Holes {
   const ability = new Ability(path)
+  const seek = async (offset: number, whence: number): Promise<number> =>
+    seeks?.allows(0) ? seeks.run(() => calls.lseekNow(file.fd, offset, whence)) : calls.lseek(file.fd, offset, whence)
   return {
     async punch(start, end) {
       let at = start
@@ -67,13 +73,13 @@ export function linuxHoles(calls: LinuxCalls, { file, path }: HoleFile): Holes {
     async nextData(start, end) {
       const all: Run = { start, end }
       // The hole first: within data that is the only call.
-      const hole = await calls.lseek(file.fd, start, SEEK_HOLE)
+      const hole = await seek(start, SEEK_HOLE)
       if (hole > start) return { start, end: Math.min(hole, end) }
       if (hole < 0) return all
-      const data = await calls.lseek(file.fd, start, SEEK_DATA)
+      const data = await seek(start, SEEK_DATA)
       if (data === -ENXIO || data >= end) return null
       if (data <= start) return all // an error, or just written
-      const dataEnd = await calls.lseek(file.fd, data, SEEK_HOLE)
+      const dataEnd = await seek(data, SEEK_HOLE)
       return { start: data, end: dataEnd > data ? Math.min(dataEnd, end) : end }
     },
     allow: () => Promise.resolve(),

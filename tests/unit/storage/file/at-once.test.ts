@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AtOnce, MOST_AT_ONCE, Turn } from '../../../../src-main/storage/file/at-once.ts'
+import { isNear } from '../../../../src-main/storage/file/near.ts'
 import { byteFile } from '../../../../src-main/storage/file/open-byte-file.ts'
 import { tempFolder } from '../../../support/temp-folder.ts'
 
@@ -10,11 +11,16 @@ function setUp() {
   let now = 0
   const turn = new Turn()
   const requests = new AtOnce(turn, () => now)
+  requests.begin()
   return { turn, requests, take: (ms: number) => requests.run(() => (now += ms)) }
 }
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 describe('small requests are done at once', () => {
+  test('but none before it is known that the file lies on this computer', () => {
+    expect(new AtOnce().allows(512)).toBe(false)
+  })
+
   test('but not large ones', () => {
     const { requests } = setUp()
     expect([requests.allows(512), requests.allows(MOST_AT_ONCE), requests.allows(MOST_AT_ONCE + 1)]).toEqual([true, true, false])
@@ -86,4 +92,16 @@ test('many small requests on files let everything else have its turn', async () 
   ended = true
   expect(turns).toBeGreaterThan(10)
   await file.close()
+})
+
+test('files of other computers are told from those of this one', async () => {
+  expect(await isNear(await tempFolder(), 'linux')).toBe(true)
+  expect(await isNear('/proc/nothing/there', 'linux')).toBe(false)
+  for (const [path, platform, near] of [
+    ['C:\\disks\\a.img', 'win32', true],
+    ['\\\\server\\share\\a.img', 'win32', false],
+    ['/Users/a/a.img', 'darwin', true],
+    ['/Volumes/share/a.img', 'darwin', false],
+  ] as const)
+    expect(await isNear(path, platform)).toBe(near)
 })

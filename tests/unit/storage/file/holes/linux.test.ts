@@ -14,7 +14,7 @@ const PUNCH_KEEPING_SIZE = 3
 function holesWith(calls: Partial<LinuxCalls>) {
   const unexpected = () => Promise.reject(new Error('not expected'))
   return linuxHoles(
-    { fallocate: unexpected, lseek: unexpected, ...calls },
+    { fallocate: unexpected, lseek: unexpected, lseekNow: () => expect.unreachable(), ...calls },
     { file: { fd: 9 } as FileHandle, path: '/a.img', readOnly: false },
   )
 }
@@ -101,13 +101,13 @@ describe('finding data', () => {
 })
 
 describe.runIf(process.platform === 'linux')('on this computer', () => {
-  test('punches and finds', async () => {
+  test.each([true, false])('punches and finds (asked at once: %s)', async (allowed) => {
     const path = join(await tempFolder(), 'a.img')
     const file = await open(path, 'w+')
     try {
       await file.write(new Uint8Array(4 * MiB).fill(1))
       await file.truncate(8 * MiB)
-      const holes = await openHoles({ file, path, readOnly: false })
+      const holes = await openHoles({ file, path, readOnly: false, seeks: { allows: () => allowed, run: (work) => work() } })
       expect(await holes.nextData(0, 8 * MiB)).toEqual({ start: 0, end: 4 * MiB })
       expect(await holes.punch(MiB, 3 * MiB)).toEqual({ start: MiB, end: 3 * MiB })
       expect(await holes.nextData(0, 8 * MiB)).toEqual({ start: 0, end: MiB })
