@@ -38,6 +38,7 @@ import { suspendTask } from './suspend-task.ts'
 import { removeSuspended, stampClosed } from './suspended-state.ts'
 import { refuseTemplate } from './template.ts'
 import { busyError, wrongState } from './wrong-state.ts'
+import { refuseUnsavable } from './unsavable.ts'
 
 export interface MachineParts extends SessionParts {
   library: Library
@@ -236,6 +237,7 @@ export class Machine {
     const done = await this.#turns.take()
     try {
       const session = this.#legalSession('suspend')!
+      if (session.spec) refuseUnsavable(this.#bundle.name, session.spec)
       const machine = { bundle: this.#bundle, status: this.#status, setStatus: (change: Partial<MachineStatus>) => this.setStatus(change) }
       return suspendTask(this.#parts.tasks, machine, session, {
         suspended: async (record) => {

@@ -1,6 +1,7 @@
 /** Which of a machine's disks a snapshot freezes, and what goes on from them. Pure. */
 import type { Drive, MachineConfig } from '../../../src-shared/model/machine.ts'
 import { isAbsolutePath } from '../../../src-shared/model/machine.ts'
+import { isNetworkAddress } from '../../../src-shared/model/network-disk.ts'
 import type { Snapshot } from '../../../src-shared/model/snapshot.ts'
 
 /** A disk whose image is the machine's alone, and which it may write to. */
@@ -18,6 +19,10 @@ function isWritableDisk(drive: Drive): drive is OwnDisk {
 export function obstacles({ drives }: Pick<MachineConfig, 'drives'>): string[] {
   return drives.filter(isWritableDisk).flatMap(({ id, path }) => {
     if (isInDisksFolder(path)) return []
+    if (isNetworkAddress(path))
+      return [
+        `The disk “${id}” is on the network (“${path}”), where a snapshot could not keep it from being changed. Make it read-only, or take it out.`,
+      ]
     return [
       isAbsolutePath(path)
         ? `The disk “${id}” lies outside of the machine’s folder (“${path}”), so that a snapshot could not keep it from being changed. Make it read-only, or make the machine anew with a copy of the disk.`

@@ -16,6 +16,7 @@ import { mapLimit } from '../library/map-limit.ts'
 import type { Machine } from '../machines/machine.ts'
 import { AT_REST } from '../machines/machine-view.ts'
 import { freeUnneededPages } from '../machines/memory-pages.ts'
+import { refuseUnsavable } from '../machines/unsavable.ts'
 import { sendBytes } from '../machines/send-bytes.ts'
 import type { TaskContext, TaskService } from '../tasks/task-service.ts'
 import { stageBundle } from '../machines/staging.ts'
@@ -171,6 +172,7 @@ export class SnapshotService {
       async (context) => {
         const refused = obstacles(machine.bundle.config ?? { drives: [] })
         if (refused.length > 0) throw new AppError('invalid-input', refused.join(' '))
+        if (wish.memory && machine.session?.spec) refuseUnsavable(name, machine.session.spec)
         const whole = { by: 'person' as const, ...wish }
         return {
           id: await (machine.session

@@ -1,5 +1,5 @@
 /** Tries an accelerator: runs the probe's guest on it and takes the time. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { lstat, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { QemuProgram } from '../../../../../src-shared/model/engine-facts.ts'
@@ -9,6 +9,10 @@ import { lastReason } from '../../supervise/message-tail.ts'
 import type { RunProgram } from '../run-program.ts'
 import { AARCH64_EXIT_CODE, aarch64Image } from './aarch64-image.ts'
 import { EXIT_PORT, X86_EXIT_CODE, x86Image } from './x86-image.ts'
+
+const PREFIX = 'coppice-probe-'
+/** ms after which a probe's folder is nobody's any more. */
+const LEFT_OVER = 10 * 60 * 1000
 
 /** What became of it; `slow` is also what never came to its end. */
 export type ProbeResult = { kind: 'works'; ms: number } | { kind: 'slow'; ms: number } | { kind: 'fails'; message: string }
@@ -55,7 +59,8 @@ export function probeArguments(program: QemuProgram, accelerator: Accelerator, i
 /** @param limit ms in which it has to be done */
 export async function probe(program: QemuProgram, accelerator: Accelerator, limit: number, run: RunProgram): Promise<ProbeResult> {
   const guest = GUESTS[program.arch]!
-  const folder = await mkdtemp(join(tmpdir(), 'coppice-probe-'))
+  await removeLeftOver(tmpdir())
+  const folder = await mkdtemp(join(tmpdir(), PREFIX))
   try {
     const image = join(folder, 'probe.bin')
     await writeFile(image, guest.image(), { mode: 0o600 })
@@ -66,5 +71,18 @@ export async function probe(program: QemuProgram, accelerator: Accelerator, limi
     return { kind: 'fails', message: lastReason(messages) ?? ending }
   } finally {
     await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** Folders of probes whose process was killed. Never rejects. */
+export async function removeLeftOver(temporary: string): Promise<void> {
+  const names = await readdir(temporary).catch(() => [])
+  for (const name of names) {
+    if (!name.startsWith(PREFIX)) continue
+    const path = join(temporary, name)
+    const stats = await lstat(path).catch(() => null)
+    // Others may write there, too: theirs, and what only looks like a folder, stays.
+    if (!stats?.isDirectory() || (process.getuid !== undefined && stats.uid !== process.getuid())) continue
+    if (Date.now() - stats.mtimeMs > LEFT_OVER) await rm(path, { recursive: true, force: true }).catch(() => {})
   }
 }
