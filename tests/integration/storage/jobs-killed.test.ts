@@ -6,10 +6,12 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test, vi } from 'vitest'
 import { checkImage } from '../../../src-main/storage/jobs/check-image.ts'
+import { commitImage } from '../../../src-main/storage/jobs/commit-image.ts'
 import { compactImage } from '../../../src-main/storage/jobs/compact-image.ts'
 import { convertImage } from '../../../src-main/storage/jobs/convert-image.ts'
 import { copyImage } from '../../../src-main/storage/jobs/copy.ts'
 import { createImage } from '../../../src-main/storage/jobs/create-image.ts'
+import { rebaseImage } from '../../../src-main/storage/jobs/rebase-image.ts'
 import { resizeImage } from '../../../src-main/storage/jobs/resize-image.ts'
 import { openImage } from '../../../src-main/storage/open-image.ts'
 import type { DiskFormat } from '../../../src-shared/model/disk-format.ts'
@@ -195,6 +197,90 @@ describe('killed at any moment', () => {
       },
       async (folder) => void (await expectDisk(join(folder, 'disk'), format, model)),
     )
+  })
+})
+
+/** An overlay with data of its own, over a disk with data; and another disk. @returns what the overlay shows */
+async function layered(folder: string, mebibytes = 7): Promise<Uint8Array<ArrayBuffer>> {
+  const model = await filled(join(folder, 'base'), 'qcow2', mebibytes)
+  const over = join(folder, 'over')
+  await createImage({ path: over, format: 'qcow2', size: null, backing: image(join(folder, 'base'), 'qcow2') })
+  await createImage({ path: join(folder, 'other'), format: 'qcow2', size: SIZE, backing: null })
+  for (const [path, from] of [
+    [over, 1],
+    [join(folder, 'other'), 7],
+  ] as const) {
+    const disk = await openImage({ path, format: 'qcow2', readOnly: false, folders: [folder] })
+    for (let i = 0; i < mebibytes; i++) {
+      const piece = noise(seeded(i + from), MiB)
+      const offset = ((i * 3 + from) * MiB) % SIZE
+      await disk.write(offset, piece)
+      if (path === over) model.set(piece, offset)
+    }
+    await disk.close()
+  }
+  return model
+}
+
+/** That the overlay shows it, whatever it rests on. */
+async function expectLayered(folder: string, model: Uint8Array): Promise<void> {
+  const disk = await openImage({ path: join(folder, 'over'), format: 'qcow2', readOnly: true, folders: [folder] })
+  try {
+    expectSame(await readBytes(disk, 0, SIZE), model, 0)
+  } finally {
+    await disk.close()
+  }
+  expect(await checkImage(image(join(folder, 'over'), 'qcow2'), false, quiet)).toMatchObject({ corruptions: 0 })
+}
+
+describe('an overlay is the same disk', () => {
+  const over = (folder: string): string => join(folder, 'over')
+  const jobs = [
+    { name: 'commit', job: (folder: string): Job => ({ job: 'commit', path: over(folder) }) },
+    { name: 'rebase', job: (folder: string): Job => ({ job: 'rebase', path: over(folder), backing: join(folder, 'other') }) },
+    { name: 'rebase onto nothing', job: (folder: string): Job => ({ job: 'rebase', path: over(folder), backing: null }) },
+  ]
+
+  test.each(jobs)('when a $name of it is killed at any moment, and done again', { timeout: 120_000 }, async ({ job }) => {
+    let model = new Uint8Array(0)
+    const again = async (folder: string): Promise<void> => {
+      const next = job(folder)
+      if (next.job === 'commit') await commitImage(image(next.path, 'qcow2'), quiet)
+      else if (next.job === 'rebase')
+        await rebaseImage(
+          { image: image(next.path, 'qcow2'), backing: next.backing === null ? null : image(next.backing, 'qcow2'), unsafe: false },
+          quiet,
+        )
+    }
+    await killAtAnyMoment(
+      async (folder) => {
+        model = await layered(folder)
+        return job(folder)
+      },
+      async (folder, ended) => {
+        await expectLayered(folder, model)
+        if (!ended) await again(folder)
+        await expectLayered(folder, model)
+      },
+    )
+  })
+
+  test('when the disk is full', async (context) => {
+    const folder = await smallDisk(context, 40)
+    const model = await layered(folder)
+    const free = await fillDisk(folder)
+    await expect(commitImage(image(over(folder), 'qcow2'), quiet)).rejects.toMatchObject({ code: 'no-space' })
+    await expectLayered(folder, model)
+    const other = image(join(folder, 'other'), 'qcow2')
+    for (const backing of [other, null]) {
+      await expect(rebaseImage({ image: image(over(folder), 'qcow2'), backing, unsafe: false }, quiet)).rejects.toMatchObject({
+        code: 'no-space',
+      })
+      await expectLayered(folder, model)
+    }
+    await free()
+    await rebaseImage({ image: image(over(folder), 'qcow2'), backing: other, unsafe: false }, quiet)
+    await expectLayered(folder, model)
   })
 })
 

@@ -1,9 +1,11 @@
 /** Does a job on images, to be killed meanwhile. Argument: which, and what it is done with, as JSON. */
 import { checkImage } from '../../../../src-main/storage/jobs/check-image.ts'
+import { commitImage } from '../../../../src-main/storage/jobs/commit-image.ts'
 import { compactImage } from '../../../../src-main/storage/jobs/compact-image.ts'
 import { convertImage, type ConvertTarget } from '../../../../src-main/storage/jobs/convert-image.ts'
 import { copyImage } from '../../../../src-main/storage/jobs/copy.ts'
 import { createImage, type CreateChoice } from '../../../../src-main/storage/jobs/create-image.ts'
+import { rebaseImage } from '../../../../src-main/storage/jobs/rebase-image.ts'
 import { resizeImage } from '../../../../src-main/storage/jobs/resize-image.ts'
 import type { DiskFormat } from '../../../../src-shared/model/disk-format.ts'
 
@@ -17,6 +19,8 @@ export type Job =
   | { job: 'resize'; path: string; format: DiskFormat; size: number }
   | { job: 'compact'; path: string; format: DiskFormat }
   | { job: 'repair'; path: string; format: DiskFormat }
+  | { job: 'commit'; path: string }
+  | { job: 'rebase'; path: string; backing: string | null }
 
 async function run(job: Job): Promise<unknown> {
   switch (job.job) {
@@ -32,6 +36,13 @@ async function run(job: Job): Promise<unknown> {
       return compactImage(image(job.path, job.format), quiet)
     case 'repair':
       return checkImage(image(job.path, job.format), true, quiet)
+    case 'commit':
+      return commitImage(image(job.path, 'qcow2'), quiet)
+    case 'rebase':
+      return rebaseImage(
+        { image: image(job.path, 'qcow2'), backing: job.backing === null ? null : image(job.backing, 'qcow2'), unsafe: false },
+        quiet,
+      )
   }
 }
 
