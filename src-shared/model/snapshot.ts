@@ -74,4 +74,6 @@ export interface SnapshotTree {
   currentBytes: number
   /** Why no snapshot can be taken now, as sentences; empty where one can. */
   obstacles: string[]
+  /** What a snapshot taken now does not keep, as sentences. */
+  leftOut: string[]
 }

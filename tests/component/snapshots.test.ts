@@ -131,7 +131,7 @@ describe('taking one', () => {
     const form = dialog('Take a snapshot of “web-1”')
     const memory = form.getByRole('checkbox', { name: 'Keep what is running' })
     await expect.element(memory).toBeChecked()
-    await expect.element(form).toHaveTextContent('how long is not known')
+    await expect.element(form).toHaveTextContent('stands still for a moment')
     await memory.click()
     await expect.element(form).toHaveTextContent('like starting after a power cut')
     await memory.click()
@@ -139,6 +139,14 @@ describe('taking one', () => {
     await userEvent.keyboard('{Enter}')
     await expect.element(item('Snapshot 5')).toBeVisible()
     expect(asked()).toMatchObject({ label: 'Snapshot 5', memory: true })
+  })
+
+  test('says before what is not in it', async () => {
+    await open(twoBranches({ leftOut: ['Shared folders (“docs”) are not in it.'] }), { state: 'running' })
+    await page.getByRole('button', { name: 'Take snapshot…' }).first().click()
+    await expect
+      .element(page.getByRole('list', { name: 'What is not in the snapshot' }))
+      .toHaveTextContent('Shared folders (“docs”) are not in it.')
   })
 
   test('an empty name is no name', async () => {

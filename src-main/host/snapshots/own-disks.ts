@@ -1,4 +1,5 @@
 /** Which of a machine's disks a snapshot freezes, and what goes on from them. Pure. */
+import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import type { Drive, MachineConfig } from '../../../src-shared/model/machine.ts'
 import { isAbsolutePath } from '../../../src-shared/model/machine.ts'
 import { isNetworkAddress } from '../../../src-shared/model/network-disk.ts'
@@ -29,6 +30,34 @@ export function obstacles({ drives }: Pick<MachineConfig, 'drives'>): string[] {
         : `The disk “${id}” (“${path}”) does not lie in the folder “disks” of the machine’s folder. Move it there, or make it read-only.`,
     ]
   })
+}
+
+/**
+ * What a snapshot of this machine does not keep, or does with it, as sentences.
+ * @param engine what runs it, or would
+ * @param runs its guest may have shared folders mounted
+ */
+export function leftOut(
+  { drives, sharedFolders }: Pick<MachineConfig, 'drives' | 'sharedFolders'>,
+  engine: MachineSpec['engine'] | null,
+  runs: boolean,
+): string[] {
+  const said: string[] = []
+  const names = sharedFolders.map(({ tag }) => `“${tag}”`).join(', ')
+  if (names !== '')
+    said.push(`Shared folders (${names}) are not in it: their files stay as they are on this computer, also when you go back.`)
+  if (names !== '' && engine === 'qemu' && runs)
+    said.push(
+      'QEMU keeps no memory of a guest that has shared folders mounted: the agent in the guest unmounts them for that long. Where it cannot, the snapshot fails, and the machine goes on.',
+    )
+  const elsewhere = drives.flatMap(({ path, kind, readOnly }) =>
+    path !== null && (kind !== 'disk' || readOnly) && isAbsolutePath(path) ? [`“${path}”`] : [],
+  )
+  if (elsewhere.length > 0)
+    said.push(`What lies elsewhere is not in it, and must still be there when you go back: ${elsewhere.join(', ')}.`)
+  if (drives.some(({ kind, path, readOnly }) => kind === 'floppy' && path !== null && !readOnly))
+    said.push('Floppy disks are not in it: what is written to them stays written.')
+  return said
 }
 
 /** Files there are the machine's to write, merge and delete; others are not. @param path of a drive */

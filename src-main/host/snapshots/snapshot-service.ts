@@ -29,7 +29,7 @@ import { freezeRunning } from './freeze-running.ts'
 import { freeze, type SnapshotWish } from './freeze.ts'
 import { goBack, noSuchSnapshot, rehearse } from './go-back.ts'
 import { atRest, type SnapshotParts } from './machine-at-rest.ts'
-import { obstacles } from './own-disks.ts'
+import { leftOut, obstacles } from './own-disks.ts'
 import { readPicture, readRemoved, readSnapshots, rewriteSnapshot, snapshotPaths } from './snapshot-files.ts'
 import { snapshotRooms, type SnapshotRooms } from './snapshot-rooms.ts'
 import { Merging } from './merging.ts'
@@ -150,7 +150,8 @@ export class SnapshotService {
     decide: async ({ machine, decision, label }) => this.#trials.decide(await this.#parts.machine(machine), decision, label),
   })
 
-  async #tree({ bundle }: Machine): Promise<SnapshotTree> {
+  async #tree(machine: Machine): Promise<SnapshotTree> {
+    const { bundle } = machine
     const { folder, config, problem } = bundle
     if (!config) throw problem ?? new AppError('corrupt', `“${bundle.name}” cannot be read.`)
     const all = inOrder(await readSnapshots(folder))
@@ -161,6 +162,7 @@ export class SnapshotService {
       current,
       currentBytes: rooms.current,
       obstacles: obstacles(config),
+      leftOut: leftOut(config, machine.session?.kind ?? machine.view().engine, machine.session !== null),
     }
   }
 

@@ -29,7 +29,7 @@ export function fakeSnapshot(label: string, over: Partial<SnapshotView> = {}): S
 }
 
 export function fakeTree(list: SnapshotView[] = [], over: Partial<SnapshotTree> = {}): SnapshotTree {
-  return { snapshots: list, current: list.at(-1)?.id ?? null, currentBytes: 34 * MiB, obstacles: [], ...over }
+  return { snapshots: list, current: list.at(-1)?.id ?? null, currentBytes: 34 * MiB, obstacles: [], leftOut: [], ...over }
 }
 
 function fakeFiles(): FileSystemChanges {

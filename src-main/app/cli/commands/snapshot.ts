@@ -25,7 +25,7 @@ const SNAPSHOT = ['<snapshot>', 'a snapshot’s label or id'] as const
 function defineTake(snapshot: Command, run: Run): void {
   snapshot
     .command('take')
-    .description('keep the state that the machine is in; one that runs stands still meanwhile, and goes on')
+    .description('keep the state that the machine is in; one that runs stands still for a moment')
     .argument(...NAME)
     .argument('<label>', 'what to call it')
     .option('--note <text>', 'what is to be remembered of it', '')
@@ -33,6 +33,8 @@ function defineTake(snapshot: Command, run: Run): void {
     .action((name: string, label: string, { note, memory }: { note: string; memory: boolean }) =>
       run(async (cli) => {
         const { host, id } = await machineOf(cli, name)
+        const { leftOut } = await host.snapshots.tree({ machine: id })
+        for (const sentence of leftOut) cli.output.note(sentence)
         const task = await cli.follow(host, () => host.snapshots.take({ machine: id, label, note, memory }))
         const { snapshots } = await host.snapshots.tree({ machine: id })
         const taken = snapshots.find((one) => one.id === task.result?.id)

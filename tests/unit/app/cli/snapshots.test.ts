@@ -17,6 +17,7 @@ const tree: SnapshotTree = {
   current: 'bbbb2222',
   currentBytes: 2048,
   obstacles: [],
+  leftOut: [],
 }
 
 test('a snapshot is found by its label, its id, or the beginning of that', () => {

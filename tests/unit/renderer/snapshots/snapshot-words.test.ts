@@ -30,6 +30,7 @@ const tree: SnapshotTree = {
   current: 'c',
   currentBytes: 0,
   obstacles: [],
+  leftOut: [],
 }
 const one = (id: string): SnapshotView => tree.snapshots.find((candidate) => candidate.id === id)!
 
