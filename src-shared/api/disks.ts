@@ -20,7 +20,7 @@ export interface DiskState {
   /** Absolute; or an address on the network. */
   path: string
   format: DiskFormat
-  /** Null where it cannot be looked at; `problem` says why. */
+  /** Null where it cannot be looked at, `problem` says why, and of a disk on the network. */
   measure: ImageMeasure | null
   problem: WireError | null
   /** Why not now, as a sentence; null: it can be done. */

@@ -27,8 +27,8 @@ export interface ImageInfo extends ImageFileInfo {
 export interface ImageMeasure {
   /** Bytes of the disk. */
   size: number
-  /** Bytes that the file takes on this computer's disk; null of a disk on the network. */
-  storedBytes: number | null
+  /** Bytes that the file takes on this computer's disk. */
+  storedBytes: number
   /** The same of all files below it. */
   belowBytes: number
   /** Its size can be changed. */

@@ -68,14 +68,14 @@ export class DiskService {
   async #resize(machine: Machine, id: string, size: number, shrink: boolean, signal: AbortSignal): Promise<{ size: number }> {
     const disk = (await diskStates(machine, configOf(machine), this.#parts.storage)).find(({ drive }) => drive === id)
     if (!disk) throw new AppError('not-found', `“${machine.bundle.name}” has no disk “${id}”.`, { subject: id })
-    if (!disk.measure) throw AppError.fromWire(disk.problem!)
     const { path, format, measure } = disk
-    const reason = disk.why[size < measure.size ? 'shrink' : 'grow']
+    if (disk.problem) throw AppError.fromWire(disk.problem)
+    const reason = disk.why[measure && size < measure.size ? 'shrink' : 'grow']
     if (reason !== null)
       throw new AppError('wrong-state', `The disk “${id}” of “${machine.bundle.name}” keeps its size: ${reason}`, { subject: id })
     if (!machine.session) return this.#parts.resizeImage({ path, format, folders: [] }, size, shrink)
     const { session } = machine
-    if (size > measure.size)
+    if (measure && size > measure.size)
       await machine.hold('having a disk enlarged', () => session.change({ kind: 'growDisk', drive: id, bytes: size }, null, signal))
     return { size }
   }

@@ -25,16 +25,25 @@ export async function diskStates(machine: Machine, config: MachineConfig, storag
     disks.map(async (drive) => {
       const { id, format } = drive
       const path = await resolveInBundle(bundle.folder, drive.path).catch(() => drive.path)
-      const looked = await storage
-        .use((thread) => thread.rpc.service(storageThread).measure({ path, format }))
-        .then(
-          (measure) => ({ measure, problem: null }),
-          (error: unknown) => ({ measure: null, problem: asAppError(error).toWire() }),
-        )
+      const looked = isNetworkAddress(path) ? NOT_LOOKED_AT : await look(path, format, storage)
       const why = whyNot({ drive, measure: looked.measure, holder: holderOf(drive, snapshots), state, live })
       return { drive: id, path, format, ...looked, why }
     }),
   )
+}
+
+type Looked = Pick<DiskState, 'measure' | 'problem'>
+
+/** Some servers end with their first client, or have time for one alone: nobody connects to a disk on the network just to look. */
+const NOT_LOOKED_AT: Looked = { measure: null, problem: null }
+
+function look(path: string, format: DiskFormat, storage: SharedThread): Promise<Looked> {
+  return storage
+    .use((thread) => thread.rpc.service(storageThread).measure({ path, format }))
+    .then(
+      (measure) => ({ measure, problem: null }),
+      (error: unknown) => ({ measure: null, problem: asAppError(error).toWire() }),
+    )
 }
 
 export interface DiskFacts {

@@ -4,29 +4,24 @@ import { open, realpath, stat } from 'node:fs/promises'
 import { asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { DiskFormat } from '../../../src-shared/model/disk-format.ts'
 import type { ImageMeasure } from '../../../src-shared/model/image-info.ts'
-import { isNetworkAddress } from '../../../src-shared/model/network-disk.ts'
 import { roomOf } from '../../files/room.ts'
 import { filesBelow } from '../chain/rests-on.ts'
 import { byteFile } from '../file/open-byte-file.ts'
 import type { LockedFile } from '../file/open-locked.ts'
 import { blockDeviceSize } from '../formats/raw/device-size.ts'
-import { openLayer, openOver } from '../open-image.ts'
+import { openOver } from '../open-image.ts'
 
 const NONBLOCK = constants.O_NONBLOCK ?? 0
 
 /**
- * @param format as the machine declares it
+ * @param path of a file; @param format as the machine declares it
  * @throws AppError where the image itself cannot be looked at
  */
 export async function measureImage(path: string, format: DiskFormat): Promise<ImageMeasure> {
   try {
-    const network = isNetworkAddress(path)
-    const image = network
-      ? await openLayer({ path, format, readOnly: true })
-      : await openOver({ path: await realpath(path), format, readOnly: true }, async () => null, openUnlocked)
+    const image = await openOver({ path: await realpath(path), format, readOnly: true }, async () => null, openUnlocked)
     try {
       const { size } = image.info
-      if (network) return { size, storedBytes: null, belowBytes: 0, resizable: false }
       const below = await Promise.all((await filesBelow(path, format)).map((file) => stat(file).then(roomOf, () => 0)))
       return {
         size,

@@ -137,7 +137,20 @@ describe('coppice', () => {
       ['disk0', 'disks/disk0.qcow2'],
       ['disk1', image],
     ])
-    expect((await run('show', 'web')).stdout).toMatch(/^disk0 +disk, disks\/disk0\.qcow2\ndisk1 +disk, .*data\.img$/m)
+    expect((await run('show', 'web')).stdout).toMatch(
+      /^disk0 +disk, disks\/disk0\.qcow2, \d+ KiB of 1 GiB used\ndisk1 +disk, .*data\.img, .* of 1 MiB used$/m,
+    )
+    await run('set', 'web', '--resize-disk', 'disk0:+1G')
+    expect((await run('show', 'web')).stdout).toMatch(/^disk0 .* of 2 GiB used$/m)
+    expect(await run('set', 'web', '--resize-disk', 'disk0:1G')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('Add --shrink for that.') as string,
+    })
+    expect(await run('set', 'web', '--resize-disk', 'disk0:1G', '--shrink')).toMatchObject({ code: 0 })
+    expect(await run('set', 'web', '--resize-disk', 'disk7:1G')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('no disk “disk7”') as string,
+    })
     expect(await run('set', 'web', '--disk', '1G')).toEqual({
       ...{ code: 1, stdout: '', stderr: 'coppice: --disk: The embedded engine has room for 2 disks. Remove one.\n' },
     })

@@ -150,6 +150,16 @@ describe('what a disk takes, and its size', () => {
     await disksOf(host).resize({ machine: id, drive: 'disk0', size: 16 * MiB })
   })
 
+  test('of one on the network is not asked of its server, which may have time for one alone', async () => {
+    const host = await testHost()
+    const id = await host.make('a')
+    await disksOf(host).add({ machine: id, disks: [{ source: { kind: 'file', path: 'nbd://127.0.0.1:1/x' } }] })
+    expect(await disksOf(host).list({ machine: id })).toMatchObject([
+      { measure: null, problem: null, why: { check: expect.any(String) as string } },
+    ])
+    await expect(disksOf(host).resize({ machine: id, drive: 'disk0', size: 8 * MiB })).rejects.toMatchObject({ code: 'wrong-state' })
+  })
+
   test('of a file that is no image is said, and the others are told', async () => {
     const host = await testHost()
     const id = await host.make('a', '', { newDiskBytes: 8 * MiB })

@@ -1,3 +1,4 @@
+import type { DiskState } from '../../../../src-shared/api/disks.ts'
 import type { MachineView } from '../../../../src-shared/api/machines.ts'
 import { formatBytes, MiB } from '../../../../src-shared/base/units.ts'
 import { LIVE_KINDS, type LiveHardware, type LiveKind } from '../../../../src-shared/model/live-hardware.ts'
@@ -19,7 +20,8 @@ export const defineShow: Define = (program, run) => {
       run(async (cli) => {
         const host = await cli.host()
         const machine = await withAddressesOfNow(host, await cli.machine(host, name))
-        cli.output.result(machine, () => cli.output.facts(factsOf(machine)))
+        const disks = cli.output.json ? [] : await host.disks.list({ machine: machine.id }).catch(() => [])
+        cli.output.result(machine, () => cli.output.facts(factsOf(machine, disks)))
       }),
     )
 }
@@ -33,7 +35,7 @@ async function withAddressesOfNow(host: Services, machine: MachineView): Promise
 }
 
 /** Keys that `set` takes are named as there. */
-export function factsOf(machine: MachineView): [string, string][] {
+export function factsOf(machine: MachineView, disks: readonly DiskState[] = []): [string, string][] {
   const facts: [string, string][] = [
     ['name', machine.name],
     ['id', machine.id],
@@ -51,7 +53,7 @@ export function factsOf(machine: MachineView): [string, string][] {
   if (machine.problem) facts.push(['problem', machine.problem.message])
   if (machine.lastError) facts.push(['last error', machine.lastError.message])
   if (machine.config?.vncExport.enabled) facts.push(['vnc', vncWords(machine)])
-  if (machine.config) facts.push(...configFacts(machine.config))
+  if (machine.config) facts.push(...configFacts(machine.config, disks))
   if (machine.live) facts.push(['changes now', liveWords(machine.live)])
   return facts
 }
@@ -91,7 +93,7 @@ function engineWords({ engine, engineVersion, accelerator, why }: MachineView): 
   return why === '' ? name : `${name} (${why})`
 }
 
-function configFacts(config: MachineConfig): [string, string][] {
+function configFacts(config: MachineConfig, disks: readonly DiskState[]): [string, string][] {
   const facts: [string, string][] = [
     ['arch', config.arch],
     ['cpus', String(config.cpus)],
@@ -104,7 +106,10 @@ function configFacts(config: MachineConfig): [string, string][] {
   if (config.tpm) facts.push(['tpm', 'on'])
   if (config.devices !== 'auto') facts.push(['devices', config.devices])
   if (config.display !== 'auto') facts.push(['display', config.display])
-  for (const drive of config.drives) facts.push([drive.id, driveWords(drive)])
+  for (const drive of config.drives) {
+    const disk = disks.find((one) => one.drive === drive.id)
+    facts.push([drive.id, [driveWords(drive), ...(disk?.measure || disk?.problem ? [roomWords(disk)] : [])].join(', ')])
+  }
   if (config.pointer !== 'tablet') facts.push(['pointer', config.pointer])
   for (const { id, model, mac, link } of config.nics)
     facts.push([id, `network card, ${model}, ${mac}${link === 'auto' ? '' : `, link ${link}`}`])
@@ -116,6 +121,12 @@ function configFacts(config: MachineConfig): [string, string][] {
   if (config.notes !== '') facts.push(['notes', config.notes])
   facts.push(['created', new Date(config.created).toLocaleString()])
   return facts
+}
+
+/** "1.2 GiB of 20 GiB used", or what is wrong. */
+function roomWords({ measure, problem }: DiskState): string {
+  if (measure) return `${formatBytes(measure.storedBytes + measure.belowBytes)} of ${formatBytes(measure.size)} used`
+  return problem?.message ?? ''
 }
 
 /** "disk, disks/disk0.qcow2, nvme, read-only" */

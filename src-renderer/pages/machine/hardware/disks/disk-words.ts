@@ -26,7 +26,6 @@ export const CACHE_WORDS: Record<Cache, { label: string; detail: string }> = {
 
 /** "1.2 GiB of 20 GiB used, 0.4 GiB of it in snapshots" */
 export function roomWords({ size, storedBytes, belowBytes }: ImageMeasure): string {
-  if (storedBytes === null) return formatBytes(size)
   const used = `${formatBytes(storedBytes + belowBytes)} of ${formatBytes(size)} used`
   return belowBytes > 0 ? `${used}, ${formatBytes(belowBytes)} of it in snapshots` : used
 }
@@ -34,7 +33,7 @@ export function roomWords({ size, storedBytes, belowBytes }: ImageMeasure): stri
 /** Parts of the whole bar, 0 … 1. What a file has beside the disk's data is cut. */
 export function roomShares({ size, storedBytes, belowBytes }: ImageMeasure): { own: number; below: number } {
   const below = Math.min(1, belowBytes / size)
-  return { below, own: Math.min(1 - below, (storedBytes ?? 0) / size) }
+  return { below, own: Math.min(1 - below, storedBytes / size) }
 }
 
 /** Bytes of a disk as somebody types it: "20 GiB", "20G"; a bare number is GiB. A sentence where it is none. */
