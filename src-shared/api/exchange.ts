@@ -31,6 +31,10 @@ export interface OfferedMachine {
   nics: number
   drives: OfferedDrive[]
   snapshots: number
+  /** Which engine would run it here, and why, as a sentence; empty where it cannot be imported. */
+  why: string
+  /** Why nothing on this computer can run it as it is, as sentences. It can be imported all the same. */
+  problems: string[]
   /** Everything that is not taken over, or is another thing here, as sentences. */
   remarks: string[]
   /** Texts that have to be accepted before. */

@@ -29,7 +29,9 @@ describe('importing', () => {
     await page.getByRole('option', { name: /web\.ova/ }).dblClick()
     await expect.element(field('Name')).toHaveValue('web')
     const made = dialog().getByRole('region', { name: 'What will be made' })
-    await expect.element(made).toHaveTextContent('64-bit PC · 2 processors · 2 GiB of memory · UEFI · 1 network card')
+    await expect
+      .element(made)
+      .toHaveTextContent('64-bit PC · 2 processors · 2 GiB of memory · UEFI · 1 network card QEMU runs it, accelerated by KVM.')
     await expect.element(made.getByRole('list', { name: 'Drives' })).toHaveTextContent('web-disk1.vmdk vmdk · 40 GiB')
     await expect.element(made.getByRole('list', { name: 'Not as it was' })).toHaveTextContent(remarks.join(''))
     await field('Name').fill('mine')
@@ -57,9 +59,10 @@ describe('importing', () => {
   })
 
   test('one of several machines is chosen, and its licence accepted', async () => {
-    const machines = [fakeOffered('web'), fakeOffered('db', { licences: ['Be kind.', 'Stay kind.'] })]
+    const machines = [fakeOffered('web', { problems: ['QEMU is not there.'] }), fakeOffered('db', { licences: ['Be kind.', 'Stay kind.'] })]
     await open('/lab.ova', { kind: 'ova', machines })
     await field('File').fill('/lab.ova')
+    await expect.element(dialog().getByRole('alert')).toHaveTextContent('Nothing on this computer can run it as it is QEMU is not there.')
     await dialog().getByRole('combobox', { name: 'Machine' }).click()
     await page.getByRole('option', { name: 'db' }).click()
     await expect.element(field('Name')).toHaveValue('db')
@@ -117,7 +120,9 @@ describe('exporting', () => {
     await choose('State', /first/)
     await expect.element(dialog().getByRole('list', { name: 'What other products will not have' })).toHaveTextContent('As it was.')
     await button('Export').click()
-    await expect.element(page.getByRole('region', { name: 'Notices' })).toHaveTextContent('Exported “web-1” to /home/ada/web-1.ova (3 GiB).')
+    await expect
+      .element(page.getByRole('region', { name: 'Notices' }))
+      .toHaveTextContent('Exported “web-1” to /home/ada/web-1.ova (3 GiB).')
     expect(window.host.exchange.exported).toMatchObject([{ format: 'ova', snapshot: first, path: '/home/ada/web-1.ova', replace: false }])
   })
 

@@ -10,6 +10,8 @@ import type { ImageHolders, ImageUse } from '../images/image-holders.ts'
 import type { Library } from '../library/library.ts'
 import type { Machine } from '../machines/machine.ts'
 import { stageBundle } from '../machines/staging.ts'
+import { chooseEngine } from '../planner/choose-engine.ts'
+import type { EngineFactsSource } from '../planner/facts.ts'
 import { noSuchSnapshot } from '../snapshots/go-back.ts'
 import { atRest } from '../snapshots/machine-at-rest.ts'
 import { readSnapshots } from '../snapshots/snapshot-files.ts'
@@ -19,13 +21,14 @@ import { fillFromArchive, openBundleArchive, planBundle } from './bundle/bundle-
 import { bundleRemarks, packBundle } from './bundle/pack-bundle.ts'
 import { packageBase, planOva, writeOva } from './export-ova.ts'
 import { fillFromPackage } from './package/fill-from-package.ts'
-import { planImport, type ImportPlan } from './package/offer-machine.ts'
+import { importedConfig, planImport, type ImportPlan, type MachineOffer } from './package/offer-machine.ts'
 import { chooseFile, openPackage, type ChosenFile } from './package/open-package.ts'
 
 export interface ExchangeParts {
   library: Library
   tasks: TaskService
   storage: SharedThread
+  engines: EngineFactsSource
   /** Who has the images that are read. */
   holders: ImageHolders
   /** @throws AppError `not-found` */
@@ -65,22 +68,36 @@ export class ExchangeService {
 
   /** @param only the place of the one that is wanted; absent: all */
   async #candidates(chosen: ChosenFile, only?: number): Promise<Candidate[]> {
-    const { library, storage } = this.#parts
+    const { library, storage, engines } = this.#parts
+    await engines.whenFound()
     if (chosen.kind === 'coppice') {
       const plan = planBundle(await openBundleArchive(chosen.path, storage), library)
-      return [{ offer: plan.offer, uses: [], fill: (staging, name, context) => fillFromArchive(staging, plan, name, storage, context) }]
+      return [
+        {
+          offer: this.#offer(plan.offer, () => plan.config),
+          uses: [],
+          fill: (staging, name, context) => fillFromArchive(staging, plan, name, storage, context),
+        },
+      ]
     }
     const from = await openPackage(chosen, storage)
     const candidates: Candidate[] = []
     for (const machine of only === undefined ? from.machines : from.machines.slice(only, only + 1)) {
       const plan = await planImport(from, machine, library, storage)
       candidates.push({
-        offer: plan.offer,
+        offer: this.#offer(plan.offer, () => importedConfig(plan, plan.offer.name)),
         uses: usesOf(plan),
         fill: (staging, name, context) => fillFromPackage(staging, from, plan, name, storage, context),
       })
     }
     return candidates
+  }
+
+  /** @param config of a machine that can be made */
+  #offer(offer: MachineOffer, config: () => MachineConfig): OfferedMachine {
+    if (offer.refused !== null) return { ...offer, why: '', problems: [] }
+    const { why, problems } = chooseEngine(config(), this.#parts.engines.current)
+    return { ...offer, why, problems: (problems ?? []).map(({ message }) => message) }
   }
 
   async #import(request: Import): Promise<TaskStarted> {

@@ -14,6 +14,8 @@ export function fakeOffered(name: string, over: Partial<OfferedMachine> = {}): O
     nics: 1,
     drives: [{ kind: 'disk', file: `${name}-disk1.vmdk`, format: 'vmdk', size: 40 * GiB }],
     snapshots: 0,
+    why: 'QEMU runs it, accelerated by KVM.',
+    problems: [],
     remarks: [],
     licences: [],
     refused: null,

@@ -566,6 +566,10 @@ describe.skipIf(WITHOUT_QEMU_IMG)('a machine of another product', () => {
     const { result } = await imported(host, utm)
     expect(await content(host, result!.id!)).toBe(6)
     expect((await configOf(host, result!.id!)).config).toMatchObject({ name: 'Debian on Arm', arch: 'aarch64' })
+    // This host has no engine but its own.
+    expect(await service(host).inspect({ path: utm })).toMatchObject({
+      machines: [{ refused: null, problems: expect.arrayContaining([expect.stringContaining('aarch64')]) as string[] }],
+    })
     await copyFile(disk, join(folder, 'cloud image.qcow2'))
     const bare = await imported(host, join(folder, 'cloud image.qcow2'))
     expect(await content(host, bare.result!.id!)).toBe(6)

@@ -62,7 +62,10 @@ function onlyOne(machines: readonly OfferedMachine[]): number {
   throw new AppError('invalid-input', `The file has ${machines.length} machines. Choose one by --machine: ${list}.`)
 }
 
-function printOffer({ output }: Cli, { name, hardware, nics, drives, snapshots, remarks, licences, refused }: OfferedMachine): void {
+function printOffer(
+  { output }: Cli,
+  { name, hardware, nics, drives, snapshots, why, problems, remarks, licences, refused }: OfferedMachine,
+): void {
   const { arch, cpus, memoryMiB, firmware, tpm } = hardware
   const parts = [arch, `${cpus} processor${cpus === 1 ? '' : 's'}`, formatBytes(memoryMiB * 1024 ** 2), firmware, ...(tpm ? ['TPM'] : [])]
   output.line(`${name}: ${parts.join(', ')}`)
@@ -73,6 +76,7 @@ function printOffer({ output }: Cli, { name, hardware, nics, drives, snapshots, 
   output.line(`  network cards: ${nics}`)
   if (snapshots > 0) output.line(`  snapshots: ${snapshots}`)
   if (licences.length > 0) output.line('  comes with a licence that has to be accepted')
+  for (const sentence of refused !== null ? [] : problems.length > 0 ? problems : [why]) output.line(`  ${sentence}`)
   for (const remark of remarks) output.line(`  ${remark}`)
   if (refused !== null) output.line(`  cannot be imported: ${refused}`)
 }

@@ -12,7 +12,6 @@
  */
 import { mkdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import type { OfferedMachine } from '../../../../src-shared/api/exchange.ts'
 import { newId } from '../../../../src-shared/base/ids.ts'
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import { isAbsolutePath, parseMachineConfig, randomMac, type MachineConfig } from '../../../../src-shared/model/machine.ts'
@@ -27,6 +26,7 @@ import { withHostName } from '../../machines/duplicate-machine.ts'
 import type { TaskContext } from '../../tasks/task-service.ts'
 import type { SharedThread } from '../../threads/shared-thread.ts'
 import { archiveFiles, partOf, readText } from '../package/package-files.ts'
+import type { MachineOffer } from '../package/offer-machine.ts'
 import { plainName } from '../text/file-reference.ts'
 import { shown } from '../text/remarks.ts'
 
@@ -93,7 +93,7 @@ function isOfBundle(name: string): boolean {
 
 /** How the machine of an archive becomes one of this library. */
 export interface BundlePlan {
-  offer: OfferedMachine
+  offer: MachineOffer
   archive: BundleArchive
   config: MachineConfig
   snapshots: Snapshot[]

@@ -25,8 +25,11 @@ export interface PlannedDrive {
   format: 'qcow2' | 'raw'
 }
 
+/** All but what this computer says of it. */
+export type MachineOffer = Omit<OfferedMachine, 'why' | 'problems'>
+
 export interface ImportPlan {
-  offer: OfferedMachine
+  offer: MachineOffer
   draft: MachineDraft
   drives: PlannedDrive[]
 }
