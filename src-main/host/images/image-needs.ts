@@ -54,9 +54,14 @@ export class ImageNeeds {
     const folder = await realpath(bundle.folder).catch(() => null)
     if (folder === null) return []
     const found = new Map<string, Dependent>()
-    for (const { machine, file, how, snapshot } of await this.#needs((other) => other.id !== id)) {
+    const drives = new Set<string>()
+    for (const { machine, file, how, snapshot, drive } of await this.#needs((other) => other.id !== id)) {
       const way = relative(folder, file)
       if (way === '' || isAbsolute(way) || way.split(sep)[0] === '..') continue
+      // Of what a drive is made of, the newest file alone.
+      const disk = `${machine.id}/${drive}`
+      if (drives.has(disk)) continue
+      drives.add(disk)
       const key = `${machine.id}/${way}`
       const { name } = machine.bundle
       if (!found.has(key)) found.set(key, { machine: { id: machine.id, name }, file: way.split(sep).join('/'), how, snapshot })
