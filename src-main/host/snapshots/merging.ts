@@ -1,10 +1,10 @@
 /**
- * Merging the disks of machines whose snapshots were deleted while they ran: when they are off, or at the next start of a host. That there is something to
- * merge is seen by what deleted snapshots leave (snapshot-files.ts).
+ * Merging the disks of machines whose snapshots were deleted while they ran: when they are off, or at the next start of a host, which tidies up what killed ones
+ * left as well. That there is something to do is seen in the folder of snapshots (snapshot-files.ts).
  */
 import type { Machine } from '../machines/machine.ts'
 import { atRest, type SnapshotParts } from './machine-at-rest.ts'
-import { hasRemoved, readSnapshots } from './snapshot-files.ts'
+import { hasLeftovers, readSnapshots } from './snapshot-files.ts'
 import type { SnapshotTasks } from './snapshot-tasks.ts'
 import { tidy } from './tidy.ts'
 
@@ -25,7 +25,7 @@ export class Merging {
 
   /** What an earlier host left. */
   async look(machine: Machine): Promise<void> {
-    if (!(await hasRemoved(machine.bundle.folder))) return
+    if (!(await hasLeftovers(machine.bundle.folder))) return
     this.waitFor(machine)
     await this.mergeWhenOff(machine)
   }

@@ -140,10 +140,10 @@ export async function readRemoved(bundle: string): Promise<Snapshot[]> {
   return (await Promise.all(read.map((one) => one.catch(() => [])))).flat()
 }
 
-/** Whether snapshots are gone whose disks were not merged yet. */
-export async function hasRemoved(bundle: string): Promise<boolean> {
+/** Whether there is something to tidy up: snapshots that are gone and whose disks were not merged yet, or what crashes left. */
+export async function hasLeftovers(bundle: string): Promise<boolean> {
   const names = await readdir(snapshotsFolder(bundle)).catch(() => [])
-  return names.some((name) => name.startsWith(OLD))
+  return names.some((name) => HIDDEN.test(name))
 }
 
 /** What crashes left. To be called while nobody makes or deletes a snapshot of the machine. */

@@ -27,6 +27,9 @@ import { readSnapshots, rewriteSnapshot } from './snapshot-files.ts'
 import type { SnapshotTasks } from './snapshot-tasks.ts'
 import { tidy } from './tidy.ts'
 
+/** ms: by then a lock is free whose process died while it wrote it (bundle-lock.ts). */
+const AGAIN = 6000
+
 export class Trials {
   #parts: SnapshotParts
   #tasks: SnapshotTasks
@@ -125,8 +128,8 @@ export class Trials {
     if (own) await rewriteSnapshot(bundle, { ...own, by: 'start' })
   }
 
-  /** Something of the machine changed: its trial may have ended. */
-  async look(machine: Machine): Promise<void> {
+  /** Something of the machine changed: its trial may have ended. @param again who has its bundle was waited for */
+  async look(machine: Machine, again = false): Promise<void> {
     if (machine.session) this.#discarding.delete(machine.id)
     const run = undealt(machine)
     if (!run || (run.end === 'decide' && !run.over) || this.#isOccupied(machine.id)) return
@@ -135,11 +138,16 @@ export class Trials {
     await machine.settled()
     await this.#tasks.idle(machine.id)
     const now = this.#starting.has(machine.id) || this.#tasks.closed ? null : undealt(machine)
-    if (!now) this.#discarding.delete(machine.id)
-    else
-      await this.#tasks
-        .ended(now.over ? this.#finish(machine) : this.#discard(machine))
-        .catch((error: unknown) => this.#failed(machine, error))
+    if (!now) return void this.#discarding.delete(machine.id)
+    try {
+      await this.#tasks.ended(now.over ? this.#finish(machine) : this.#discard(machine))
+    } catch (error) {
+      if (asAppError(error).code !== 'busy' || again) return this.#failed(machine, error)
+      setTimeout(() => {
+        this.#discarding.delete(machine.id)
+        void this.look(machine, true)
+      }, AGAIN).unref()
+    }
   }
 
   #isOccupied(id: string): boolean {
@@ -222,7 +230,11 @@ export class Trials {
     await atRest(machine, 'going back to a snapshot', this.#parts.library, async (bundle, config) => {
       const { run } = config
       if (!run || run.over) return
-      if (!(await readSnapshots(bundle)).some(({ id }) => id === run.snapshot)) throw noSuchSnapshot(run.snapshot)
+      if (!(await readSnapshots(bundle)).some(({ id }) => id === run.snapshot)) {
+        if (!run.own) throw noSuchSnapshot(run.snapshot)
+        // A host ended while it was taken: the machine was not started since.
+        return this.#endAndTidy(machine, bundle, config, context)
+      }
       const suspended = await goBack(bundle, config, run.snapshot, this.#parts, run.own ? { ...run, over: true } : null)
       // A crash is told on where it is of interest: the machine that crashed is off.
       if (suspended) machine.setStatus({ ...AT_REST })

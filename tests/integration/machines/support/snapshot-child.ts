@@ -1,5 +1,6 @@
 /** A host that does one thing with a machine's snapshots and says when it begins; its parent ends it in the middle. */
 import { machines, snapshots, tasks } from '../../../../src-shared/api/index.ts'
+import type { Decision } from '../../../../src-shared/model/run.ts'
 import { RpcClient } from '../../../../src-shared/rpc/client.ts'
 import { memoryWirePair } from '../../../../src-shared/rpc/wires/memory-wire.ts'
 import { startHost } from '../../../../src-main/host/host.ts'
@@ -11,7 +12,12 @@ export interface SnapshotOrder {
   /** It runs while this is done. */
   running: boolean
   work:
-    { kind: 'take' } | { kind: 'restore'; snapshot: string; keep: string | null } | { kind: 'delete'; snapshot: string; subtree: boolean }
+    | { kind: 'take' }
+    | { kind: 'restore'; snapshot: string; keep: string | null }
+    | { kind: 'delete'; snapshot: string; subtree: boolean }
+    | { kind: 'decide'; decision: Decision }
+    /** Its guest writes this, if it comes so far. */
+    | { kind: 'trial'; end: 'discard' | 'decide'; value: number }
 }
 
 const order = JSON.parse(process.argv[2]!) as SnapshotOrder
@@ -30,11 +36,25 @@ if (order.running) {
   await (state === 'suspended' ? machineService.resume({ id: machine }) : machineService.start({ id: machine }))
 }
 process.send!('begins')
-const { task } =
-  work.kind === 'take'
-    ? await service.take({ machine, label: 'taken' })
-    : work.kind === 'restore'
-      ? await service.restore({ machine, snapshot: work.snapshot, keep: work.keep })
-      : await service.delete({ machine, snapshot: work.snapshot, subtree: work.subtree })
-const ended = await rpc.service(tasks).wait({ id: task })
-process.send!(ended.state)
+if (work.kind === 'trial') {
+  await machineService.start({ id: machine, end: work.end })
+  await machineService.type({ id: machine, text: `write ${work.value}\n` })
+  await machineService.powerOff({ id: machine })
+  process.send!('done')
+} else {
+  const ended = await rpc.service(tasks).wait({ id: await begin(work) })
+  process.send!(ended.state)
+}
+
+async function begin(wanted: Exclude<SnapshotOrder['work'], { kind: 'trial' }>): Promise<string> {
+  switch (wanted.kind) {
+    case 'take':
+      return (await service.take({ machine, label: 'taken' })).task
+    case 'restore':
+      return (await service.restore({ machine, snapshot: wanted.snapshot, keep: wanted.keep })).task
+    case 'delete':
+      return (await service.delete({ machine, snapshot: wanted.snapshot, subtree: wanted.subtree })).task
+    case 'decide':
+      return (await service.decide({ machine, decision: wanted.decision, label: 'branch' })).task
+  }
+}
