@@ -42,6 +42,8 @@ export function openRing(blocks: BlockClient): RingClient {
 }
 
 export class RingClient {
+  /** Told when a request has to wait: who keeps leases only in case lets go of them, or a long request may never find its slots side by side. */
+  onWaiting: (() => void) | null = null
   readonly #memory: RingMemory
   readonly #submissions: RingQueue
   readonly #completions: RingQueue
@@ -109,6 +111,7 @@ export class RingClient {
     if (bytes) pending.bytes = bytes.slice()
     this.#waiting.push(pending)
     this.#waitingBytes += pending.bytes?.length ?? 0
+    this.onWaiting?.()
     return { taken: new Promise((submitted) => (pending.submitted = submitted)), answer }
   }
 

@@ -56,6 +56,7 @@ export class BlockDisk implements V86Disk, FlushableDisk {
     this.readOnly = readOnly
     this.byteLength = sectorSize === 2048 ? Math.ceil(size / sectorSize) * sectorSize : size - (size % sectorSize)
     this.#ahead = new ReadAhead(ring, size)
+    ring.onWaiting = () => this.#ahead.forget()
   }
 
   /** @throws what the block port says of an image that cannot be read */

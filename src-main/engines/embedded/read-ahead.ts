@@ -55,8 +55,7 @@ export class ReadAhead {
     this.#next = offset + length
     if (!follows) {
       this.#inOrder = 0
-      this.#window = 0
-      this.#cut(0)
+      this.forget()
       return
     }
     if (++this.#inOrder < IN_ORDER) return
@@ -72,6 +71,12 @@ export class ReadAhead {
       this.#pieces.push({ offset: at, end, lease, users: 1 })
       at = end
     }
+  }
+
+  /** Lets go of everything. The guest's next read in order begins anew. */
+  forget(): void {
+    this.#window = 0
+    this.#cut(0)
   }
 
   /** These bytes are being written. */

@@ -1,5 +1,5 @@
 /** The ring of blocks, with each end lied to by the other: nothing hangs, nothing outside of the slots is touched, and the honest end says what is wrong. */
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { RingClient } from '../../../src-main/engines/ring-client.ts'
 import { RequestOrder } from '../../../src-main/storage/request-order.ts'
 import { ServedRing, type ServedDevice } from '../../../src-main/storage/serve-ring.ts'
@@ -93,6 +93,22 @@ describe('a ring of blocks', () => {
     gate.resolve()
     await Promise.all([...writes, flush])
     expect(disk.requests.at(-1)).toBe('flush')
+    ring.end(AppError.cancelled())
+  })
+
+  test('a long request that waits for slots side by side gets those that are only kept in case', async () => {
+    const { ring } = pair()
+    const leases = await Promise.all(Array.from({ length: RING_SLOTS }, (_, slot) => ring.read(slot * 512, 512)))
+    const kept = leases.filter((_, slot) => slot % 8 === 0)
+    for (const lease of leases) if (!kept.includes(lease)) lease.release()
+    const waiting = vi.fn(() => {
+      for (const lease of kept) lease.release()
+    })
+    ring.onWaiting = waiting
+    expect(ring.readIfRoom(0, MAX_RING_REQUEST)).toBeNull()
+    expect(waiting).not.toHaveBeenCalled()
+    await ring.write(0, new Uint8Array(MAX_RING_REQUEST)).done
+    expect(waiting).toHaveBeenCalledOnce()
     ring.end(AppError.cancelled())
   })
 

@@ -201,6 +201,17 @@ describe('a disk over a ring of blocks', () => {
     expect(furthest).toBe(image.bytes.length)
   })
 
+  test('what was read ahead gives way to requests that find no room', async () => {
+    const { image, disk } = await open(new Uint8Array(32 * MOST_AHEAD))
+    for (let at = 0; at < 8 * 65536; at += 65536) await get(disk, at, 65536)
+    // As many slots as the ring has: only without those of the reads ahead do they all fit.
+    const half = new Uint8Array(MOST_AHEAD)
+    for (let n = 0; n < 8; n++) disk.set((16 + n) * MOST_AHEAD, half, () => {})
+    await disk.flushed()
+    expect(image.requests.filter((request) => request.startsWith('write'))).toHaveLength(8)
+    expect(await get(disk, 8 * 65536, 65536)).toHaveLength(65536)
+  })
+
   test('what was read ahead and could not be read is asked for again, and fails then', async () => {
     const { image, disk, errors } = await open(new Uint8Array(MOST_AHEAD))
     image.badByte = 5 * 65536
