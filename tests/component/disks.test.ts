@@ -103,6 +103,13 @@ describe('a disk', () => {
     await expect.element(page.getByText('Everything that was found is mended.', { exact: false })).toBeVisible()
   })
 
+  test('on the network is told by its address, and what is its server’s work is not offered', async () => {
+    await begin([disk('disk0', { path: 'nbd://server/disk', format: 'raw' })])
+    await device('Disk nbd://server/disk').click()
+    await expect.element(page.getByText('A disk on the network, reached when the machine starts.')).toBeVisible()
+    await expect.element(button('Compact')).not.toBeInTheDocument()
+  })
+
   test('says why something cannot be done with it now', async () => {
     host.disks.states.set('disk0', { why: all('The snapshot “before” keeps this file as it is.') })
     await begin([disk('disk0')])

@@ -13,10 +13,11 @@ const EHCI_PORTS = 6
 /** Debian's packages, as an example of what to install. */
 const DRIVERS: Record<NetworkDisk['kind'], { feature: QemuFeature; advice: string }> = {
   nbd: { feature: 'disk-nbd', advice: 'Let the embedded engine run the machine, or use a copy of the disk.' },
-  iscsi: { feature: 'disk-iscsi', advice: 'Install it (Debian: the package qemu-block-extra), or use NBD.' },
+  iscsi: { feature: 'disk-iscsi', advice: 'Install it (Debian: the package qemu-block-extra) and let Doctor look again, or use NBD.' },
   nfs: {
     feature: 'disk-nfs',
-    advice: 'Install it (Debian: the package qemu-block-extra), or mount the folder on this computer and choose the file there.',
+    advice:
+      'Install it (Debian: the package qemu-block-extra) and let Doctor look again, or mount the folder on this computer and choose the file there.',
   },
 }
 

@@ -9,6 +9,7 @@ import NetworkIcon from '@lucide/svelte/icons/ethernet-port'
 import PowerIcon from '@lucide/svelte/icons/circle-power'
 import SerialIcon from '@lucide/svelte/icons/cable'
 import { formatBytes, MiB } from '../../../../src-shared/base/units.ts'
+import { isNetworkAddress } from '../../../../src-shared/model/network-disk.ts'
 import type { Icon } from '../../../ui/icon.ts'
 import type { DeviceKey, FormDrive, HardwareForm, NewDevice } from './hardware-form.ts'
 
@@ -93,7 +94,9 @@ function driveDetail(drive: FormDrive): string {
   return drive.kind !== 'cdrom' && drive.readOnly ? `${fileName(drive.path)}, read-only` : fileName(drive.path)
 }
 
+/** What a path ends with; an address on the network is told whole. */
 export function fileName(path: string): string {
+  if (isNetworkAddress(path)) return path.trim()
   return path.trim().split(/[/\\]/).at(-1) ?? ''
 }
 

@@ -89,7 +89,7 @@ describe('disks on the network', () => {
     ])
     expect(problems([iscsi, nfs])).toEqual([
       expect.stringMatching(
-        /^drives\.0\.path: .* cannot reach disks by iSCSI: .* Install it \(Debian: the package qemu-block-extra\), or use NBD\.$/,
+        /^drives\.0\.path: .* cannot reach disks by iSCSI: .* Install it \(Debian: the package qemu-block-extra\) and let Doctor look again, or use NBD\.$/,
       ),
       expect.stringMatching(/^drives\.1\.path: .* cannot reach disks by NFS/),
     ])
