@@ -14,6 +14,8 @@ import { machineFolders } from '../process/machine-folders.ts'
 import type { HostOptions } from './host-options.ts'
 import { DiskService } from './disks/disk-service.ts'
 import { ExchangeService } from './exchange/exchange-service.ts'
+import { storageThread } from '../../src-shared/threads/storage-thread.ts'
+import { ImageNeeds } from './images/image-needs.ts'
 import { ImageService } from './images/image-service.ts'
 import { Library } from './library/library.ts'
 import { createLog, type Log } from './log/log.ts'
@@ -90,7 +92,12 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
     begin: (machine, end, start) => snapshots.begin(machine, end, start),
     ...(doubles.embedded ? { engineEntry: doubles.embedded } : {}),
   })
+  const needs = new ImageNeeds({
+    machines: () => machines.all(),
+    restsOn: (image) => storage.use(({ rpc }) => rpc.service(storageThread).restsOn(image)),
+  })
   const snapshots: SnapshotService = new SnapshotService({
+    neededElsewhere: (bundle) => needs.neededElsewhere(bundle),
     ...{ library, storage, log, tasks, machine: (id: string) => machines.find(id) },
     clock: doubles.clock ?? COMPUTER_CLOCK,
     machines: () => machines.all(),

@@ -56,8 +56,8 @@ export class ImageNeeds {
     const found = new Map<string, Dependent>()
     const drives = new Set<string>()
     for (const { machine, file, how, snapshot, drive } of await this.#needs((other) => other.id !== id)) {
-      const way = relative(folder, file)
-      if (way === '' || isAbsolute(way) || way.split(sep)[0] === '..') continue
+      const way = wayInto(folder, file)
+      if (way === null) continue
       // Of what a drive is made of, the newest file alone.
       const disk = `${machine.id}/${drive}`
       if (drives.has(disk)) continue
@@ -67,6 +67,13 @@ export class ImageNeeds {
       if (!found.has(key)) found.set(key, { machine: { id: machine.id, name }, file: way.split(sep).join('/'), how, snapshot })
     }
     return [...found.values()]
+  }
+
+  /** Real paths of the files in a bundle that other machines need. */
+  async neededElsewhere(bundle: string): Promise<Set<string>> {
+    const folder = await realpath(bundle)
+    const needs = await this.#needs((other) => other.bundle.folder !== bundle)
+    return new Set(needs.flatMap(({ file }) => (wayInto(folder, file) === null ? [] : [file])))
   }
 
   /** Everything that needs a file, by whatever name. */
@@ -114,6 +121,12 @@ export class ImageNeeds {
       }
     return needs
   }
+}
+
+/** Null: it lies elsewhere. */
+function wayInto(folder: string, file: string): string | null {
+  const way = relative(folder, file)
+  return way === '' || isAbsolute(way) || way.split(sep)[0] === '..' ? null : way
 }
 
 async function identityOf(path: string): Promise<string | null> {

@@ -4,7 +4,7 @@
  * rename, and what stands ready is switched in; a crash in between is ended by the next host (returning.ts). What the machine was before, and no
  * snapshot keeps, is deleted last.
  */
-import { mkdir, rm, stat } from 'node:fs/promises'
+import { mkdir, realpath, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { newId } from '../../../src-shared/base/ids.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
@@ -43,7 +43,9 @@ export async function goBack(
   try {
     await ready(bundle, { ...config, run }, snapshot, parts, async (next, firmware) => {
       const named = namedFiles(next, snapshots)
-      const gone = ownDisks(config).flatMap(({ path }) => (named.has(path) ? [] : [path]))
+      const elsewhere = await parts.neededElsewhere(bundle)
+      const root = await realpath(bundle)
+      const gone = ownDisks(config).flatMap(({ path }) => (named.has(path) || elsewhere.has(join(root, path)) ? [] : [path]))
       await writeReturnPlan(bundle, { schema: 1, config: next, memory: snapshot.memory !== null, firmware, gone })
       await parts.library.writeConfig(bundle, next)
       now = next

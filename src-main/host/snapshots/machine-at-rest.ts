@@ -20,6 +20,8 @@ export interface SnapshotParts {
   library: Library
   storage: SharedThread
   log: Log
+  /** Real paths of files in a bundle that other machines need where they are: they are neither merged nor deleted. */
+  neededElsewhere(bundle: string): Promise<ReadonlySet<string>>
 }
 
 /**

@@ -44,7 +44,7 @@ export class Merging {
         return { id }
       }
       await atRest(machine, 'having its disks merged', this.#parts.library, async (bundle, config) =>
-        tidy(bundle, config, await readSnapshots(bundle), false, this.#parts.storage, context),
+        tidy(bundle, config, await readSnapshots(bundle), false, this.#parts, context),
       )
       return { id }
     })

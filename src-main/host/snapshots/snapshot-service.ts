@@ -202,7 +202,7 @@ export class SnapshotService {
     const id = await this.#freeze(machine, wish, context)
     if (machine.bundle.suspended && (await readRemoved(machine.bundle.folder)).length > MAX_UNMERGED)
       await atRest(machine, 'having its disks merged', this.#parts.library, async (bundle, config) =>
-        tidy(bundle, config, await readSnapshots(bundle), true, this.#parts.storage, context),
+        tidy(bundle, config, await readSnapshots(bundle), true, this.#parts, context),
       )
     return id
   }
@@ -334,7 +334,7 @@ export class SnapshotService {
     await atRest(machine, 'having a snapshot deleted', this.#parts.library, async (bundle, now) => {
       const next = await forget(bundle, now)
       this.#tasks.changed(machine.id)
-      await tidy(bundle, next, await readSnapshots(bundle), machine.bundle.suspended !== null, this.#parts.storage, context)
+      await tidy(bundle, next, await readSnapshots(bundle), machine.bundle.suspended !== null, this.#parts, context)
     })
   }
 

@@ -15,6 +15,7 @@ import { freeUnneededPages } from '../machines/memory-pages.ts'
 import type { TaskContext } from '../tasks/task-service.ts'
 import type { SharedThread } from '../threads/shared-thread.ts'
 import { nextStep, type Below } from './layers.ts'
+import type { SnapshotParts } from './machine-at-rest.ts'
 import { isOverlay, namedFiles, ownDisks } from './own-disks.ts'
 import { cleanSnapshots, readRemoved } from './snapshot-files.ts'
 
@@ -33,7 +34,7 @@ export async function tidy(
   config: MachineConfig,
   snapshots: readonly Snapshot[],
   still: boolean,
-  storage: SharedThread,
+  { storage, neededElsewhere }: Pick<SnapshotParts, 'storage' | 'neededElsewhere'>,
   context: Pick<TaskContext, 'signal' | 'progress' | 'step'>,
 ): Promise<void> {
   const root = await realpath(bundle)
@@ -43,6 +44,8 @@ export async function tidy(
   const once = new Set((await readRemoved(bundle)).flatMap(({ config: was }) => ownDisks(was).map(({ path }) => absolute(path))))
   const { files, merged } = await diskFiles(root)
   const kept = new Set(still ? ownDisks(config).map(({ path }) => absolute(path)) : [])
+  // To ask takes a look at all machines: only where there is something to do.
+  let asked = false
   for (;;) {
     const layers = await readLayers([config, ...snapshots.map((snapshot) => snapshot.config)], absolute, storage)
     const loose = [...files].filter((path) => !layers.below.has(path) && (isOverlay(path) || once.has(path) || merged.has(path)))
@@ -54,6 +57,11 @@ export async function tidy(
       return freeUnneededPages(bundle, storage)
     }
     context.signal.throwIfAborted()
+    if (!asked) {
+      for (const path of await neededElsewhere(bundle)) kept.add(path)
+      asked = true
+      continue
+    }
     if (step.kind === 'delete') {
       await rm(step.path, { force: true })
       if (merged.has(step.path)) await rm(markOf(step.path), { force: true })

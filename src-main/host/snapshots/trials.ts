@@ -245,7 +245,7 @@ export class Trials {
   async #endAndTidy(machine: Machine, bundle: string, config: MachineConfig, context: TaskContext): Promise<void> {
     const next = await this.#end(machine, bundle, config)
     this.#tasks.changed(machine.id)
-    await tidy(bundle, next, await readSnapshots(bundle), machine.bundle.suspended !== null, this.#parts.storage, context)
+    await tidy(bundle, next, await readSnapshots(bundle), machine.bundle.suspended !== null, this.#parts, context)
   }
 
   /** Of one that is dealt with: its own snapshot is deleted, unless somebody made it theirs. */

@@ -1,6 +1,6 @@
 /** Templates, and what machines need of each other. */
-import { readFile, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { images, snapshots } from '../../../src-shared/api/index.ts'
 import { openImage } from '../../../src-main/storage/open-image.ts'
@@ -113,6 +113,48 @@ describe('a machine whose files others need', () => {
     expect(await host.machines.dependents({ id: other })).toEqual([])
     await host.machines.trash({ id, needed: true })
     await expect(stat(base)).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
+  test('goes on having them when its snapshots are deleted, or gone back to', async () => {
+    const host = await testHost()
+    const [service, states] = [host.rpc.service(images), host.rpc.service(snapshots)]
+    const id = await host.make('base', '', { newDiskBytes: 16 * MiB })
+    await write(host, id, 1)
+    const frozen = await pathOf(host, id)
+    const take = async (label: string): Promise<string> => (await host.done(states.take({ machine: id, label }))).result!.id!
+    const first = await take('first')
+    await write(host, id, 2)
+    const present = await pathOf(host, id)
+    const other = await host.make('other', '', { newDiskBytes: 16 * MiB })
+    const { config } = await host.machines.get({ id: other })
+    const over = async (name: string, backing: string): Promise<string> => {
+      // Beside what it rests on, and used there.
+      const path = join(frozen, '..', name)
+      await service.create({ path, format: 'qcow2', size: null, backing: { path: backing } })
+      await host.machines.update({ id: other, patch: { drives: [{ ...config!.drives[0]!, path, format: 'qcow2' }] } })
+      return path
+    }
+    const shows = async (path: string): Promise<number> => {
+      const image = await openImage({ path, format: 'qcow2', readOnly: true, folders: [join(frozen, '..')] })
+      const [byte] = await readBytes(image, 0, 1)
+      await image.close()
+      return byte!
+    }
+    const later = await over('later.qcow2', present)
+    await host.done(states.restore({ machine: id, snapshot: first, keep: null }))
+    expect(await shows(later)).toBe(2)
+    const earlier = await over('earlier.qcow2', frozen)
+    const second = await take('second')
+    for (const snapshot of [first, second]) await host.done(states.delete({ machine: id, snapshot, subtree: false }))
+    expect(await shows(earlier)).toBe(1)
+    expect(await firstByte(host, id)).toBe(1)
+    // When nobody else needs them, they are merged with the next thing that is.
+    await host.machines.trash({ id: other })
+    const third = await take('third')
+    await host.done(states.delete({ machine: id, snapshot: third, subtree: false }))
+    const left = (await readdir(join(frozen, '..'))).filter((name) => !name.startsWith('.'))
+    expect(left.sort()).toEqual(['earlier.qcow2', 'later.qcow2', basename(await pathOf(host, id))].sort())
+    expect(await firstByte(host, id)).toBe(1)
   })
 
   test('an image that a snapshot keeps is neither committed into, rebased, resized nor replaced', async () => {
