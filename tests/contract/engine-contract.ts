@@ -210,6 +210,7 @@ export function engineContract(name: string, engine: EngineUnderTest, skip = fal
         await thread.engine.start(it())
         const others: [LiveKind, LiveChange][] = [
           ['addDisk', { kind: 'addDisk', drive: specDrive('disk-1', 'disk', { path: await image('disk.img') }) }],
+          ['growDisk', { kind: 'growDisk', drive: 'disk-1', bytes: 1024 * 1024 }],
           ['addNic', { kind: 'addNic', nic: { id: 'nic-2', model: 'virtio', mac: '52:54:00:00:00:02' } }],
           ['cpus', { kind: 'cpus', cpus: 2 }],
         ]
@@ -218,6 +219,7 @@ export function engineContract(name: string, engine: EngineUnderTest, skip = fal
           else if (kind === 'cpus') await expect(change(what), 'no room was left for more').rejects.toMatchObject({ code: 'unsupported' })
           else await change(what)
         if (!live.includes('addDisk')) return
+        expect((await stat(join(folder, 'disk.img'))).size).toBe(1024 * 1024)
         await expect(change(others[0]![1])).rejects.toMatchObject({ code: 'already-exists' })
         await expect(change({ kind: 'removeDisk', drive: 'disk-7' })).rejects.toMatchObject({ code: 'not-found' })
         await expect(change({ kind: 'removeNic', nic: 'nic-7' })).rejects.toMatchObject({ code: 'not-found' })

@@ -194,6 +194,23 @@ describe('the arguments of a PC on Linux', () => {
     ).toEqual([...['addr=0x10', 'addr=0x11', 'addr=0x12', 'addr=0x13', 'addr=0x8']])
   })
 
+  test.each([
+    { os: 'win32', arch: 'x64' },
+    { os: 'darwin', arch: 'arm64' },
+  ] satisfies Platform[])('and are the same on $os', (platform) => {
+    const drives = [
+      specDrive('root', 'disk', { bus: 'ata', path: platform.os === 'win32' ? 'C:\\disks\\a, b.img' : '/disks/a, b.img' }),
+      specDrive('fast', 'disk', { bus: 'nvme', cache: 'writethrough' }),
+      specDrive('stick', 'disk', { bus: 'usb', path: 'nbd://server/stick' }),
+    ]
+    const lines = about(qemuSpec({ drives }), /^-device (ide|nvme|usb-storage)|usb_disks,|"filename"|"nbd"/, platform)
+    expect(lines).toEqual(about(qemuSpec({ drives }), /^-device (ide|nvme|usb-storage)|usb_disks,|"filename"|"nbd"/))
+    expect(lines.join('\n')).toContain(
+      platform.os === 'win32' ? String.raw`"filename":"C:\\disks\\a, b.img"` : '"filename":"/disks/a, b.img"',
+    )
+    expect(lines.join('\n')).toContain('serial=fast,write-cache=off')
+  })
+
   test('disks on the network are reached by QEMU itself', () => {
     const nodes = (path: string, format: 'raw' | 'qcow2' = 'raw') =>
       about(qemuSpec({ drives: [specDrive('d', 'disk', { path, format, readOnly: true })] }), /d-file","driver/).map((line) =>
