@@ -1,6 +1,7 @@
 /** The machines, kept by `machines.changed`: every event carries the machine, nothing is asked again. */
 import { SvelteMap } from 'svelte/reactivity'
 import type { Disposable } from '../../src-shared/base/disposable.ts'
+import { Emitter } from '../../src-shared/base/event.ts'
 import type { MachineChange, MachineView } from '../../src-shared/api/machines.ts'
 import { asAppError, type WireError } from '../../src-shared/errors/app-error.ts'
 import { isActive } from '../../src-shared/model/machine-state.ts'
@@ -11,6 +12,10 @@ export class Library {
   #host: Host
   #machines = new SvelteMap<string, MachineView>()
   #listening: Disposable
+  #failed = new Emitter<MachineView>()
+
+  /** Something went wrong with a machine (`lastError`), whoever had asked for it. */
+  readonly onFailed = this.#failed.event
 
   /** False until the list came once. */
   loaded = $state(false)
@@ -52,8 +57,12 @@ export class Library {
   }
 
   apply(change: MachineChange): void {
-    if (change.kind === 'put') this.#machines.set(change.machine.id, change.machine)
-    else {
+    if (change.kind === 'put') {
+      const { machine } = change
+      const before = this.#machines.get(machine.id)?.lastError?.message
+      this.#machines.set(machine.id, machine)
+      if (machine.lastError && machine.lastError.message !== before) this.#failed.fire(machine)
+    } else {
       this.#machines.delete(change.id)
       this.actionErrors.delete(change.id)
     }
@@ -61,6 +70,7 @@ export class Library {
 
   dispose(): void {
     this.#listening.dispose()
+    this.#failed.dispose()
   }
 }
 

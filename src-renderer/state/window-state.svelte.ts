@@ -1,6 +1,8 @@
 /** Everything that the window knows, in one place: read from the top. */
 import { DisposableStore, type Disposable } from '../../src-shared/base/disposable.ts'
 import type { HostInfo } from '../../src-shared/api/system.ts'
+import { AppError } from '../../src-shared/errors/app-error.ts'
+import { isActive } from '../../src-shared/model/machine-state.ts'
 import type { HostLink, LinkStatus } from '../client/host-link.ts'
 import { hostOf, type Host } from '../client/host.ts'
 import { Dialogs } from './dialogs.svelte.ts'
@@ -8,6 +10,7 @@ import { Library } from './library.svelte.ts'
 import { Load } from './load.svelte.ts'
 import { Route } from './route.svelte.ts'
 import { SettingsState } from './settings-state.svelte.ts'
+import { toastError } from '../ui/toasts.svelte.ts'
 import { TaskList } from './task-list.svelte.ts'
 
 export class WindowState implements Disposable {
@@ -38,6 +41,12 @@ export class WindowState implements Disposable {
     this.settings = this.#store.add(new SettingsState(this.host))
     this.load = new Load(this.host)
     this.linkStatus = link.status
+    this.#store.add(
+      // Where its page is open, it stands there; of one that is off, whoever started it hears of it.
+      this.library.onFailed(({ id, state, lastError }) => {
+        if (lastError && isActive(state) && !this.#isOpen(id)) toastError(AppError.fromWire(lastError))
+      }),
+    )
     this.#store.add(this.host.system.quitting(({ reason }) => (this.quitting = reason)))
     this.#store.add(
       link.onStatus((status) => {
@@ -76,6 +85,11 @@ export class WindowState implements Disposable {
       this.settings.load(),
       this.host.system.info({}).then((info) => (this.info = info)),
     ])
+  }
+
+  #isOpen(machine: string): boolean {
+    const { place } = this.route
+    return place.page === 'machine' && place.id === machine
   }
 
   dispose(): void {

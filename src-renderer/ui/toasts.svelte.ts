@@ -46,5 +46,7 @@ export function toast(options: { text: string; tone?: 'info' | 'ok'; action?: To
 export function toastError(error: unknown, doing?: string): void {
   const known = asAppError(error, doing)
   if (known.code === 'cancelled') return
+  // Who asked for something, and who watches the machine, may both tell it.
+  if (toasts.list.some(({ tone, text }) => tone === 'danger' && text === known.message)) return
   toasts.add({ tone: 'danger', text: known.message, action: null, life: null })
 }

@@ -81,3 +81,17 @@ test('snapshots by themselves: set in one dialog, and marked in the tree', async
     whenOff: { end: 'keep', snapshot: null },
   })
 })
+
+test('what goes wrong with a machine that runs is said on other pages, too, and once', async () => {
+  const machine = await open({ state: 'running' }, {}, 'notes')
+  const lastError = { code: 'no-space' as const, message: 'No automatic snapshot of “web-1” could be taken: the disk is full.' }
+  window.host.put({ ...machine, lastError })
+  await expect.element(page.getByRole('article').getByText(lastError.message)).toBeVisible()
+  expect(page.getByRole('status').getByText(lastError.message).elements()).toHaveLength(0)
+  await page.getByRole('button', { name: 'Activity' }).click()
+  window.host.put({ ...machine, lastError: { ...lastError, message: 'It failed again.' } })
+  await expect.element(page.getByText('It failed again.')).toBeVisible()
+  window.host.put({ ...machine, lastError: null })
+  window.host.put({ ...machine, lastError: { ...lastError, message: 'It failed again.' } })
+  await expect.poll(() => page.getByText('It failed again.').elements()).toHaveLength(1)
+})

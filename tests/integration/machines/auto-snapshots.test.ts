@@ -6,7 +6,7 @@ import { snapshots } from '../../../src-shared/api/index.ts'
 import { toDisposable } from '../../../src-shared/base/disposable.ts'
 import { MiB } from '../../../src-shared/base/units.ts'
 import type { Clock } from '../../../src-main/host/snapshots/policy/clock.ts'
-import { DOUBLES, testHost, type TestHost } from './support/test-host.ts'
+import { attach, DOUBLES, testHost, type TestHost } from './support/test-host.ts'
 
 const FASTER = 1000
 const began = Date.now()
@@ -100,3 +100,29 @@ test('a machine that cannot have its snapshot before a start is started, and say
     lastError: { message: expect.stringContaining('was started without a snapshot before: The disk “data” lies outside') as string },
   })
 })
+
+test(
+  'a machine that runs for weeks: disks of snapshots that are gone are merged when the next one has it at rest',
+  { timeout: 120_000 },
+  async () => {
+    const host = await testHost()
+    const service = host.rpc.service(snapshots)
+    const id = await host.make('web-1', '', { newDiskBytes: MiB })
+    await host.machines.start({ id })
+    await host.machines.waitBooted({ id })
+    const { bundle } = await host.machines.get({ id })
+    const files = async (): Promise<number> => (await readdir(join(bundle, 'disks'))).filter((name) => !name.startsWith('.')).length
+    const take = async (label: string): Promise<string> => (await host.done(service.take({ machine: id, label }))).result!.id!
+    for (let count = 0; count < 26; count++) {
+      await host.machines.type({ id, text: `write ${count + 1}\n` })
+      const gone = await take(`s${count}`)
+      if (count < 25) await host.done(service.delete({ machine: id, snapshot: gone, subtree: false }))
+    }
+    // The last one found 25 that were gone.
+    expect(await files()).toBe(2)
+    expect(await host.machines.get({ id })).toMatchObject({ state: 'running', lastError: null })
+    const console = await attach(host, id)
+    await console.type('read')
+    await console.until('read\r\n<26>')
+  },
+)
