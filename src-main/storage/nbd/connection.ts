@@ -43,7 +43,7 @@ export interface Asked {
 
 export interface BlockExtent {
   length: number
-  /** STATE of protocol.ts. */
+  /** As the context base:allocation has it. */
   state: number
 }
 

@@ -119,7 +119,7 @@ export class NbdClient {
 
   async #reconnect(): Promise<void> {
     const begun = performance.now()
-    const once = begun - this.#failedAt < this.#patience + RETRY_AFTER && this.#failedAt !== -Infinity
+    const once = this.#failedAt !== -Infinity
     if (begun - this.#failedAt < RETRY_AFTER) throw this.#connection.over!
     for (let pause = FIRST_PAUSE; ; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
       try {

@@ -8,7 +8,7 @@ import { RequestOrder } from '../request-order.ts'
 import { requestGuard } from '../request-guard.ts'
 import type { Extent } from '../block-device.ts'
 import { NbdClient, RECONNECT_PATIENCE } from './nbd-client.ts'
-import { COMMAND, ONE_EXTENT, STATE } from './protocol.ts'
+import { COMMAND, ONE_EXTENT, STATE_ZERO } from './protocol.ts'
 
 /** Bytes read or written by one request: several are under way then. */
 const MAX_TRANSFER = 1024 * 1024
@@ -143,7 +143,7 @@ function nbdImage(client: NbdClient, address: string, readOnly: boolean): DiskIm
       // The server may know of more than it was asked for, and may know nothing.
       const known = (first?.length ?? 0) - (offset - start)
       if (!first || known <= 0) return { length, state: 'data' }
-      return { length: Math.min(known, length), state: (first.state & STATE.zero) !== 0 ? 'zero' : 'data' }
+      return { length: Math.min(known, length), state: (first.state & STATE_ZERO) !== 0 ? 'zero' : 'data' }
     },
     close() {
       guard.end()

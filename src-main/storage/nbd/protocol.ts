@@ -13,7 +13,7 @@ export const CHUNK_MAGIC = 0x668e33ef
 export const FIXED_NEWSTYLE = 1
 export const NO_ZEROES = 2
 
-export const OPTION = { exportName: 1, abort: 2, go: 7, structuredReply: 8, setMetaContext: 10 } as const
+export const OPTION = { exportName: 1, go: 7, structuredReply: 8, setMetaContext: 10 } as const
 export const REPLY = { ack: 1, info: 3, metaContext: 4 } as const
 /** Option replies from here on are errors. */
 export const FIRST_ERROR = 0x80000000
@@ -32,10 +32,10 @@ export type Command = (typeof COMMAND)[keyof typeof COMMAND]
 /** The server may answer with as few descriptors as one. */
 export const ONE_EXTENT = 8
 
-export const CHUNK = { none: 0, data: 1, hole: 2, blockStatus: 5, firstError: 0x8000, errorAt: 0x8002 } as const
+export const CHUNK = { none: 0, data: 1, hole: 2, blockStatus: 5, firstError: 0x8000 } as const
 export const LAST_CHUNK = 1
-/** Of the metadata context base:allocation. */
-export const STATE = { hole: 1, zero: 2 } as const
+/** Of the metadata context base:allocation: the bytes read as zeroes. */
+export const STATE_ZERO = 2
 export const ALLOCATION = 'base:allocation'
 
 /** Bytes of fixed parts. */

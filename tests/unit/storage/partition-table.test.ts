@@ -7,8 +7,10 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { MiB } from '../../../src-shared/base/units.ts'
 import { resizeImage } from '../../../src-main/storage/jobs/resize-image.ts'
 import { openImage } from '../../../src-main/storage/open-image.ts'
-import { partitionTable } from '../../../src-main/storage/partition-table.ts'
+import { rawDevice } from '../../../src-main/storage/formats/raw/raw-device.ts'
+import { moveSecondTable, partitionTable } from '../../../src-main/storage/partition-table.ts'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
+import { crashes, journalled, type Entry } from '../../support/power-loss.ts'
 import { readBytes } from '../../support/read-bytes.ts'
 import { seeded } from '../../support/seeded.ts'
 
@@ -178,5 +180,23 @@ describe('a disk that becomes smaller', () => {
     for (const [offset, bytes] of gpt([[2048, 20480]], size / SECTOR).slice(1))
       expect(Buffer.compare(await readBytes(image, offset, bytes.length), bytes), `at ${offset}`).toBe(0)
     await image.close()
+  })
+
+  test('has a whole table at every moment, also where power fails', async () => {
+    const size = 4 * MiB
+    const content = new Uint8Array(8 * MiB)
+    for (const [offset, bytes] of gpt([[2048, 1000]], content.length / SECTOR)) content.set(bytes, offset)
+    const journal: Entry[] = []
+    const device = rawDevice(journalled(content.slice(), journal))
+    const table = (await partitionTable(device))!
+    await moveSecondTable(device, table.gpt!, size)
+    await device.resize!(size)
+    let times = 0
+    for await (const { file } of crashes(content, journal, content, seeded(3), 4)) {
+      times++
+      const found = await partitionTable(rawDevice(file))
+      expect(found?.last).toEqual(table.last)
+    }
+    expect(times).toBeGreaterThan(10)
   })
 })
