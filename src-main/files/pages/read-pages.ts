@@ -91,8 +91,10 @@ async function* pagesOf(pack: Pack, step: Extract<Step, { kind: 'pages' }>, ahea
       page += piece.length / PAGE
       continue
     }
-    const wanted = Math.min(Math.max(end - page, AHEAD), PIECE / PAGE, pack.pages - page)
-    const bytes = await pack.read(page, wanted)
+    const needed = Math.min(end - page, PIECE / PAGE)
+    const wanted = Math.min(Math.max(needed, AHEAD), pack.pages - page)
+    // Those ahead may be holes by now, because no state needs them.
+    const bytes = await pack.read(page, wanted).catch(() => pack.read(page, needed))
     // The one that was read last stays longest.
     ahead.delete(step.pack)
     if (ahead.size === AHEAD_PACKS) ahead.delete(ahead.keys().next().value!)

@@ -75,3 +75,17 @@ test('where one of them cannot be read nothing is given back, and the log says s
   expect(await files()).toEqual(before)
   told.mockRestore()
 })
+
+test('pages that are given back lie next to some that are needed: those are read', async () => {
+  const folder = await tempFolder()
+  const pages = join(folder, 'pages')
+  const [a, b] = [join(folder, 'a'), join(folder, 'b')]
+  const first = noise(seeded(8), 400 * PAGE)
+  const second = new Uint8Array(first.length)
+  for (const page of [0, 3, 200, 399]) second.set(first.subarray(page * PAGE, (page + 1) * PAGE), page * PAGE)
+  await writeMemory({ path: a, pages }, owner, stateOf(first), 0)
+  await writeMemory({ path: b, pages }, owner, stateOf(second), 0)
+  await rm(a)
+  await freePages(pages, [a, b])
+  expect(crc32(new Uint8Array((await readMemory({ path: b, pages }, owner)).state))).toBe(crc32(new Uint8Array(stateOf(second))))
+})
