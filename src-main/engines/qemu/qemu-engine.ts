@@ -4,7 +4,7 @@ import { ARCHES, CPUS, MAX_DRIVES, MEMORY_MIB, SERIAL_PORTS } from '../../../src
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
 import type { Counters } from '../../../src-shared/threads/counters.ts'
-import type { EngineCapabilities } from '../../../src-shared/threads/engine-thread.ts'
+import type { EngineCapabilities, MemoryPlace } from '../../../src-shared/threads/engine-thread.ts'
 import type { RuntimePlaces } from '../../process/private-folder.ts'
 import type { Attachments, Engine } from '../engine.ts'
 import { qemuArguments } from './arguments/qemu-arguments.ts'
@@ -57,11 +57,10 @@ export class QemuEngine implements Engine {
   }
 
   /** @throws AppError why it cannot be built, by QEMU's own words where it has some */
-  async create(spec: MachineSpec, { counters, memory: place }: Attachments): Promise<QemuMachine> {
+  async create(spec: MachineSpec, { counters, memory }: Attachments): Promise<QemuMachine> {
     this.#refuseTwice(spec)
     await checkFiles(spec)
-    const memory = place?.path ?? null
-    if (memory !== null) await checkMemory(memory, spec)
+    if (memory) await checkMemory(memory, spec)
     for (const { record } of await findSurvivors(this.#places))
       if (record.spec.id === spec.id && record.spec.logFolder === spec.logFolder && !this.#machines.has(spec.id))
         throw new AppError('busy', `“${spec.name}” still runs from before. Take it over, or end the process ${record.pid}.`)
@@ -69,7 +68,7 @@ export class QemuEngine implements Engine {
     const machine = new QemuMachine(instance, counters, 'built')
     try {
       for (const { id, linkUp } of spec.nics) await instance.qmp.execute('set_link', { name: id, up: linkUp === true })
-      if (memory !== null) await loadMemory(instance, memory)
+      if (memory) await loadMemory(instance, memory)
     } catch (error) {
       await machine.powerOff().catch(() => {})
       throw error
@@ -77,11 +76,11 @@ export class QemuEngine implements Engine {
     return this.#keep(spec.id, machine)
   }
 
-  async #launch(spec: MachineSpec, memory: string | null): Promise<Instance> {
-    const file = memory === null ? null : await openForQemu(memory)
+  async #launch(spec: MachineSpec, memory: MemoryPlace | null): Promise<Instance> {
+    const file = memory && (await openForQemu(memory.path))
     try {
       const options = { makeArguments: this.#makeArguments, places: this.#places }
-      return await launch(spec, { ...options, memory: memory === null ? null : { fd: file?.fd ?? null } })
+      return await launch(spec, { ...options, memory: memory && { fd: file?.fd ?? null } })
     } finally {
       await file?.close()
     }

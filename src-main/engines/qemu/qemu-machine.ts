@@ -128,10 +128,10 @@ export class QemuMachine implements EngineMachine {
     return this.#live.catchUp().then(() => this.#instance.record.spec)
   }
 
-  async saveMemory({ path }: MemoryPlace): Promise<MemoryHeader> {
+  async saveMemory(place: MemoryPlace): Promise<MemoryHeader> {
     this.#expect(['paused'], 'suspended')
     await this.#leaveMigrated()
-    return saveMemory(this.#instance, path)
+    return saveMemory(this.#instance, place)
   }
 
   async capture({ memory, disks, mayRun }: CaptureOrder): Promise<{ runs: boolean }> {
@@ -141,7 +141,7 @@ export class QemuMachine implements EngineMachine {
     await this.#live.goOnIn(disks)
     if (!memory) return { runs: false }
     const background = mayRun && (await canSaveInBackground(this.#instance))
-    const saved = saveMemory(this.#instance, memory.path, background)
+    const saved = saveMemory(this.#instance, memory, background)
     this.#captured = saved
     saved.catch(() => {})
     if (!background) await saved

@@ -1,9 +1,9 @@
 /**
- * The memory of a QEMU machine in a file: a memory file (memory-file.ts) whose state is QEMU's migration stream. Theory of operation: QEMU's
- * sandbox forbids it to start programs, and it writes to no file of its own choice, so the stream goes through a socket and we
- * write it, with a checksum. To go on, a new QEMU that waits for memory reads the file itself, which it inherits open (on Windows it gets
- * the stream through a socket); one that does not match its devices it refuses itself, one that is damaged is found by its checksum, which we
- * compute meanwhile, before the guest runs.
+ * The memory of a QEMU machine: a memory file (memory-file.ts) that puts QEMU's migration stream together from pages, which states of one machine share.
+ * Theory of operation: QEMU's sandbox forbids it to start programs, and it writes to no file of its own choice, so the stream goes through a socket, and we
+ * split and write it, with a checksum. To go on, a new QEMU that waits for memory gets the stream through a socket as well (files of earlier versions, which have
+ * the stream itself, it inherits open where the system can); one that does not match its devices it refuses itself, one that is damaged is found by its
+ * checksum, which we compute meanwhile, before the guest runs.
  * Source: QEMU's docs/devel/migration and QMP reference (migrate, migrate-incoming, MIGRATION).
  */
 import { once } from 'node:events'
@@ -12,34 +12,51 @@ import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { z } from 'zod'
-import { GiB, KiB, MiB } from '../../../src-shared/base/units.ts'
+import { GiB, MiB } from '../../../src-shared/base/units.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
-import type { MemoryHeader } from '../../../src-shared/threads/engine-thread.ts'
+import type { MemoryHeader, MemoryPlace } from '../../../src-shared/threads/engine-thread.ts'
 import { replaceFile } from '../../files/write-file-atomic.ts'
-import { checkOwner, corruptMemory, encodeHeader, memoryHeaderFields, readHeader, refuseMemory, writeAll } from '../../files/memory-file.ts'
+import {
+  checkOwner,
+  corruptMemory,
+  encodeHeader,
+  memoryHeaderFields,
+  readExactly,
+  readHeader,
+  refuseMemory,
+  writeAll,
+} from '../../files/memory-file.ts'
+import { checkPacks, pagesHeaderFields } from '../../files/pages/memory-packs.ts'
+import { readPages } from '../../files/pages/read-pages.ts'
+import { PagesWriter } from '../../files/pages/write-pages.ts'
 import type { Endpoint } from './arguments/runtime.ts'
 import type { QmpClient } from './qmp/qmp-client.ts'
+import { StreamSplitter } from './split-stream.ts'
 import { didNotStart } from './supervise/death.ts'
 import { acceptOne, connectWhenReady, freePort, migrationUri } from './supervise/endpoint.ts'
 import type { Instance } from './supervise/launch.ts'
 import { INHERITED_FILE } from './supervise/qemu-process.ts'
 
-/** Room for the header, which is written last. */
-const HEADER_BYTES = 4 * KiB
 const CHUNK = 1 * MiB
+/** Bytes of memory of a guest that runs, which are taken before they are looked at. */
+const MOST_WAITING = 256 * MiB
 const MAX_STATE = 2048 * GiB
 /** Bytes a second that QEMU may send: nobody waits for a network here. */
 const NO_LIMIT = 1024 * GiB
 
-const headerSchema = z.object({
+const fields = {
   ...memoryHeaderFields,
-  format: z.literal(1),
   engine: z.literal('qemu'),
   accelerator: z.string(),
   machineType: z.string(),
   stateBytes: z.number().int().min(1).max(MAX_STATE),
-})
+}
+/** Format 1 has the state itself. */
+const headerSchema = z.union([
+  z.object({ ...fields, format: z.literal(2), ...pagesHeaderFields }),
+  z.object({ ...fields, format: z.literal(1) }),
+])
 type FileHeader = z.output<typeof headerSchema>
 
 /** "QEMU 7.2.22" */
@@ -73,78 +90,84 @@ export async function canSaveInBackground({ qmp }: Pick<Instance, 'qmp'>): Promi
 
 /**
  * The machine stands still; it can go on afterwards, too. `background`: it runs as soon as QEMU can let it.
- * @throws AppError `no-space` and others; no file is left then, and an older one at `path` stays
+ * @throws AppError `no-space` and others; no file is left then, and an older one at the place stays
  */
-export async function saveMemory({ folder, qmp, record }: Instance, path: string, background = false): Promise<MemoryHeader> {
+export async function saveMemory({ folder, qmp, record }: Instance, place: MemoryPlace, background = false): Promise<MemoryHeader> {
   const { spec } = record
   const stop = new AbortController()
   const watch = new MigrationWatch(qmp)
+  let pages: PagesWriter | null = null
   try {
-    let header: FileHeader | null = null
-    await replaceFile(path, async (file) => {
-      const { endpoint, peer } = await acceptOne(await migrationEndpoint(folder), stop.signal)
-      await qmp.execute('migrate-set-capabilities', {
-        capabilities: [
-          { capability: 'events', state: true },
-          { capability: BACKGROUND, state: background },
-        ],
-      })
-      await qmp.execute('migrate-set-parameters', { 'max-bandwidth': NO_LIMIT })
-      await qmp.execute('migrate', { uri: migrationUri(endpoint) }).catch((error: unknown) => {
-        throw sharedFolderMounted(error) ?? error
-      })
-      const socket = await Promise.race([peer, watch.failed])
-      let state: { bytes: number; crc: number }
-      try {
-        state = await receive(socket, file)
-      } finally {
-        socket.destroy()
-      }
-      await watch.completed
-      header = {
-        ...{ format: 1, engine: 'qemu', engineVersion: engineVersion(spec.qemu!.version) },
-        ...{ accelerator: spec.qemu!.accelerator, machineType: spec.qemu!.machineType },
-        ...{ machine: spec.id, memoryMiB: spec.memoryMiB, savedAt: new Date().toISOString() },
-        ...{ stateBytes: state.bytes, stateCrc32: state.crc },
-      }
-      await writeAll(file, encodeHeader(header, HEADER_BYTES), 0)
+    pages = await PagesWriter.open(place.pages)
+    const { endpoint, peer } = await acceptOne(await migrationEndpoint(folder), stop.signal)
+    await qmp.execute('migrate-set-capabilities', {
+      capabilities: [
+        { capability: 'events', state: true },
+        { capability: BACKGROUND, state: background },
+      ],
     })
-    const { format, engine, engineVersion: by, machine, memoryMiB, savedAt, stateBytes } = header!
-    return { format, engine, engineVersion: by, machine, memoryMiB, savedAt, bytes: HEADER_BYTES + stateBytes }
+    await qmp.execute('migrate-set-parameters', { 'max-bandwidth': NO_LIMIT })
+    await qmp.execute('migrate', { uri: migrationUri(endpoint) }).catch((error: unknown) => {
+      throw sharedFolderMounted(error) ?? error
+    })
+    const socket = await Promise.race([peer, watch.failed])
+    let state: { bytes: number; crc: number }
+    try {
+      state = await receive(socket, pages, background ? MOST_WAITING : CHUNK)
+    } finally {
+      socket.destroy()
+    }
+    await watch.completed
+    const { packs, recipe } = await pages.finish()
+    const header: FileHeader = {
+      ...{ format: 2, engine: 'qemu', engineVersion: engineVersion(spec.qemu!.version) },
+      ...{ accelerator: spec.qemu!.accelerator, machineType: spec.qemu!.machineType },
+      ...{ machine: spec.id, memoryMiB: spec.memoryMiB, savedAt: new Date().toISOString() },
+      ...{ stateBytes: state.bytes, stateCrc32: state.crc, packs },
+    }
+    const head = encodeHeader(header)
+    await replaceFile(place.path, async (file) => {
+      await writeAll(file, head)
+      await writeAll(file, recipe)
+    })
+    const { format, engine, engineVersion: by, machine, memoryMiB, savedAt } = header
+    return { format, engine, engineVersion: by, machine, memoryMiB, savedAt, bytes: head.length + recipe.length }
   } catch (error) {
     // What it still sends has no receiver; it stays paused and can go on.
     await qmp.execute('migrate_cancel').catch(() => {})
+    await pages?.abandon()
     throw asAppError(error, 'Saving the memory of the machine')
   } finally {
+    await pages?.close()
     stop.abort()
     watch.dispose()
   }
 }
 
-/** A socket gives small pieces: CHUNK is written at once, and while it is, the next comes in. */
-async function receive(socket: Socket, file: FileHandle): Promise<{ bytes: number; crc: number }> {
+/** @param most bytes that may wait to be looked at; while QEMU cannot send, a guest that runs may have to wait, too */
+async function receive(socket: Socket, pages: PagesWriter, most: number): Promise<{ bytes: number; crc: number }> {
+  const splitter = new StreamSplitter(pages)
   let bytes = 0
   let crc = 0
-  let pieces: Uint8Array[] = []
-  let size = 0
-  let writing = Promise.resolve()
-  const write = async (): Promise<void> => {
-    await writing
-    writing = writeAll(file, Buffer.concat(pieces), HEADER_BYTES + bytes)
-    // Seen by the next that waits for it.
-    writing.catch(() => {})
-    bytes += size
+  let pieces: Buffer[] = []
+  let waiting = 0
+  const work = async (): Promise<void> => {
+    const now = pieces
     pieces = []
-    size = 0
+    waiting = 0
+    for (const piece of now) {
+      crc = crc32(piece, crc)
+      bytes += piece.length
+      await splitter.push(piece)
+    }
   }
-  for await (const piece of socket as AsyncIterable<Uint8Array>) {
-    crc = crc32(piece, crc)
+  for await (const piece of socket as AsyncIterable<Buffer>) {
     pieces.push(piece)
-    size += piece.length
-    if (size >= CHUNK) await write()
+    waiting += piece.length
+    if (waiting >= most) await work()
   }
-  await write()
-  await writing
+  await work()
+  await splitter.end()
   return { bytes, crc }
 }
 
@@ -152,10 +175,11 @@ async function receive(socket: Socket, file: FileHandle): Promise<{ bytes: numbe
 type Owner = Pick<MachineSpec, 'id' | 'memoryMiB' | 'qemu'>
 
 /** @throws AppError saying why this state cannot be gone on from, before anything is started for it */
-export async function checkMemory(path: string, owner: Owner): Promise<void> {
+export async function checkMemory({ path, pages }: MemoryPlace, owner: Owner): Promise<void> {
   try {
     await using file = await open(path, 'r')
-    await readChecked(file, path, owner)
+    const { header } = await readChecked(file, path, owner)
+    if (header.format === 2) await checkPacks(pages, header.packs)
   } catch (error) {
     throw asAppError(error, 'Reading the saved memory of the machine')
   }
@@ -173,7 +197,8 @@ async function readChecked(file: FileHandle, path: string, { id, memoryMiB, qemu
       `it was saved on ${header.machineType} with ${header.accelerator}, and the machine now is ${qemu!.machineType} with ${qemu!.accelerator}`,
     )
   const { size } = await file.stat()
-  if (size !== start + header.stateBytes) throw corruptMemory(path, `it has ${size} bytes and should have ${start + header.stateBytes}`)
+  if (header.format === 1 && size !== start + header.stateBytes)
+    throw corruptMemory(path, `it has ${size} bytes and should have ${start + header.stateBytes}`)
   return { header, start }
 }
 
@@ -185,7 +210,7 @@ function series(version: string): string {
  * Gives a QEMU that waits for memory (`-incoming defer`) what was saved; afterwards it stands still.
  * @throws AppError; the instance is of no use then
  */
-export async function loadMemory({ folder, qmp, process, record }: Instance, path: string): Promise<void> {
+export async function loadMemory({ folder, qmp, process, record }: Instance, { path, pages }: MemoryPlace): Promise<void> {
   const stop = new AbortController()
   const watch = new MigrationWatch(qmp)
   const death = process.ended.then((end) => {
@@ -197,14 +222,19 @@ export async function loadMemory({ folder, qmp, process, record }: Instance, pat
     const { header, start } = await readChecked(file, path, record.spec)
     await qmp.execute('migrate-set-capabilities', { capabilities: [{ capability: 'events', state: true }] })
     let crc: number
-    if (inheritsMemory()) {
+    if (header.format === 1 && inheritsMemory()) {
       await qmp.execute('migrate-incoming', { uri: `fd:${INHERITED_FILE}` })
-      crc = await readState(file, start)
+      crc = await checksum(piecesOf(file, start))
     } else {
       const endpoint = await migrationEndpoint(folder)
       await qmp.execute('migrate-incoming', { uri: migrationUri(endpoint) })
       const socket = await Promise.race([connectWhenReady(endpoint, stop.signal), death])
-      crc = await send(file, start, socket).finally(() => socket.end())
+      const { size } = await file.stat()
+      const pieces =
+        header.format === 1
+          ? piecesOf(file, start)
+          : readPages({ path, folder: pages, packs: header.packs, recipe: await readExactly(file, start, size - start) })
+      crc = await checksum(pieces, sender(socket)).finally(() => socket.end())
     }
     if (crc !== header.stateCrc32) throw corruptMemory(path, 'its checksum is wrong')
     await Promise.race([watch.completed, death]).catch((error: unknown) => {
@@ -232,7 +262,11 @@ export async function openForQemu(path: string): Promise<FileHandle | null> {
   try {
     const file = await open(path, 'r')
     try {
-      const { start } = await readHeader(file, path, headerSchema)
+      const { header, start } = await readHeader(file, path, headerSchema)
+      if (header.format === 2) {
+        await file.close()
+        return null
+      }
       // Reading without a position moves the one that QEMU inherits.
       for (let at = 0; at < start;) {
         const { bytesRead } = await file.read(new Uint8Array(start - at), 0, start - at, null)
@@ -249,32 +283,36 @@ export async function openForQemu(path: string): Promise<FileHandle | null> {
   }
 }
 
-/**
- * Reads the state from `start` on.
- * @returns the checksum of all
- */
-async function readState(file: FileHandle, start: number, take?: (chunk: Uint8Array) => Promise<unknown>): Promise<number> {
-  let crc = 0
+/** The state that stands in the file itself. */
+async function* piecesOf(file: FileHandle, start: number): AsyncGenerator<Uint8Array> {
   for (let at = start; ;) {
     const { bytesRead, buffer } = await file.read(new Uint8Array(CHUNK), 0, CHUNK, at)
-    if (bytesRead === 0) return crc
+    if (bytesRead === 0) return
     at += bytesRead
-    const chunk = buffer.subarray(0, bytesRead)
-    crc = crc32(chunk, crc)
-    await take?.(chunk)
+    yield buffer.subarray(0, bytesRead)
   }
 }
 
-/** @returns the checksum of all, also where QEMU hangs up */
-async function send(file: FileHandle, start: number, socket: Socket): Promise<number> {
+/** @returns of all pieces, which `take` gets one after the other */
+async function checksum(pieces: AsyncGenerator<Uint8Array>, take?: (piece: Uint8Array) => Promise<unknown>): Promise<number> {
+  let crc = 0
+  for await (const piece of pieces) {
+    crc = crc32(piece, crc)
+    await take?.(piece)
+  }
+  return crc
+}
+
+/** @returns what sends a piece, and does nothing any more where QEMU has hung up; a piece must not change afterwards */
+function sender(socket: Socket): (piece: Uint8Array) => Promise<void> {
   let gone = false
   const closed = new Promise<void>((resolve) => {
     socket.on('error', () => {})
     socket.once('close', () => ((gone = true), resolve()))
   })
-  return readState(file, start, async (chunk) => {
-    if (!gone && !socket.write(chunk)) await Promise.race([once(socket, 'drain').catch(() => {}), closed])
-  })
+  return async (piece) => {
+    if (!gone && !socket.write(piece)) await Promise.race([once(socket, 'drain').catch(() => {}), closed])
+  }
 }
 
 /** In the machine's private folder; on Windows a port of the loopback, which takes one peer. */

@@ -14,6 +14,10 @@ const PIECE = 1 * MiB
 const AHEAD = 64
 const AHEAD_PACKS = 32
 
+const HEAD = 8
+const ZERO_ROW = HEAD + 1
+const PAGE_ROW = HEAD + PAGE
+
 const unpacked = promisify(inflate)
 
 export interface KeptPages {
@@ -54,17 +58,20 @@ export async function* readPages({ path, folder, packs: ids, recipe }: KeptPages
   const packs = new Map<number, Pack>()
   const ahead = new Map<number, Ahead>()
   try {
+    const of = async (place: number, first: number, count: number): Promise<AsyncGenerator<Uint8Array>> => {
+      const id = ids[place]
+      if (id === undefined) throw corruptMemory(path, 'it needs a pack of pages that it does not name')
+      const pack = packs.get(place) ?? (await Pack.open(packPath(folder, id)))
+      packs.set(place, pack)
+      if (first + count > pack.pages) throw corruptPack(pack.path, `it has ${pack.pages} pages, and more are asked for`)
+      return pagesOf(pack, { pack: place, first, count }, ahead)
+    }
     for await (const step of stepsOf(path, recipe)) {
       if (step.kind === 'bytes') yield step.bytes
       else if (step.kind === 'zeroes') yield* zeroes(step.count)
-      else {
-        const id = ids[step.pack]
-        if (id === undefined) throw corruptMemory(path, 'it needs a pack of pages that it does not name')
-        const pack = packs.get(step.pack) ?? (await Pack.open(packPath(folder, id)))
-        packs.set(step.pack, pack)
-        if (step.first + step.count > pack.pages) throw corruptPack(pack.path, `it has ${pack.pages} pages, and more are asked for`)
-        yield* pagesOf(pack, step, ahead)
-      }
+      else if (step.kind === 'pages') yield* await of(step.pack, step.first, step.count)
+      else if (!step.pages) yield* zeroRows(step.head, step.count)
+      else yield* pageRows(step.head, await of(step.pages.pack, step.pages.first, step.count))
     }
   } finally {
     await Promise.all([...packs.values()].map((pack) => pack.close()))
@@ -76,12 +83,38 @@ function* zeroes(pages: number): Generator<Uint8Array> {
   for (let left = pages * PAGE; left > 0; left -= nothing.length) yield nothing.subarray(0, Math.min(left, nothing.length))
 }
 
+const ROWS = 1024
+
+function* zeroRows(head: number, count: number): Generator<Uint8Array> {
+  for (let row = 0; row < count;) {
+    const bytes = Buffer.alloc(Math.min(ROWS, count - row) * ZERO_ROW)
+    for (let at = 0; at < bytes.length; at += ZERO_ROW) bytes.writeBigUInt64BE(BigInt(head + row++ * PAGE), at)
+    yield bytes
+  }
+}
+
+async function* pageRows(head: number, pages: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let row = 0
+  for await (const piece of pages) {
+    const bytes = Buffer.allocUnsafe((piece.length / PAGE) * PAGE_ROW)
+    for (let at = 0; at < piece.length / PAGE; at++) {
+      bytes.writeBigUInt64BE(BigInt(head + row++ * PAGE), at * PAGE_ROW)
+      bytes.set(piece.subarray(at * PAGE, (at + 1) * PAGE), at * PAGE_ROW + HEAD)
+    }
+    yield bytes
+  }
+}
+
 interface Ahead {
   first: number
   bytes: Uint8Array
 }
 
-async function* pagesOf(pack: Pack, step: Extract<Step, { kind: 'pages' }>, ahead: Map<number, Ahead>): AsyncGenerator<Uint8Array> {
+async function* pagesOf(
+  pack: Pack,
+  step: { pack: number; first: number; count: number },
+  ahead: Map<number, Ahead>,
+): AsyncGenerator<Uint8Array> {
   const end = step.first + step.count
   for (let page = step.first; page < end;) {
     const known = ahead.get(step.pack)

@@ -44,10 +44,11 @@ async function note(path: string, folder: string, packs: Map<string, { pack: Pac
     }
     const { size } = await file.stat()
     for await (const step of stepsOf(path, await readExactly(file, start, size - start))) {
-      if (step.kind !== 'pages') continue
-      const needed = packs.get(ids[step.pack] ?? '')?.needed
-      if (!needed || step.first + step.count > needed.length) throw corruptMemory(path, 'it needs pages that are not there')
-      needed.fill(1, step.first, step.first + step.count)
+      const run = step.kind === 'pages' ? step : step.kind === 'rows' ? step.pages : null
+      if (!run || step.kind === 'bytes') continue
+      const needed = packs.get(ids[run.pack] ?? '')?.needed
+      if (!needed || run.first + step.count > needed.length) throw corruptMemory(path, 'it needs pages that are not there')
+      needed.fill(1, run.first, run.first + step.count)
     }
   } finally {
     await file.close()

@@ -15,7 +15,7 @@ import { deflate } from 'node:zlib'
 import { newId } from '../../../src-shared/base/ids.ts'
 import { takeName, temporaryFor } from '../write-file-atomic.ts'
 import { MARK, Pack, packGroups, packHeader, packId, packPath, PAGE, pageOffset } from './pack.ts'
-import { RecipeWriter } from './recipe.ts'
+import { headBytes, RecipeWriter } from './recipe.ts'
 
 /** Packs that one state may lie in: a bundle's list of them stays short. */
 export const MAX_PACKS = 256
@@ -38,6 +38,8 @@ export interface SavedPages {
   recipe: Uint8Array
 }
 
+type Part = { kind: 'literal'; bytes: Uint8Array } | { kind: 'zeroRow'; head: number } | { kind: 'page'; head: number | null }
+
 export class PagesWriter {
   #folder: string
   /** Those of before, and behind them the new one. */
@@ -46,6 +48,9 @@ export class PagesWriter {
   /** By mark: pack * PAGES_OF + page. */
   #known: Map<string, number>
   #recipe = new RecipeWriter()
+  /** What comes next in the recipe, and the pages of it. */
+  #parts: Part[] = []
+  #pages: Uint8Array[] = []
   #id = newId()
   #temporary: string
   #file: FileHandle | null = null
@@ -93,18 +98,30 @@ export class PagesWriter {
     return new PagesWriter(folder, packs, ids, known)
   }
 
-  /** Bytes that are kept in the recipe. */
+  /** Bytes that are kept in the recipe; not changed until `finish`. */
   literal(bytes: Uint8Array): void {
-    this.#recipe.literal(bytes)
+    if (bytes.length > 0) this.#parts.push({ kind: 'literal', bytes })
   }
 
-  /** @param bytes whole pages, not changed until this resolves */
-  async pages(bytes: Uint8Array): Promise<void> {
-    for (let at = 0; at < bytes.length; at += BATCH * PAGE) await this.#batch(bytes.subarray(at, at + BATCH * PAGE))
+  /** A number (64 bits, big endian, below 2^52) and a byte of zero, one of many of which the next is 4096 larger. */
+  zeroRow(head: number): void {
+    this.#parts.push({ kind: 'zeroRow', head })
+  }
+
+  /**
+   * @param bytes whole pages, not changed until `finish`
+   * @param head of one page: a number that stands before it, as in `zeroRow`; null: none
+   */
+  async pages(bytes: Uint8Array, head: number | null = null): Promise<void> {
+    for (let at = 0; at < bytes.length; at += PAGE) {
+      this.#parts.push({ kind: 'page', head })
+      if (this.#pages.push(bytes.subarray(at, at + PAGE)) === BATCH) await this.#batch()
+    }
   }
 
   /** The new pack is on disk when this resolves. `close` it in any case. */
   async finish(): Promise<SavedPages> {
+    await this.#batch()
     const marks = Buffer.from(this.#marks.join(''), 'latin1')
     if (this.#few && this.#few.length > 0) {
       const body = await packGroups(Buffer.concat(this.#few))
@@ -138,34 +155,51 @@ export class PagesWriter {
     await unlink(this.#temporary).catch(() => {})
   }
 
-  async #batch(bytes: Uint8Array): Promise<void> {
-    const batch = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-    const count = batch.length / PAGE
+  async #batch(): Promise<void> {
+    const [parts, batch] = [this.#parts, Buffer.concat(this.#pages)]
+    this.#parts = []
+    this.#pages = []
     /** Of each page; empty: it is zeroes. */
-    const marks = Array.from({ length: count }, (_, page) => markOf(batch, page * PAGE))
+    const marks = Array.from({ length: batch.length / PAGE }, (_, page) => markOf(batch, page * PAGE))
     const places = marks.map((mark) => this.#known.get(mark) ?? null)
     await this.#keepTheSame(batch, places)
     const fresh: Buffer[] = []
-    for (const [page, mark] of marks.entries()) {
-      if (mark === '') {
-        this.#recipe.zeroPage()
-        continue
+    let page = 0
+    for (const part of parts) {
+      if (part.kind === 'literal') this.#recipe.literal(part.bytes)
+      else if (part.kind === 'zeroRow') this.#recipe.row(part.head, null)
+      else {
+        const place =
+          marks[page] === '' ? null : this.#placeOf(marks[page]!, places[page]!, batch.subarray(page * PAGE, (page + 1) * PAGE), fresh)
+        this.#note(place, part.head)
+        page++
       }
-      let place = places[page] ?? null
-      if (place === null) {
-        // The same page may have come a moment ago.
-        const known = this.#known.get(mark)
-        if (known !== undefined && known >= this.#packs.length * PAGES_OF) place = known
-        else {
-          place = this.#packs.length * PAGES_OF + this.#marks.length
-          this.#known.set(mark, place)
-          this.#marks.push(mark)
-          fresh.push(batch.subarray(page * PAGE, (page + 1) * PAGE))
-        }
-      }
-      this.#recipe.page(this.#need(Math.floor(place / PAGES_OF)), place % PAGES_OF)
     }
     if (fresh.length > 0) await this.#add(Buffer.concat(fresh))
+  }
+
+  /** @param found where it is already; @param fresh gets it where it is nowhere */
+  #placeOf(mark: string, found: number | null, bytes: Buffer, fresh: Buffer[]): number {
+    if (found !== null) return found
+    // The same page may have come a moment ago.
+    const known = this.#known.get(mark)
+    if (known !== undefined && known >= this.#packs.length * PAGES_OF) return known
+    const place = this.#packs.length * PAGES_OF + this.#marks.length
+    this.#known.set(mark, place)
+    this.#marks.push(mark)
+    fresh.push(bytes)
+    return place
+  }
+
+  /** @param place null: zeroes */
+  #note(place: number | null, head: number | null): void {
+    if (place === null) {
+      if (head !== null) this.#recipe.literal(headBytes(head))
+      return this.#recipe.zeroPage()
+    }
+    const [pack, index] = [this.#need(Math.floor(place / PAGES_OF)), place % PAGES_OF]
+    if (head === null) this.#recipe.page(pack, index)
+    else this.#recipe.row(head, { pack, index })
   }
 
   /** @param pages the last that have marks */
