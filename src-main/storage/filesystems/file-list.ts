@@ -19,11 +19,13 @@ export interface FileList {
 }
 
 /** Of one file system. */
-export const MAX_FILES = 250_000
+const MAX_FILES = 250_000
 export const MAX_DEPTH = 128
+/** Characters of all paths together, which are kept in memory. */
+const MAX_CHARACTERS = 64 * 1024 * 1024
 /** Characters of a path. */
 export const MAX_PATH = 8192
-/** Blocks of folders, and of what maps them, that are read altogether. */
+/** Entries of folders, and blocks of them and of what maps them, that are read altogether. */
 const MAX_STEPS = 2_000_000
 
 /** Counts work, so that a file system that is made up cannot ask for more than a real one does. */
@@ -42,8 +44,19 @@ export class WorkLimit {
   }
 }
 
-/** @throws AppError `unsupported` where there are too many */
-export function addFile(files: FileList['files'], path: string, file: FoundFile): void {
-  if (files.size >= MAX_FILES) throw new AppError('unsupported', `The file system has more than ${MAX_FILES.toLocaleString('en')} files.`)
-  files.set(path, file)
+/** What a parser has found so far. */
+export class FoundFiles {
+  readonly files: FileList['files'] = new Map()
+  #characters = 0
+
+  /** @throws AppError `unsupported` where there are too many */
+  add(path: string, file: FoundFile): void {
+    this.#characters += path.length
+    if (this.files.size >= MAX_FILES || this.#characters > MAX_CHARACTERS)
+      throw new AppError(
+        'unsupported',
+        `The file system has too many files to be listed (more than ${this.files.size.toLocaleString('en')}).`,
+      )
+    this.files.set(path, file)
+  }
 }

@@ -5,7 +5,7 @@
  * What the journal still has is read instead of what lies in its place.
  */
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
-import { addFile, MAX_DEPTH, MAX_PATH, WorkLimit, type FileList } from '../file-list.ts'
+import { FoundFiles, MAX_DEPTH, MAX_PATH, WorkLimit, type FileList } from '../file-list.ts'
 import type { Volume } from '../volume.ts'
 import { replayed, type LoggedBlock } from './journal.ts'
 import { parseSuperblock, SUPERBLOCK, type Superblock } from './superblock.ts'
@@ -84,7 +84,7 @@ class ExtReader {
   }
 
   async list(): Promise<FileList['files']> {
-    const files: FileList['files'] = new Map()
+    const found = new FoundFiles()
     const seen = new Set([ROOT])
     const root = await this.#inode(ROOT)
     if (!root || (root.mode & MODE_MASK) !== FOLDER_MODE) throw new AppError('corrupt', 'The root of the ext file system is no folder.')
@@ -92,18 +92,19 @@ class ExtReader {
     for (let folder = folders.pop(); folder; folder = folders.pop()) {
       if (folder.depth > MAX_DEPTH) throw new AppError('unsupported', 'The folders of the ext file system are too deep.')
       for (const { number, name } of await this.#entries(folder.inode)) {
+        this.#limit.step()
         const path = `${folder.path}/${name}`
         if (path.length > MAX_PATH) throw new AppError('unsupported', 'The ext file system has paths that are too long.')
         const inode = await this.#inode(number)
         if (!inode || inode.mode === 0) this.damaged = true
-        else if ((inode.mode & MODE_MASK) !== FOLDER_MODE) addFile(files, path, { size: inode.size, stamp: `${number}/${inode.stamp}` })
+        else if ((inode.mode & MODE_MASK) !== FOLDER_MODE) found.add(path, { size: inode.size, stamp: `${number}/${inode.stamp}` })
         else if (!seen.has(number)) {
           seen.add(number)
           folders.push({ inode, path, depth: folder.depth + 1 })
         }
       }
     }
-    return files
+    return found.files
   }
 
   async #entries(folder: Inode): Promise<{ number: number; name: string }[]> {

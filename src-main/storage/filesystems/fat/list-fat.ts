@@ -4,7 +4,7 @@
  * A folder is a chain of clusters with entries of 32 bytes; a long name stands in entries before the file's own, the last part first.
  */
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
-import { addFile, MAX_DEPTH, MAX_PATH, WorkLimit, type FileList } from '../file-list.ts'
+import { FoundFiles, MAX_DEPTH, MAX_PATH, WorkLimit, type FileList } from '../file-list.ts'
 import type { Volume } from '../volume.ts'
 
 const ENTRY = 32
@@ -88,7 +88,7 @@ class FatReader {
   }
 
   async list(): Promise<FileList['files']> {
-    const files: FileList['files'] = new Map()
+    const found = new FoundFiles()
     const { bits, root, rootCluster } = this.#layout
     const seen = new Set([rootCluster])
     const folders: { path: string; depth: number; cluster: number | null }[] = [{ path: '', depth: 0, cluster: null }]
@@ -99,14 +99,14 @@ class FatReader {
       for (const { name, attributes, cluster, size, stamp } of this.#entries(parts)) {
         const path = `${folder.path}/${name}`
         if (path.length > MAX_PATH) throw new AppError('unsupported', 'The FAT file system has paths that are too long.')
-        if ((attributes & ATTRIBUTE.folder) === 0) addFile(files, path, { size, stamp })
+        if ((attributes & ATTRIBUTE.folder) === 0) found.add(path, { size, stamp })
         else if (!seen.has(cluster)) {
           seen.add(cluster)
           folders.push({ path, depth: folder.depth + 1, cluster })
         }
       }
     }
-    return files
+    return found.files
   }
 
   /** The clusters of a folder, one after the other. */

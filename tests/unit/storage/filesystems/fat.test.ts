@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { listFat } from '../../../../src-main/storage/filesystems/fat/list-fat.ts'
+import { FoundFiles } from '../../../../src-main/storage/filesystems/file-list.ts'
 import { findPartitions } from '../../../../src-main/storage/filesystems/partitions.ts'
 import { volumeOf } from '../../../../src-main/storage/filesystems/volume.ts'
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
@@ -117,4 +118,11 @@ describe('partitions', () => {
     view.setUint32(512 + 84, 0xffffffff, true)
     expect(await findPartitions(diskOf(bytes))).toEqual([{ number: 0, start: 0, size: bytes.length }])
   })
+})
+
+test('a list of files takes so much memory and no more', () => {
+  const found = new FoundFiles()
+  const path = 'x'.repeat(1024 * 1024)
+  for (let i = 0; i < 64; i++) found.add(`${i}${path}`.slice(0, path.length), { size: 1, stamp: '' })
+  expect(() => found.add('one more', { size: 1, stamp: '' })).toThrow(/too many files to be listed \(more than 64\)/)
 })
