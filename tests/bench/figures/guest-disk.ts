@@ -10,7 +10,7 @@ import { answersAtPrompt, benchHost, type BenchHost } from '../support/bench-hos
 const RUNS = 3
 const DISK_MIB = 192
 const PIECE_MIB = 64
-const FILES = 1500
+const FILES = 600
 const FILE_KIB = 4
 
 const FORGET = 'sync; echo 3 > /proc/sys/vm/drop_caches'
