@@ -75,14 +75,17 @@ export async function bootMachine(beginning: Beginning): Promise<void> {
   }
 }
 
-/** A host that went back to a snapshot may have ended before it was done. */
-async function endOldReturn({ machine, parts: { library } }: Beginning): Promise<void> {
+/**
+ * A host that went back to a snapshot may have ended before it was done.
+ * @throws AppError `busy` where another host has the machine, or the system's reason
+ */
+export async function endOldReturn({ machine, parts: { library } }: Beginning): Promise<void> {
   const { folder, config, name } = machine.bundle
   if (!(await lstat(returnPaths(folder).folder).catch(() => null))) return
   const path = bundlePaths(folder).lock
   const lock = await lockBundle(path, `“${name}”`, true)
   try {
-    await endReturning(folder, config!)
+    if (config) await endReturning(folder, config)
     await library.refresh(folder)
   } finally {
     await lock.release(path)

@@ -24,7 +24,7 @@ import type { Log } from '../log/log.ts'
 import type { TaskService } from '../tasks/task-service.ts'
 import { adoptMachine, lookForCrash, ranOn } from './adopt-machine.ts'
 import type { Beginning } from './beginning.ts'
-import { bootMachine } from './boot-machine.ts'
+import { bootMachine, endOldReturn } from './boot-machine.ts'
 import { writeCrash } from './crash-log.ts'
 import type { FirmwareFinder } from './firmware.ts'
 import { followHardware } from './live-change.ts'
@@ -370,11 +370,16 @@ export class Machine {
     }
   }
 
-  /** Nothing runs of it. Where the host before ended without switching it off, it says so. */
+  /** Nothing runs of it. Where the host before ended without switching it off, it says so; what that one began is ended. */
   async lookForCrash(): Promise<void> {
     const done = await this.#turns.take()
     try {
-      if (!this.#session) await lookForCrash(this.#beginning)
+      if (this.#session) return
+      await lookForCrash(this.#beginning)
+      // Where that cannot be done now, it is when the machine starts.
+      await endOldReturn(this.#beginning).catch((error: unknown) =>
+        this.log.warn('machines', `“${this.#bundle.name}” is not back at its snapshot yet.`, { error: asAppError(error) }),
+      )
     } finally {
       done()
     }

@@ -236,8 +236,9 @@ test('going back that ended right after machine.json was switched is ended by th
   const plan = { schema: 1, config, memory: true, firmware: false, gone: ['disks/before.qcow2'] }
   await writeFile(join(returning, 'returning.json'), JSON.stringify(plan))
   const next = await testHost({ library: host.library })
-  expect(await next.machines.start({ id })).toMatchObject({ state: 'running' })
-  expect(await asked(next, id)).toBe('mind2 2')
+  await expect.poll(async () => (await next.machines.get({ id })).state).toBe('suspended')
   expect(await readdir(bundle)).not.toContain('returning')
+  expect(await next.machines.resume({ id })).toMatchObject({ state: 'running' })
+  expect(await asked(next, id)).toBe('mind2 2')
   expect(await readdir(join(bundle, 'disks'))).not.toContain('before.qcow2')
 })
