@@ -111,6 +111,7 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
     ...{ storage, find: (id: string) => machines.find(id) },
     update: (id, patch, signal) => machines.update(id, patch, signal),
     resizeImage: (image, size, shrink) => images.resize(image, size, shrink),
+    refuseNeeded: (path) => images.refuseNeededByAny(path),
   })
   const lookingRound = lookRound(engines, machines, hasQemu ? qemu : null, log).then(() => snapshots.lookRound())
   const terminals = store.add(new TerminalService({ allowed: options.allowTerminal }))

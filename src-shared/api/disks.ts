@@ -50,4 +50,14 @@ export const disks = defineService('disks', {
         .max(MAX_DRIVES),
     }),
   ).returns<MachineView>(),
+  /**
+   * Deletes the image of a disk that was taken out. `path` as the machine's configuration had it. `wrong-state` where something still needs it: a drive, a
+   * snapshot, a disk that rests on it, of this machine or another.
+   */
+  deleteImage: call(
+    z.strictObject({
+      machine,
+      path: z.string().regex(/^disks\/[^./\\][^/\\]*$/, 'Only images in the machine’s folder of disks are deleted.'),
+    }),
+  ).returns<void>(),
 })

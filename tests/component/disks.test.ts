@@ -103,6 +103,21 @@ describe('a disk', () => {
     await expect.element(page.getByText('Everything that was found is mended.', { exact: false })).toBeVisible()
   })
 
+  test('that is taken out leaves its image, which is deleted when that is wished', async () => {
+    await begin([disk('disk0'), disk('data', { path: '/images/data.img' })])
+    await device(/Disk 2/).click()
+    await button('Remove the disk').click()
+    await device(/^Disk/).click()
+    await button('Remove the disk').click()
+    await button('Save').click()
+    await expect.element(page.getByText('disk0.qcow2 stays in its folder.', { exact: false })).toBeVisible()
+    await button('Delete…').click()
+    const question = page.getByRole('alertdialog', { name: 'Delete disk0.qcow2 of “web-1”?' })
+    await expect.element(question).toHaveTextContent('lost for good')
+    await question.getByRole('button', { name: 'Delete' }).click()
+    await expect.poll(() => host.disks.deleted).toEqual(['disks/disk0.qcow2'])
+  })
+
   test('on the network is told by its address, and what is its server’s work is not offered', async () => {
     await begin([disk('disk0', { path: 'nbd://server/disk', format: 'raw' })])
     await device('Disk nbd://server/disk').click()

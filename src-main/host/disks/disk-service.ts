@@ -1,11 +1,14 @@
 /** The `disks` service: the disks of machines. */
+import { lstat, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { z } from 'zod'
 import type { disks } from '../../../src-shared/api/disks.ts'
 import type { MachineView } from '../../../src-shared/api/machines.ts'
-import { AppError } from '../../../src-shared/errors/app-error.ts'
+import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { DiskFormat } from '../../../src-shared/model/disk-format.ts'
 import type { Drive, MachineConfig, MachinePatch } from '../../../src-shared/model/machine.ts'
 import type { Handlers } from '../../../src-shared/rpc/service.ts'
+import { bundlePaths, refuseLinks } from '../library/bundle.ts'
 import type { Machine } from '../machines/machine.ts'
 import { drive } from '../machines/sketch-machine.ts'
 import { wrongState } from '../machines/wrong-state.ts'
@@ -19,6 +22,8 @@ export interface DiskServiceParts {
   find(machine: string): Promise<Machine>
   /** As the `images` service does it. */
   resizeImage(image: { path: string; format: DiskFormat; folders: string[] }, size: number, shrink: boolean): Promise<{ size: number }>
+  /** @throws AppError `wrong-state` where a drive, a snapshot or another image needs the file */
+  refuseNeeded(path: string): Promise<void>
   /** As the `machines` service does it. */
   update(machine: string, patch: MachinePatch, signal: AbortSignal): Promise<MachineView>
 }
@@ -35,6 +40,7 @@ export class DiskService {
     },
     resize: async ({ machine, drive, size, shrink }, { signal }) =>
       this.#resize(await this.#parts.find(machine), drive, size, shrink, signal),
+    deleteImage: async ({ machine, path }) => this.#deleteImage(await this.#parts.find(machine), path),
     add: async ({ machine, disks: wished }, { signal }) => this.#add(await this.#parts.find(machine), wished, signal),
   }
 
@@ -78,6 +84,22 @@ export class DiskService {
     if (measure && size > measure.size)
       await machine.hold('having a disk enlarged', () => session.change({ kind: 'growDisk', drive: id, bytes: size }, null, signal))
     return { size }
+  }
+
+  async #deleteImage(machine: Machine, path: string): Promise<void> {
+    await machine.hold('having the image of a disk deleted', async () => {
+      const { folder } = machine.bundle
+      const file = join(folder, path)
+      await refuseLinks([bundlePaths(folder).disks, file])
+      const stats = await lstat(file).catch(() => null)
+      if (!stats?.isFile()) throw new AppError('not-found', `“${file}” is not there, or no file.`, { subject: file })
+      if (machine.session?.spec?.drives.some((one) => one.path === file))
+        throw new AppError('wrong-state', `“${file}” is a disk of “${machine.bundle.name}”, which runs.`, { subject: file })
+      await this.#parts.refuseNeeded(file)
+      await rm(file).catch((error: unknown) => {
+        throw asAppError(error, 'Deleting the image')
+      })
+    })
   }
 
   /** An update that failed late may have been kept all the same. */

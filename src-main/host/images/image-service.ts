@@ -127,6 +127,11 @@ export class ImageService {
     })
   }
 
+  /** @throws AppError `wrong-state` where a machine, a snapshot or another image needs the file */
+  async refuseNeededByAny(path: string): Promise<void> {
+    refuseAll(path, await this.#needs.of(path))
+  }
+
   /** An image that a machine has as its disk now may be changed as a whole; one that a snapshot keeps, or another disk rests on, may not. */
   async #refuseBelow(path: string): Promise<void> {
     refuseAll(

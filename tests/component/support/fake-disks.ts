@@ -11,6 +11,7 @@ export class FakeDisks {
   readonly states = new Map<string, Partial<DiskState>>()
   readonly resized: unknown[] = []
   readonly added: unknown[] = []
+  readonly deleted: string[] = []
   check: ImageCheck | null = { corruptions: 0, leaks: 0, repairedCorruptions: 0, repairedLeaks: 0, findings: [] }
 
   list(bundle: string, config: MachineConfig): DiskState[] {

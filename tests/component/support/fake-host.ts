@@ -350,6 +350,10 @@ export class FakeHost {
         this.disks.resized.push(request)
         return { size: request.size }
       },
+      deleteImage: ({ path }) => {
+        this.#called('disks.deleteImage')
+        this.disks.deleted.push(path)
+      },
       add: (request) => {
         this.#called('disks.add')
         this.disks.added.push(request)

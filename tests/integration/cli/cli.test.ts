@@ -154,8 +154,13 @@ describe('coppice', () => {
     expect(await run('set', 'web', '--disk', '1G')).toEqual({
       ...{ code: 1, stdout: '', stderr: 'coppice: --disk: The embedded engine has room for 2 disks. Remove one.\n' },
     })
-    expect(drives(await json<Listed>('set', 'web', 'drive-order=disk1', '--remove-disk', 'disk0'))).toEqual([['disk1', image]])
-    expect(drives(await json<Listed>('set', 'web', '--remove-disk', 'disk1'))).toEqual([])
+    expect(drives(await json<Listed>('set', 'web', 'drive-order=disk1', '--remove-disk', 'disk0', '--delete-image'))).toEqual([
+      ['disk1', image],
+    ])
+    expect(await readdir(join(library, 'web.coppice', 'disks'))).toEqual([])
+    // What lies elsewhere is never deleted.
+    expect(drives(await json<Listed>('set', 'web', '--remove-disk', 'disk1', '--delete-image'))).toEqual([])
+    expect((await readFile(image)).length).toBe(1024 * 1024)
     expect(await run('set', 'web', '--remove-disk', 'disk1')).toMatchObject({
       code: 2,
       stderr: 'coppice: disk: There is no drive “disk1”. The machine has none.\n',

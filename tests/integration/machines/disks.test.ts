@@ -1,5 +1,5 @@
 /** The disks of machines, through the host. */
-import { mkdir, readdir, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { disks, images as imageService, snapshots } from '../../../src-shared/api/index.ts'
@@ -109,6 +109,33 @@ describe('a machine', () => {
     await writeFile(join(host.library, 'a.coppice', 'disks'), '')
     await expect(disksOf(host).add({ machine: id, disks: [newDisk] })).rejects.toMatchObject({ code: expect.any(String) as string })
     expect((await host.machines.get({ id })).config!.drives).toEqual([])
+  })
+})
+
+describe('the image of a disk', () => {
+  test('is deleted when nothing needs it any more, and not before', async () => {
+    const host = await testHost()
+    const id = await host.make('a', '', { newDiskBytes: 4 * MiB })
+    const added = await disksOf(host).add({ machine: id, disks: [newDisk] })
+    const remove = (path: string): Promise<void> => disksOf(host).deleteImage({ machine: id, path })
+    const [first, second] = added.config!.drives
+    await expect(remove('disks/disk1.qcow2'), 'a drive has it').rejects.toMatchObject({ code: 'wrong-state' })
+    await host.machines.update({ id, patch: { drives: [first!] } })
+    await remove('disks/disk1.qcow2')
+    expect(await filesOf(host, 'a')).toEqual(['disk0.qcow2'])
+    await expect(remove('disks/disk1.qcow2')).rejects.toMatchObject({ code: 'not-found' })
+
+    await host.done(host.rpc.service(snapshots).take({ machine: id, label: 'before' }))
+    const now = (await host.machines.get({ id })).config!.drives[0]!.path!
+    await host.machines.update({ id, patch: { drives: [] } })
+    await expect(remove('disks/disk0.qcow2'), 'a snapshot has it').rejects.toMatchObject({ code: 'wrong-state' })
+    await remove(now)
+    expect(await filesOf(host, 'a')).toEqual(['disk0.qcow2'])
+    expect(second).toMatchObject({ id: 'disk1' })
+    for (const path of ['machine.json', 'disks/../machine.json', 'disks/.hidden', '/etc/hostname', 'disks/a/b'])
+      await expect(remove(path), path).rejects.toMatchObject({ code: 'invalid-input' })
+    await symlink('/etc/hostname', join(host.library, 'a.coppice/disks/link.img'))
+    await expect(remove('disks/link.img')).rejects.toMatchObject({ code: 'denied' })
   })
 })
 

@@ -14,6 +14,7 @@ import type { Define } from './index.ts'
 interface SetOptions {
   disk?: NewDisk[]
   removeDisk?: string[]
+  deleteImage?: boolean
   resizeDisk?: NewSize[]
   shrink?: boolean
 }
@@ -64,7 +65,8 @@ export const defineSet: Define = (program, run) => {
       'add a disk: an image where it is, an address (nbd:, iscsi:, nfs:), or as in 20G an empty one; may be repeated',
       addNewDisk,
     )
-    .option('--remove-disk <id>', 'take a disk out; its image stays; may be repeated', addId)
+    .option('--remove-disk <id>', 'take a disk out; its image stays unless told otherwise; may be repeated', addId)
+    .option('--delete-image', 'of disks that are taken out, where it lies in the machine’s folder and nothing else needs it')
     .option(
       '--resize-disk <id:size>',
       'another size for a disk, as in disk0:40G or disk0:+5G; larger also while QEMU runs the machine; may be repeated',
@@ -72,29 +74,41 @@ export const defineSet: Define = (program, run) => {
     )
     .option('--shrink', 'what a smaller disk cuts off may be lost')
     .addHelpText('after', `\nKeys:\n${keys.join('\n')}`)
-    .action((name: string, assignments: string[], { disk = [], removeDisk = [], resizeDisk = [], shrink = false }: SetOptions) =>
-      run(async (cli) => {
-        const more = disk.length + resizeDisk.length
-        if (assignments.length + removeDisk.length + more === 0)
-          throw new UsageError('Say what to change: KEY=VALUE, --disk, --remove-disk or --resize-disk. coppice set --help lists the keys.')
-        const host = await cli.host()
-        const machine = await cli.machine(host, name)
-        if (!machine.config)
-          throw new AppError('corrupt', `“${machine.name}” cannot be changed: ${machine.problem?.message ?? 'its bundle cannot be read.'}`)
-        const { asksPassword, others } = withoutPassword([...assignments, ...removeDisk.map((one) => `disk=${one}:`)])
-        const { id } = machine
-        const find = async (wanted: string): Promise<string> => findSnapshot(await host.snapshots.tree({ machine: id }), wanted).id
-        const patch = patchOf(await withSnapshotIds(others, find), machine.config)
-        if (asksPassword) {
-          const password = await readSecret(`VNC password for “${machine.name}”`)
-          await host.machines.setVncPassword({ id, password }).catch(inWordsOf(KEY_OF_FIELD))
-        }
-        let changed = machine
-        if (assignments.length + removeDisk.length > 0) changed = await host.machines.update({ id, patch }).catch(inWordsOf(KEY_OF_FIELD))
-        if (disk.length > 0)
-          changed = await host.disks.add({ machine: id, disks: disk.map((source) => ({ source })) }).catch(inWordsOf(DISK_WORDS))
-        for (const wish of resizeDisk) await resize(host, machine, wish, shrink)
-        cli.output.result(changed, () => cli.output.line(`${changed.name}: changed`))
-      }),
+    .action(
+      (
+        name: string,
+        assignments: string[],
+        { disk = [], removeDisk = [], deleteImage = false, resizeDisk = [], shrink = false }: SetOptions,
+      ) =>
+        run(async (cli) => {
+          const more = disk.length + resizeDisk.length
+          if (assignments.length + removeDisk.length + more === 0)
+            throw new UsageError(
+              'Say what to change: KEY=VALUE, --disk, --remove-disk or --resize-disk. coppice set --help lists the keys.',
+            )
+          const host = await cli.host()
+          const machine = await cli.machine(host, name)
+          if (!machine.config)
+            throw new AppError(
+              'corrupt',
+              `“${machine.name}” cannot be changed: ${machine.problem?.message ?? 'its bundle cannot be read.'}`,
+            )
+          const { asksPassword, others } = withoutPassword([...assignments, ...removeDisk.map((one) => `disk=${one}:`)])
+          const { id } = machine
+          const find = async (wanted: string): Promise<string> => findSnapshot(await host.snapshots.tree({ machine: id }), wanted).id
+          const patch = patchOf(await withSnapshotIds(others, find), machine.config)
+          if (asksPassword) {
+            const password = await readSecret(`VNC password for “${machine.name}”`)
+            await host.machines.setVncPassword({ id, password }).catch(inWordsOf(KEY_OF_FIELD))
+          }
+          let changed = machine
+          if (assignments.length + removeDisk.length > 0) changed = await host.machines.update({ id, patch }).catch(inWordsOf(KEY_OF_FIELD))
+          for (const { id: drive, path } of deleteImage ? machine.config.drives : [])
+            if (removeDisk.includes(drive) && path?.startsWith('disks/')) await host.disks.deleteImage({ machine: id, path })
+          if (disk.length > 0)
+            changed = await host.disks.add({ machine: id, disks: disk.map((source) => ({ source })) }).catch(inWordsOf(DISK_WORDS))
+          for (const wish of resizeDisk) await resize(host, machine, wish, shrink)
+          cli.output.result(changed, () => cli.output.line(`${changed.name}: changed`))
+        }),
     )
 }

@@ -240,3 +240,11 @@ export function takenAway(form: HardwareForm, config: MachineConfig): string[] {
     ...config.nics.filter(({ id }) => !kept.has(id)).map(({ mac }) => `the network card ${mac}`),
   ]
 }
+
+/** Images in the machine's folder of disks that no drive has any more. @param before the drives as they were */
+export function leftImages(before: readonly Drive[], form: HardwareForm): string[] {
+  const kept = new Set(form.drives.map(({ path }) => path))
+  return before.flatMap(({ kind, path }) =>
+    kind === 'disk' && path !== null && path.startsWith('disks/') && !kept.has(path) ? [path] : [],
+  )
+}

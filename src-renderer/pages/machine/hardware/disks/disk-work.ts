@@ -8,6 +8,7 @@ import { onMachine } from '../../../../actions/machine-power.ts'
 import type { WindowState } from '../../../../state/window-state.svelte.ts'
 import { ask } from '../../../../ui/ask.svelte.ts'
 import { toast } from '../../../../ui/toasts.svelte.ts'
+import { fileName } from '../device-list.ts'
 import { checkWords } from './disk-words.ts'
 
 const imageOf = ({ path, format }: DiskState): { path: string; format: DiskState['format'] } => ({ path, format })
@@ -39,6 +40,22 @@ export async function checkDisk(win: WindowState, machine: MachineView, disk: Di
     if (!wanted || reason !== null) return
     const repaired = await followed(win, win.host.images.check({ image: imageOf(disk), repair: true }))
     if (repaired) toast({ text: `“${machine.name}”: ${checkWords(repaired.result?.check ?? null).text}`, tone: 'ok' })
+  })
+}
+
+/** Of disks that were taken out. @param paths as the configuration had them */
+export async function deleteImages(win: WindowState, machine: MachineView, paths: readonly string[]): Promise<void> {
+  const names = paths.map(fileName).join(' and ')
+  const sure = await ask({
+    title: `Delete ${names} of “${machine.name}”?`,
+    text: 'Everything on that disk is lost for good. What a snapshot or another machine needs is kept.',
+    action: 'Delete',
+    danger: true,
+  })
+  if (!sure) return
+  await onMachine(win, machine, async () => {
+    for (const path of paths) await win.host.disks.deleteImage({ machine: machine.id, path })
+    toast({ text: `${names} is deleted.`, tone: 'ok' })
   })
 }
 
