@@ -136,7 +136,7 @@ export const engineThread = defineService('engine', {
       mayRun: z.boolean(),
     }),
   ).returns<{ runs: boolean }>(),
-  /** The memory that was captured last is on disk when this resolves. */
+  /** The memory that was captured last is on disk when this resolves; to be asked for once, when the guest goes on. */
   captured: call(m).returns<MemoryHeader>(),
   /**
    * A serial port: the peer's bytes are typed into the guest, the guest's come back, from `from` on where it is still kept

@@ -16,7 +16,7 @@ import type { BlockDisk } from './block-disk.ts'
 import { trapped } from './faults.ts'
 import { HealthMonitor } from './health-monitor.ts'
 import { Media } from './media.ts'
-import type { KeepMemory } from './keep-memory.ts'
+import type { KeepMemory, MemoryOrder } from './keep-memory.ts'
 import { diskOf, type OpenDrive } from './open-drive.ts'
 import {
   clearAbsentBars,
@@ -74,7 +74,8 @@ export class EmbeddedMachine implements EngineMachine {
   #haltedMs = 0
   #turns = 0
   #nextPublish = 0
-  #captured: Promise<MemoryHeader> | null = null
+  /** Writes the memory that was captured last. */
+  #captured: (() => Promise<MemoryHeader>) | null = null
 
   readonly onEvent = this.#onEvent.event
 
@@ -173,21 +174,23 @@ export class EmbeddedMachine implements EngineMachine {
   async saveMemory(place: MemoryPlace): Promise<MemoryHeader> {
     this.#expect(['paused'], 'suspended')
     await this.#quiet()
-    return this.#keepMemory(place)
+    return this.#parts.keep(this.#takeMemory(place))
   }
 
   async capture({ memory }: CaptureOrder): Promise<{ runs: boolean }> {
     this.#expect(['paused'], 'captured for a snapshot')
     await this.#quiet()
-    this.#captured = memory && this.#keepMemory(memory)
-    // Who asks is told.
-    this.#captured?.catch(() => {})
+    const order = memory && this.#takeMemory(memory)
+    this.#captured = order && (() => this.#parts.keep(order))
     return { runs: false }
   }
 
+  /** It is looked through and written only now that the guest runs again. */
   captured(): Promise<MemoryHeader> {
-    if (!this.#captured) throw new AppError('wrong-state', 'No memory of this machine was captured.')
-    return this.#captured
+    const keep = this.#captured
+    if (!keep) throw new AppError('wrong-state', 'No memory of this machine was captured.')
+    this.#captured = null
+    return keep()
   }
 
   /** Nothing is under way, and everything that the guest wrote is on disk. */
@@ -197,12 +200,11 @@ export class EmbeddedMachine implements EngineMachine {
     await this.#flushDisks()
   }
 
-  /** Taken at once, and written when this resolves. */
-  #keepMemory(place: MemoryPlace): Promise<MemoryHeader> {
-    const { emulator, clock, keep } = this.#parts
-    const spec = this.#spec
-    const owner = { engineVersion: V86_VERSION, machine: spec.id, memoryMiB: spec.memoryMiB }
-    return keep({ place, owner, state: emulator.v86.save_state(), clockMs: clock() })
+  /** As it is now. */
+  #takeMemory(place: MemoryPlace): MemoryOrder {
+    const { emulator, clock } = this.#parts
+    const { id, memoryMiB } = this.#spec
+    return { place, owner: { engineVersion: V86_VERSION, machine: id, memoryMiB }, state: emulator.v86.save_state(), clockMs: clock() }
   }
 
   /** v86 failed: the machine ends here, with the cause kept. */
@@ -212,6 +214,7 @@ export class EmbeddedMachine implements EngineMachine {
 
   dispose(): void {
     this.#state = 'stopped'
+    this.#captured = null
     this.#parts.emulator.v86.stop()
     for (const port of this.serial) port.close()
     this.agent.close()
