@@ -118,7 +118,7 @@ test.each(works)('$name', { timeout: 120_000 }, async ({ name, undecided, work, 
       expect(files, where).toEqual([last!.drives[0]!.path!.replace('disks/', '')])
       expect(await readdir(join(bundle, 'snapshots')).catch(() => []), where).toEqual([])
       expect(await readdir(bundle), where).not.toContain('returning')
-    })
+    }, 20_000)
     await next.machines.start({ id: machine, end: 'keep' })
     await next.host.close()
   }

@@ -62,7 +62,7 @@ async function expectClean(host: TestHost, id: string): Promise<void> {
     expect(await readdir(join(bundle, 'disks'))).toEqual([config!.drives[0]!.path!.replace('disks/', '')])
     expect((await readdir(join(bundle, 'snapshots')).catch(() => [])).filter((name) => !name.startsWith('.new-'))).toEqual([])
     expect(await readdir(bundle)).not.toContain('returning')
-  })
+  }, 20_000)
   expect((await tree(host, id)).snapshots).toEqual([])
 }
 
@@ -77,9 +77,7 @@ test('discarded: whatever ends it, the disks go back by themselves', async () =>
   ]
   for (const [at, end] of ends.entries()) {
     await run(host, id, 2 + at, 'discard')
-    expect((await tree(host, id)).snapshots).toMatchObject([
-      { by: 'run', label: expect.stringMatching(/^Trial \d{4}-/) as string },
-    ])
+    expect((await tree(host, id)).snapshots).toMatchObject([{ by: 'run', label: expect.stringMatching(/^Trial \d{4}-/) as string }])
     await end()
     await dealtWith(host, id)
     expect(await onDisk(host, id)).toBe(1)
