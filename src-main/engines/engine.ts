@@ -62,8 +62,6 @@ export interface AgentChannel {
 export interface CaptureOrder {
   memory: MemoryPlace | null
   disks: readonly { drive: string; path: string }[]
-  /** It ran until it was paused for this. */
-  mayRun: boolean
 }
 
 type WithoutMachine<T> = T extends unknown ? Omit<T, 'machine'> : never
@@ -86,7 +84,7 @@ export interface EngineMachine extends Disposable {
   /** Paused only. Durable when it resolves. */
   saveMemory(place: MemoryPlace): Promise<MemoryHeader>
   /** Paused only; as engine-thread.ts says. */
-  capture(order: CaptureOrder): Promise<{ runs: boolean }>
+  capture(order: CaptureOrder): Promise<void>
   /** @throws AppError why the memory that was captured last is not kept */
   captured(): Promise<MemoryHeader>
   readonly serial: readonly SerialPort[]

@@ -126,16 +126,11 @@ export const engineThread = defineService('engine', {
   /**
    * Paused machine, for a snapshot of it: its disks are flushed, its memory is taken as it is now (`memory`: where it is written, which `captured` awaits;
    * null: not at all), and its disks go on in other files, which rest on the present ones. Of an engine that takes its drives' bytes from block ports, the host
-   * sees to the latter, before it lets the machine go on. `runs`: it goes on already, which only a machine does that `mayRun`. Where this fails, it stays paused;
-   * `hardware` has told then which disks went on.
+   * sees to the latter, before it lets the machine go on. It stays paused; where this fails, `hardware` has told which disks went on.
    */
   capture: call(
-    m.extend({
-      memory: memoryPlace.nullable(),
-      disks: z.array(z.strictObject({ drive: z.string(), path: z.string() })),
-      mayRun: z.boolean(),
-    }),
-  ).returns<{ runs: boolean }>(),
+    m.extend({ memory: memoryPlace.nullable(), disks: z.array(z.strictObject({ drive: z.string(), path: z.string() })) }),
+  ).returns<void>(),
   /** The memory that was captured last is on disk when this resolves; to be asked for once, when the guest goes on. */
   captured: call(m).returns<MemoryHeader>(),
   /**

@@ -177,12 +177,11 @@ export class EmbeddedMachine implements EngineMachine {
     return this.#parts.keep(this.#takeMemory(place))
   }
 
-  async capture({ memory }: CaptureOrder): Promise<{ runs: boolean }> {
+  async capture({ memory }: CaptureOrder): Promise<void> {
     this.#expect(['paused'], 'captured for a snapshot')
     await this.#quiet()
     const order = memory && this.#takeMemory(memory)
     this.#captured = order && (() => this.#parts.keep(order))
-    return { runs: false }
   }
 
   /** It is looked through and written only now that the guest runs again. */

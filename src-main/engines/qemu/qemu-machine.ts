@@ -3,7 +3,7 @@
  * state here, whoever caused them: we, the guest, a full disk, or a tool on the second control socket. The machine is over when the process
  * is; how it ended and what QEMU said before decide what people are told.
  */
-import { Emitter, nextValue } from '../../../src-shared/base/event.ts'
+import { Emitter } from '../../../src-shared/base/event.ts'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
 import type { LiveChange } from '../../../src-shared/model/live-change.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
@@ -17,7 +17,7 @@ import { QemuMeter } from './qemu-meter.ts'
 import { QemuSerial, rotateLog } from './qemu-serial.ts'
 import { deviceOf } from './qmp/device-of.ts'
 import type { QmpEvent } from './qmp/messages.ts'
-import { canSaveInBackground, refuseBlocked, saveMemory } from './saved-memory.ts'
+import { CAPTURED_AT_ONCE, refuseBlocked, saveMemory, type SavedMemory } from './saved-memory.ts'
 import { judgeEnd, type ShutdownCause } from './supervise/death.ts'
 import type { Instance } from './supervise/launch.ts'
 import { forgetRan, removeMachineFolder, writeRecord } from './supervise/machine-folder.ts'
@@ -43,7 +43,7 @@ export class QemuMachine implements EngineMachine {
   #ioError: QmpEvent | null = null
   /** It runs for an instant that is nobody's business. */
   #nudging = false
-  #captured: Promise<MemoryHeader> | null = null
+  #captured: SavedMemory | null = null
   readonly #over: Promise<void>
 
   readonly onEvent = this.#onEvent.event
@@ -131,31 +131,21 @@ export class QemuMachine implements EngineMachine {
   async saveMemory(place: MemoryPlace): Promise<MemoryHeader> {
     this.#expect(['paused'], 'suspended')
     await this.#leaveMigrated()
-    return saveMemory(this.#instance, place)
+    return saveMemory(this.#instance, place).kept
   }
 
-  async capture({ memory, disks, mayRun }: CaptureOrder): Promise<{ runs: boolean }> {
+  async capture({ memory, disks }: CaptureOrder): Promise<void> {
     this.#expect(['paused'], 'captured for a snapshot')
     if (memory) await refuseBlocked(this.#instance)
     await this.#leaveMigrated()
     await this.#live.goOnIn(disks)
-    if (!memory) return { runs: false }
-    const background = mayRun && (await canSaveInBackground(this.#instance))
-    const saved = saveMemory(this.#instance, memory, background)
-    this.#captured = saved
-    saved.catch(() => {})
-    if (!background) await saved
-    else {
-      const done = new AbortController()
-      const runs = nextValue(this.#onEvent.event, ({ kind }) => kind === 'running', done.signal)
-      await Promise.race([runs, saved]).finally(() => done.abort())
-    }
-    return { runs: this.#state === 'running' }
+    this.#captured = memory && saveMemory(this.#instance, memory, CAPTURED_AT_ONCE)
+    await this.#captured?.passed
   }
 
   captured(): Promise<MemoryHeader> {
     if (!this.#captured) throw new AppError('wrong-state', 'No memory of this machine was captured.')
-    return this.#captured
+    return this.#captured.kept
   }
 
   /** A machine that still runs is killed: nobody would know of it. */

@@ -39,8 +39,8 @@ import type { Instance } from './supervise/launch.ts'
 import { INHERITED_FILE } from './supervise/qemu-process.ts'
 
 const CHUNK = 1 * MiB
-/** Bytes of memory of a guest that runs, which are taken before they are looked at. */
-const MOST_WAITING = 256 * MiB
+/** Bytes of a state for a snapshot, which are taken before they are looked at: the guest stands still meanwhile. */
+export const CAPTURED_AT_ONCE = 512 * MiB
 const MAX_STATE = 2048 * GiB
 /** Bytes a second that QEMU may send: nobody waits for a network here. */
 const NO_LIMIT = 1024 * GiB
@@ -72,27 +72,30 @@ export async function refuseBlocked({ qmp }: Pick<Instance, 'qmp'>): Promise<voi
   throw sharedFolderMounted(error) ?? error
 }
 
-/** Lets the machine run while its memory, as it was at the beginning, is passed on (QEMU's docs/devel/migration; Linux' userfaultfd). */
-const BACKGROUND = 'background-snapshot'
-
-/**
- * Whether memory can be saved while the machine runs: the system must be able to, and this machine's memory must be of a kind for it.
- * QEMU says so when it is asked to.
- */
-export async function canSaveInBackground({ qmp }: Pick<Instance, 'qmp'>): Promise<boolean> {
-  const set = (state: boolean): Promise<void> =>
-    qmp.execute('migrate-set-capabilities', { capabilities: [{ capability: BACKGROUND, state }] })
-  return set(true).then(
-    () => set(false).then(() => true),
-    () => false,
-  )
+export interface SavedMemory {
+  /** Resolves when QEMU has passed on all: the machine can go on. Rejects as `kept` does. */
+  readonly passed: Promise<void>
+  /** Resolves when it is on disk. */
+  readonly kept: Promise<MemoryHeader>
 }
 
 /**
- * The machine stands still; it can go on afterwards, too. `background`: it runs as soon as QEMU can let it.
- * @throws AppError `no-space` and others; no file is left then, and an older one at the place stays
+ * The machine stands still until `passed`; it can go on afterwards, too. QEMU could let it run while its memory is passed on (background-snapshot): one whose
+ * receiver dies meanwhile then hangs for ever (7.2: nobody answers its page faults any more), and machines must outlive their host.
+ * @param most bytes that are taken before they are looked at
+ * @throws AppError, by the promises: `no-space` and others; no file is left then, and an older one at the place stays
  */
-export async function saveMemory({ folder, qmp, record }: Instance, place: MemoryPlace, background = false): Promise<MemoryHeader> {
+export function saveMemory(instance: Instance, place: MemoryPlace, most = CHUNK): SavedMemory {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const kept = passOn(instance, place, most, resolve)
+  const passed = Promise.race([promise, kept.then(() => {})])
+  // Who waits for either is told.
+  kept.catch(() => {})
+  passed.catch(() => {})
+  return { passed, kept }
+}
+
+async function passOn({ folder, qmp, record }: Instance, place: MemoryPlace, most: number, passed: () => void): Promise<MemoryHeader> {
   const { spec } = record
   const stop = new AbortController()
   const watch = new MigrationWatch(qmp)
@@ -100,24 +103,21 @@ export async function saveMemory({ folder, qmp, record }: Instance, place: Memor
   try {
     pages = await PagesWriter.open(place.pages)
     const { endpoint, peer } = await acceptOne(await migrationEndpoint(folder), stop.signal)
-    await qmp.execute('migrate-set-capabilities', {
-      capabilities: [
-        { capability: 'events', state: true },
-        { capability: BACKGROUND, state: background },
-      ],
-    })
+    await qmp.execute('migrate-set-capabilities', { capabilities: [{ capability: 'events', state: true }] })
     await qmp.execute('migrate-set-parameters', { 'max-bandwidth': NO_LIMIT })
     await qmp.execute('migrate', { uri: migrationUri(endpoint) }).catch((error: unknown) => {
       throw sharedFolderMounted(error) ?? error
     })
     const socket = await Promise.race([peer, watch.failed])
-    let state: { bytes: number; crc: number }
+    const stream = new StreamKeeper(pages)
     try {
-      state = await receive(socket, pages, background ? MOST_WAITING : CHUNK)
+      await stream.receive(socket, most)
     } finally {
       socket.destroy()
     }
     await watch.completed
+    passed()
+    const state = await stream.end()
     const { packs, recipe } = await pages.finish()
     const header: FileHeader = {
       ...{ format: 2, engine: 'qemu', engineVersion: engineVersion(spec.qemu!.version) },
@@ -144,31 +144,45 @@ export async function saveMemory({ folder, qmp, record }: Instance, place: Memor
   }
 }
 
-/** @param most bytes that may wait to be looked at; while QEMU cannot send, a guest that runs may have to wait, too */
-async function receive(socket: Socket, pages: PagesWriter, most: number): Promise<{ bytes: number; crc: number }> {
-  const splitter = new StreamSplitter(pages)
-  let bytes = 0
-  let crc = 0
-  let pieces: Buffer[] = []
-  let waiting = 0
-  const work = async (): Promise<void> => {
-    const now = pieces
-    pieces = []
-    waiting = 0
-    for (const piece of now) {
-      crc = crc32(piece, crc)
-      bytes += piece.length
-      await splitter.push(piece)
+/** Takes the stream, and looks through it when there is time. */
+class StreamKeeper {
+  #splitter: StreamSplitter
+  #pieces: Buffer[] = []
+  #bytes = 0
+  #crc = 0
+
+  constructor(pages: PagesWriter) {
+    this.#splitter = new StreamSplitter(pages)
+  }
+
+  /** @param most bytes that may wait to be looked at */
+  async receive(socket: Socket, most: number): Promise<void> {
+    let waiting = 0
+    for await (const piece of socket as AsyncIterable<Buffer>) {
+      this.#pieces.push(piece)
+      waiting += piece.length
+      if (waiting < most) continue
+      await this.#look()
+      waiting = 0
     }
   }
-  for await (const piece of socket as AsyncIterable<Buffer>) {
-    pieces.push(piece)
-    waiting += piece.length
-    if (waiting >= most) await work()
+
+  /** @returns of all that came */
+  async end(): Promise<{ bytes: number; crc: number }> {
+    await this.#look()
+    await this.#splitter.end()
+    return { bytes: this.#bytes, crc: this.#crc }
   }
-  await work()
-  await splitter.end()
-  return { bytes, crc }
+
+  async #look(): Promise<void> {
+    const pieces = this.#pieces
+    this.#pieces = []
+    for (const piece of pieces) {
+      this.#crc = crc32(piece, this.#crc)
+      this.#bytes += piece.length
+      await this.#splitter.push(piece)
+    }
+  }
 }
 
 /** What a state must fit to. */

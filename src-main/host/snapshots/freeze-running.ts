@@ -131,12 +131,12 @@ class RunningFreeze {
    */
   async #standStill(overlays: ReadonlyMap<string, string>, memory: string | null): Promise<MemoryHeader | null> {
     const [machine, session] = [this.#machine, this.#session]
-    if (machine.state === 'paused') await this.#capture(overlays, memory, false)
+    if (machine.state === 'paused') await this.#capture(overlays, memory)
     else {
       // A host that takes it over, because this one ended in between, lets it go on.
       await beginSuspended(this.#bundle, true)
       try {
-        await machine.unseen(() => this.#pausedFor(() => this.#capture(overlays, memory, true), memory !== null))
+        await machine.unseen(() => this.#pausedFor(() => this.#capture(overlays, memory), memory !== null))
       } finally {
         if (!session.mayRunOn) await abandonSuspended(this.#bundle)
       }
@@ -146,15 +146,14 @@ class RunningFreeze {
     return session.race(session.engine.captured({ machine: machine.id }))
   }
 
-  /** @param work tells whether the guest runs again already; where it fails, the guest goes on all the same */
-  async #pausedFor(work: () => Promise<boolean>, withMemory: boolean): Promise<void> {
+  /** Where `work` fails, the guest goes on all the same. */
+  async #pausedFor(work: () => Promise<void>, withMemory: boolean): Promise<void> {
     const session = this.#session
     const it = { machine: this.#machine.id }
     if (withMemory) await session.race(session.engine.prepareSave(it))
-    let runs: boolean
     try {
       await session.race(session.engine.pause(it))
-      runs = await work()
+      await work()
     } catch (error) {
       if (session.end) throw error
       await session.race(session.engine.resume(it)).catch((second: unknown) => {
@@ -162,18 +161,16 @@ class RunningFreeze {
       })
       throw error
     }
-    if (!runs) await session.race(session.engine.resume(it))
+    await session.race(session.engine.resume(it))
   }
 
-  /** @returns whether it runs */
-  async #capture(overlays: ReadonlyMap<string, string>, memory: string | null, mayRun: boolean): Promise<boolean> {
+  async #capture(overlays: ReadonlyMap<string, string>, memory: string | null): Promise<void> {
     const session = this.#session
     const files = this.#filesOf(overlays)
     const disks = [...files].map(([drive, path]) => ({ drive, path }))
     const place = memory === null ? null : memoryPlace(this.#bundle, memory)
-    const { runs } = await session.race(session.engine.capture({ machine: this.#machine.id, memory: place, disks, mayRun }))
+    await session.race(session.engine.capture({ machine: this.#machine.id, memory: place, disks }))
     if (session.kind === 'embedded') await session.goOnIn(files)
-    return runs
   }
 
   /** What went on in new files stays there; of the others the files of before are named again. */

@@ -134,11 +134,10 @@ class DoubleMachine implements EngineMachine {
   }
 
   /** With the word `stuck` memory cannot be taken; its writing fails as `saveMemory` does. */
-  async capture({ memory }: CaptureOrder): Promise<{ runs: boolean }> {
+  async capture({ memory }: CaptureOrder): Promise<void> {
     if (memory && this.#word('stuck')) throw new AppError('io', 'The memory cannot be taken.')
     this.#captured = memory && this.saveMemory(memory)
     this.#captured?.catch(() => {})
-    return { runs: false }
   }
   captured(): Promise<MemoryHeader> {
     return this.#captured!
