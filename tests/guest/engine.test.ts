@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { readMemory, type StateOwner } from '../../src-main/engines/embedded/memory.ts'
 import { WINDOWS_TO_SPINNING } from '../../src-main/engines/watchdog.ts'
 import { encodeHeader } from '../../src-main/files/memory-file.ts'
 import { specDrive } from '../support/spec-drive.ts'
@@ -125,19 +126,19 @@ describe('Coppice Linux', () => {
   })
 })
 
-/** A state whose header and checksum are right and whose timer has lost its counters: v86 takes it and fails in its first turn. */
+/** A state, in a file of its own, whose header and checksum are right and whose timer has lost its counters: v86 takes it and fails in its first turn. */
 async function corrupted(path: string): Promise<string> {
   const bytes = new Uint8Array(await readFile(path))
   const header = 12 + new DataView(bytes.buffer).getUint32(8, true)
-  const meta = JSON.parse(new TextDecoder().decode(bytes.subarray(12, header))) as Record<string, unknown>
-  const state = bytes.slice(header)
+  const meta = JSON.parse(new TextDecoder().decode(bytes.subarray(12, header))) as StateOwner
+  const state = new Uint8Array((await readMemory(memoryPlace(path), meta)).state)
   const jsonLength = new DataView(state.buffer).getInt32(12, true)
   const parsed = JSON.parse(new TextDecoder().decode(state.subarray(16, 16 + jsonLength))) as { state: unknown[][] }
   // v86's CPU.get_state: 58 is the interval timer, and its element 1 says which counters run.
   parsed.state[58]![1] = null
   state.set(new TextEncoder().encode(JSON.stringify(parsed).padEnd(jsonLength)), 16)
   const out = `${path}-corrupt`
-  await writeFile(out, Buffer.concat([encodeHeader({ ...meta, stateCrc32: crc32(state) }), state]))
+  await writeFile(out, Buffer.concat([encodeHeader({ ...meta, format: 1, stateCrc32: crc32(state) }), state]))
   return out
 }
 
