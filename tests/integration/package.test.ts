@@ -2,6 +2,7 @@
  * The packaged application, checked offline: electron-builder's configuration and file list with an empty shell in Electron's place, then the packed
  * host for real: Electron's binary as Node is nothing but Node, so Node stands in for it.
  */
+import { once } from 'node:events'
 import { execFile, spawn } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -200,7 +201,20 @@ describe('threads', () => {
     const names = (await readdir(inside('out/main')))
       .filter((file) => file.endsWith('.thread.js'))
       .map((file) => file.slice(0, -'.thread.js'.length))
-    expect(names.sort()).toEqual(Object.keys(PROBES).sort())
+    expect(names.sort()).toEqual([...Object.keys(PROBES), 'memory'].sort())
+  })
+
+  test('memory, which serves nothing, writes one state and ends', async () => {
+    const json = new TextEncoder().encode('{"buffer_infos":[]}')
+    const state = new ArrayBuffer(16 + json.length)
+    new Uint8Array(state).set(json, 16)
+    new DataView(state).setInt32(12, json.length, true)
+    const place = { path: path.join(folder, 'memory'), pages: path.join(folder, 'pages') }
+    const owner = { engineVersion: 'v86 1', machine: crypto.randomUUID(), memoryMiB: 16 }
+    const worker = new Worker(pathToFileURL(built('memory')), { workerData: { place, owner, state, clockMs: 0 }, transferList: [state] })
+    const ended = once(worker, 'exit')
+    expect(await once(worker, 'message')).toEqual([{ header: expect.objectContaining({ ...owner, format: 2 }) as unknown }])
+    expect(await ended).toEqual([0])
   })
 
   test.each(Object.keys(PROBES))('%s runs from its built file and answers', async (name) => {
