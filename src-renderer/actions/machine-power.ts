@@ -24,8 +24,7 @@ export async function onMachine(state: WindowState, machine: MachineView, work: 
 function report(state: WindowState, machine: MachineView, error: WireError): void {
   if (error.code === 'cancelled') return
   state.library.actionErrors.set(machine.id, error)
-  const { place } = state.route
-  if (place.page !== 'machine' || place.id !== machine.id) toastError(AppError.fromWire(error))
+  if (!state.route.shows(machine.id)) toastError(AppError.fromWire(error))
 }
 
 /** Follows a task that works on a machine. @returns the id that it made, if any; null when it failed or was cancelled */

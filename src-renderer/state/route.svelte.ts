@@ -23,6 +23,11 @@ export class Route {
     this.go({ page: 'machine', id, tab: tab ?? this.#tabs.get(id) ?? null })
   }
 
+  /** Whether the window shows this machine: then what goes wrong with it stands there. */
+  shows(machine: string): boolean {
+    return 'id' in this.place && this.place.id === machine
+  }
+
   /** Leaves no step in the history: for places that the window chose by itself. */
   replace(place: Place): void {
     history.replaceState(null, '', placeHash(place))

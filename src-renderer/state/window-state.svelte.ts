@@ -44,7 +44,7 @@ export class WindowState implements Disposable {
     this.#store.add(
       // Where its page is open, it stands there; of one that is off, whoever started it hears of it.
       this.library.onFailed(({ id, state, lastError }) => {
-        if (lastError && isActive(state) && !this.#isOpen(id)) toastError(AppError.fromWire(lastError))
+        if (lastError && isActive(state) && !this.route.shows(id)) toastError(AppError.fromWire(lastError))
       }),
     )
     this.#store.add(this.host.system.quitting(({ reason }) => (this.quitting = reason)))
@@ -85,11 +85,6 @@ export class WindowState implements Disposable {
       this.settings.load(),
       this.host.system.info({}).then((info) => (this.info = info)),
     ])
-  }
-
-  #isOpen(machine: string): boolean {
-    const { place } = this.route
-    return place.page === 'machine' && place.id === machine
   }
 
   dispose(): void {

@@ -173,7 +173,17 @@ describe('the New machine dialog', () => {
     await expect
       .poll(() => window.host.created.at(-1))
       .toEqual({
-        ...{ name: 'tiny', engine: 'auto', serialPorts: 1, folder: [], sharedFolders: [], start: true, firmware: 'bios', tpm: false },
+        ...{
+          name: 'tiny',
+          engine: 'auto',
+          serialPorts: 1,
+          folder: [],
+          disks: [],
+          sharedFolders: [],
+          start: true,
+          firmware: 'bios',
+          tpm: false,
+        },
         ...{ source: { kind: 'iso', path: '/home/ada/tiny.iso' }, newDiskBytes: 4 * 1024 ** 3 },
       })
   })
