@@ -9,7 +9,8 @@ import type { BlockDevice, Extent } from '../block-device.ts'
 
 /** Bytes of a piece: few enough calls, and a buffer that stays in the processor's cache. */
 const PIECE = 1024 * 1024
-const WORKERS = 8
+/** As many as Node's threads for files: more only wait, and their buffers push each other out of the processor's cache. */
+const WORKERS = 4
 /** Bytes that one question for an extent spans at most, so that a job can be stopped in between. */
 const EXTENT_SPAN = 1024 ** 3
 
