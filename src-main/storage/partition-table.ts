@@ -6,13 +6,8 @@
 import { crc32 } from 'node:zlib'
 import { AppError } from '../../src-shared/errors/app-error.ts'
 import type { BlockDevice } from './block-device.ts'
+import { ENTRIES, ENTRY, entryAt, EXTENDED, hasMark, PROTECTIVE, readSector, SECTOR } from './partition-record.ts'
 
-const SECTOR = 512
-/** Where the MBR's four entries begin, and their bytes. */
-const ENTRIES = 446
-const ENTRY = 16
-const PROTECTIVE = 0xee
-const EXTENDED = [0x05, 0x0f, 0x85]
 /** Logical partitions that are followed. */
 const MAX_LOGICAL = 128
 const GPT_MARK = 'EFI PART'
@@ -37,9 +32,9 @@ interface Gpt {
 /** @returns null for a disk without a table; throws AppError `corrupt` for a damaged one */
 export async function partitionTable(disk: BlockDevice): Promise<PartitionTable | null> {
   if (disk.info.size < 2 * SECTOR) return null
-  const first = await sector(disk, 0)
-  if (first.readUInt16LE(510) !== 0xaa55) return null
-  const entries = [0, 1, 2, 3].map((at) => entryAt(first, at)).filter(({ type, sectors }) => type !== 0 && sectors > 0)
+  const first = await readSector(disk, 0)
+  if (!hasMark(first)) return null
+  const entries = [0, 1, 2, 3].map((at) => ({ at, ...entryAt(first, at) })).filter(({ type, sectors }) => type !== 0 && sectors > 0)
   // A file system without partitions has the mark as well, and other bytes where the entries would be.
   if (!plausible(first)) return null
   if (entries.some(({ type }) => type === PROTECTIVE)) return gptTable(disk)
@@ -52,8 +47,8 @@ export async function partitionTable(disk: BlockDevice): Promise<PartitionTable 
     if (!EXTENDED.includes(type)) continue
     for (let next = start, number = 5; number < 5 + MAX_LOGICAL; number++) {
       if ((next + 1) * SECTOR > disk.info.size) break
-      const record = await sector(disk, next)
-      if (record.readUInt16LE(510) !== 0xaa55) break
+      const record = await readSector(disk, next)
+      if (!hasMark(record)) break
       const logical = entryAt(record, 0)
       if (logical.sectors > 0) note(next + logical.start + logical.sectors, number)
       const link = entryAt(record, 1)
@@ -87,7 +82,7 @@ export async function moveSecondTable(disk: BlockDevice, { header, entries }: Gp
 }
 
 async function gptTable(disk: BlockDevice): Promise<PartitionTable> {
-  const head = await sector(disk, 1)
+  const head = await readSector(disk, 1)
   const damaged = (): AppError =>
     new AppError('corrupt', 'The disk’s GUID partition table is damaged. Mend it in the guest first, then make the disk smaller.')
   const length = head.readUInt32LE(12)
@@ -125,15 +120,4 @@ function padded(bytes: Buffer, length: number): Buffer {
 /** The entries' first bytes are 0x80 or 0. */
 function plausible(first: Buffer): boolean {
   return [0, 1, 2, 3].every((at) => (first[ENTRIES + at * ENTRY]! & 0x7f) === 0)
-}
-
-function entryAt(record: Buffer, at: number): { at: number; type: number; start: number; sectors: number } {
-  const from = ENTRIES + at * ENTRY
-  return { at, type: record[from + 4]!, start: record.readUInt32LE(from + 8), sectors: record.readUInt32LE(from + 12) }
-}
-
-async function sector(disk: BlockDevice, number: number): Promise<Buffer> {
-  const bytes = Buffer.alloc(SECTOR)
-  await disk.read(number * SECTOR, bytes)
-  return bytes
 }

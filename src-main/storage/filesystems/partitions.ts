@@ -3,6 +3,7 @@
  * disk without either is one volume as a whole.
  */
 import type { BlockDevice } from '../block-device.ts'
+import { entryAt, EXTENDED, hasMark, PROTECTIVE, readSector, SECTOR, type RecordEntry } from '../partition-record.ts'
 
 export interface Partition {
   /** As systems number it; 0: the disk as a whole. */
@@ -14,10 +15,6 @@ export interface Partition {
 
 type Disk = Pick<BlockDevice, 'info' | 'read'>
 
-const SECTOR = 512
-const MBR_ENTRIES = 446
-const EXTENDED: readonly number[] = [0x05, 0x0f, 0x85]
-const PROTECTIVE = 0xee
 /** Logical partitions that are followed. */
 const MAX_LOGICAL = 60
 /** Entries of a GPT that are looked at; tools make 128. */
@@ -28,53 +25,39 @@ export async function findPartitions(disk: Disk): Promise<Partition[]> {
   const { size } = disk.info
   const whole = { number: 0, start: 0, size }
   if (size < 2 * SECTOR) return [whole]
-  const first = await sector(disk, 0)
-  if (first.getUint16(510) !== 0x55aa) return [whole]
-  const entries = mbrEntries(first)
+  const first = await readSector(disk, 0)
+  if (!hasMark(first)) return [whole]
+  const entries = [0, 1, 2, 3].map((at) => entryAt(first, at))
   const found = entries.some(({ type }) => type === PROTECTIVE) ? await gpt(disk) : await mbr(disk, entries)
   const within = found.filter(({ start, size: length }) => length > 0 && start > 0 && start + length <= size)
   // A boot sector of FAT ends as a master boot record does.
   return within.length > 0 ? within : [whole]
 }
 
-interface MbrEntry {
-  type: number
-  /** Sectors. */
-  start: number
-  length: number
-}
-
-function mbrEntries(view: DataView): MbrEntry[] {
-  return [0, 1, 2, 3].map((i) => {
-    const at = MBR_ENTRIES + 16 * i
-    return { type: view.getUint8(at + 4), start: view.getUint32(at + 8, true), length: view.getUint32(at + 12, true) }
-  })
-}
-
-async function mbr(disk: Disk, entries: readonly MbrEntry[]): Promise<Partition[]> {
+async function mbr(disk: Disk, entries: readonly RecordEntry[]): Promise<Partition[]> {
   const partitions: Partition[] = []
-  entries.forEach(({ type, start, length }, i) => {
-    if (type !== 0 && !EXTENDED.includes(type)) partitions.push({ number: i + 1, start: start * SECTOR, size: length * SECTOR })
+  entries.forEach(({ type, start, sectors }, i) => {
+    if (type !== 0 && !EXTENDED.includes(type)) partitions.push({ number: i + 1, start: start * SECTOR, size: sectors * SECTOR })
   })
   const extended = entries.find(({ type }) => EXTENDED.includes(type))
   if (!extended) return partitions
   let at: number | null = extended.start
   for (let number = 5; at !== null && number < 5 + MAX_LOGICAL; number++) {
     if ((at + 1) * SECTOR > disk.info.size) break
-    const table = await sector(disk, at)
-    if (table.getUint16(510) !== 0x55aa) break
-    const [own, next] = mbrEntries(table) as [MbrEntry, MbrEntry]
-    if (own.type !== 0) partitions.push({ number, start: (at + own.start) * SECTOR, size: own.length * SECTOR })
+    const table = await readSector(disk, at)
+    if (!hasMark(table)) break
+    const [own, next] = [entryAt(table, 0), entryAt(table, 1)]
+    if (own.type !== 0) partitions.push({ number, start: (at + own.start) * SECTOR, size: own.sectors * SECTOR })
     at = EXTENDED.includes(next.type) && next.start > 0 ? extended.start + next.start : null
   }
   return partitions
 }
 
 async function gpt(disk: Disk): Promise<Partition[]> {
-  const header = await sector(disk, 1)
+  const header = await readSector(disk, 1)
   // "EFI PART"
-  if (header.getBigUint64(0) !== 0x4546492050415254n) return []
-  const [table, count, length] = [Number(header.getBigUint64(72, true)), header.getUint32(80, true), header.getUint32(84, true)]
+  if (header.readBigUInt64BE(0) !== 0x4546492050415254n) return []
+  const [table, count, length] = [Number(header.readBigUInt64LE(72)), header.readUInt32LE(80), header.readUInt32LE(84)]
   if (length < 128 || length > 4096 || !Number.isSafeInteger(table)) return []
   const shown = Math.min(count, MAX_GPT_ENTRIES)
   if (table * SECTOR + shown * length > disk.info.size) return []
@@ -89,10 +72,4 @@ async function gpt(disk: Disk): Promise<Partition[]> {
     partitions.push({ number: i + 1, start: start * SECTOR, size: (last - start + 1) * SECTOR })
   }
   return partitions
-}
-
-async function sector(disk: Disk, number: number): Promise<DataView<ArrayBuffer>> {
-  const bytes = new Uint8Array(SECTOR)
-  await disk.read(number * SECTOR, bytes)
-  return new DataView(bytes.buffer)
 }
