@@ -7,36 +7,17 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test, vi } from 'vitest'
 import { snapshots } from '../../../src-shared/api/index.ts'
 import { MiB } from '../../../src-shared/base/units.ts'
-import { openImage } from '../../../src-main/storage/open-image.ts'
-import { readBytes } from '../../support/read-bytes.ts'
 import { seeded } from '../../support/seeded.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
+import { onDisk, write } from './support/first-byte.ts'
 import type { SnapshotOrder } from './support/snapshot-child.ts'
-import { testHost, type TestHost } from './support/test-host.ts'
+import { testHost } from './support/test-host.ts'
 
 const CHILD = join(import.meta.dirname, 'support/snapshot-child.ts')
 /** Hosts that are killed for each kind of work, at moments over all of its length. */
 const KILLS = 4
 const BEFORE = 1
 const AFTER = 2
-
-async function disk(host: TestHost, id: string, readOnly: boolean) {
-  const { bundle, config } = await host.machines.get({ id })
-  return openImage({ path: join(bundle, config!.drives[0]!.path!), format: 'qcow2', readOnly, folders: [join(bundle, 'disks')] })
-}
-
-async function write(host: TestHost, id: string, value: number): Promise<void> {
-  const image = await disk(host, id, false)
-  await image.write(0, new Uint8Array(512).fill(value))
-  await image.close()
-}
-
-async function onDisk(host: TestHost, id: string): Promise<number> {
-  const image = await disk(host, id, true)
-  const [value] = await readBytes(image, 0, 1)
-  await image.close()
-  return value!
-}
 
 /** @returns how long it took, in ms; null: it was killed */
 async function perform(order: SnapshotOrder, killAfter: number | null): Promise<number | null> {

@@ -5,8 +5,7 @@ import { expect, test, vi } from 'vitest'
 import { snapshots } from '../../../src-shared/api/index.ts'
 import { MiB } from '../../../src-shared/base/units.ts'
 import type { Decision, RunEnd } from '../../../src-shared/model/run.ts'
-import { openImage } from '../../../src-main/storage/open-image.ts'
-import { readBytes } from '../../support/read-bytes.ts'
+import { onDisk, write } from './support/first-byte.ts'
 import { attach, testHost, type TestHost } from './support/test-host.ts'
 
 const service = (host: TestHost) => host.rpc.service(snapshots)
@@ -18,24 +17,6 @@ async function machineWith(host: TestHost, value: number, cmdline = ''): Promise
   const id = await host.make('web-1', cmdline, { newDiskBytes: MiB })
   await write(host, id, value)
   return id
-}
-
-async function disk(host: TestHost, id: string, readOnly: boolean) {
-  const { bundle, config } = await host.machines.get({ id })
-  return openImage({ path: join(bundle, config!.drives[0]!.path!), format: 'qcow2', readOnly, folders: [join(bundle, 'disks')] })
-}
-
-async function write(host: TestHost, id: string, value: number): Promise<void> {
-  const image = await disk(host, id, false)
-  await image.write(0, new Uint8Array(512).fill(value))
-  await image.close()
-}
-
-async function onDisk(host: TestHost, id: string): Promise<number> {
-  const image = await disk(host, id, true)
-  const [value] = await readBytes(image, 0, 1)
-  await image.close()
-  return value!
 }
 
 /** Its guest writes this, and what it has is known to be written. */
