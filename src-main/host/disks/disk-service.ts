@@ -10,7 +10,7 @@ import type { Drive, MachineConfig, MachinePatch } from '../../../src-shared/mod
 import type { Handlers } from '../../../src-shared/rpc/service.ts'
 import { bundlePaths, refuseLinks } from '../library/bundle.ts'
 import type { Machine } from '../machines/machine.ts'
-import { drive } from '../machines/sketch-machine.ts'
+import { drive } from '../machines/making/sketch-machine.ts'
 import { wrongState } from '../machines/wrong-state.ts'
 import type { SharedThread } from '../threads/shared-thread.ts'
 import { diskStates } from './disk-states.ts'

@@ -11,7 +11,7 @@ import { planMachine, type Plan } from '../planner/plan-machine.ts'
 import { fileFacts } from '../planner/probe-files.ts'
 import { ownDisks } from '../snapshots/own-disks.ts'
 import { readSnapshots } from '../snapshots/snapshot-files.ts'
-import type { FirmwareFiles } from './firmware.ts'
+import type { FirmwareFiles } from './running/firmware.ts'
 import type { Machine, MachineParts } from './machine.ts'
 
 /** For machines that bring their own, and for checks. */

@@ -7,7 +7,7 @@ import type { MachineConfig } from '../../../src-shared/model/machine.ts'
 import type { Snapshot } from '../../../src-shared/model/snapshot.ts'
 import type { Library } from '../library/library.ts'
 import type { SuspendRecord } from '../library/suspend-record.ts'
-import { writeSuspendRecord } from '../machines/suspended-state.ts'
+import { writeSuspendRecord } from '../machines/suspend/suspended-state.ts'
 import { removeSnapshot, rewriteSnapshot } from './snapshot-files.ts'
 import { currentOf, inOrder } from './tree.ts'
 

@@ -17,7 +17,7 @@ import { machineConfigSchema, type MachineConfig } from '../../../src-shared/mod
 import { syncFolder, writeFileAtomic } from '../../files/write-file-atomic.ts'
 import { readJson } from '../files/read-json.ts'
 import { bundlePaths, MAX_CONFIG_BYTES } from '../library/bundle.ts'
-import { removeSuspended } from '../machines/suspended-state.ts'
+import { removeSuspended } from '../machines/suspend/suspended-state.ts'
 import { switchFirmware } from './firmware-state.ts'
 import { isInDisksFolder } from './own-disks.ts'
 

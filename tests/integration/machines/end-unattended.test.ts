@@ -12,7 +12,7 @@ import { tempFolder } from '../../support/temp-folder.ts'
 import { attach, testHost } from './support/test-host.ts'
 
 const full = vi.hoisted(() => ({ disk: false }))
-vi.mock(import('../../../src-main/host/machines/suspended-state.ts'), async (original) => {
+vi.mock(import('../../../src-main/host/machines/suspend/suspended-state.ts'), async (original) => {
   const real = await original()
   return {
     ...real,
@@ -20,7 +20,7 @@ vi.mock(import('../../../src-main/host/machines/suspended-state.ts'), async (ori
   }
 })
 const PATIENCE = vi.hoisted(() => ({ ms: 30_000 }))
-vi.mock(import('../../../src-main/host/machines/end-unattended.ts'), async (original) => {
+vi.mock(import('../../../src-main/host/machines/running/end-unattended.ts'), async (original) => {
   const real = await original()
   return { ...real, endUnattended: (service, options) => real.endUnattended(service, { ...options, patience: PATIENCE.ms }) }
 })

@@ -2,8 +2,8 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { LOOK_INTERVAL } from '../../../src-main/host/machines/heartbeat.ts'
-import { POWER_BUTTON_PATIENCE, PRESS_AGAIN } from '../../../src-main/host/machines/power-button.ts'
+import { LOOK_INTERVAL } from '../../../src-main/host/machines/running/heartbeat.ts'
+import { POWER_BUTTON_PATIENCE, PRESS_AGAIN } from '../../../src-main/host/machines/running/power-button.ts'
 import { attach, testHost } from './support/test-host.ts'
 
 afterEach(() => void vi.useRealTimers())

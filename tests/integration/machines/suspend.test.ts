@@ -197,7 +197,7 @@ describe('what a crash of the host leaves', () => {
     const { bundle } = await host.machines.get({ id })
     await host.host.close()
     // As it is between the start of the guest and the removal of its old memory.
-    const { takeSuspended } = await import('../../../src-main/host/machines/suspended-state.ts')
+    const { takeSuspended } = await import('../../../src-main/host/machines/suspend/suspended-state.ts')
     await takeSuspended(bundle)
     const next = await testHost({ library: host.library })
     expect(await next.machines.get({ id })).toMatchObject({ state: 'off' })

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { hostName } from '../../../../src-main/host/machines/create-machine.ts'
-import { withNewIdentity } from '../../../../src-main/host/machines/duplicate-machine.ts'
-import { applyPatch } from '../../../../src-main/host/machines/edit-machine.ts'
+import { hostName } from '../../../../src-main/host/machines/making/create-machine.ts'
+import { withNewIdentity } from '../../../../src-main/host/machines/making/duplicate-machine.ts'
+import { applyPatch } from '../../../../src-main/host/machines/making/edit-machine.ts'
 import { parseMachineConfig } from '../../../../src-shared/model/machine.ts'
 
 const config = parseMachineConfig({
