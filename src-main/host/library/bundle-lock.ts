@@ -3,12 +3,16 @@
  * the file is created exclusively (O_EXCL), so one creator wins. It is stale when its process is gone: no such process, or one that started at
  * another time (the number was used again, in this start of the computer or a later one). A stale file is first renamed away, which
  * one of several comers can do, and what was renamed is checked to be what was judged. A lock of another computer (a shared folder) cannot be
- * judged from here and is respected.
+ * judged from here and is respected. The file also says whether a guest runs by it, from just before its first instruction on: where its process
+ * is gone, that tells a machine that ended with it from one that had not begun. Who takes a stale lock over leaves that as it was until the
+ * lock is released.
  */
 import { open, readFile, rename, stat, unlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { newId } from '../../../src-shared/base/ids.ts'
+import { Turns } from '../../../src-shared/base/turns.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import { writeFileAtomic } from '../../files/write-file-atomic.ts'
 import { isSameProcess, ownStart, UNKNOWN } from '../../process/process-start.ts'
 
 /** ms after which a lock file without readable content is taken for one whose writer died. */
@@ -21,11 +25,18 @@ interface LockOwner {
   host: string
   /** Tells one locking from another. */
   token: string
-  /** The machine does not run: its files are being changed. */
+  /** No guest has begun to run by it. */
   atRest: boolean
 }
 
 export interface BundleLock {
+  /**
+   * To be called just before a guest executes: from here on, whoever finds the lock and its process gone knows that the machine ended with it.
+   * Durable when it resolves. Does nothing once the lock is released.
+   * @param path where the lock file is now
+   * @throws AppError `busy` where another has the bundle by now, or the system's reason
+   */
+  noteRunning(path: string): Promise<void>
   /** Idempotent. @param path where the lock file is now: the bundle may have been moved meanwhile */
   release(path: string): Promise<void>
 }
@@ -33,26 +44,39 @@ export interface BundleLock {
 /**
  * @param path of the lock file
  * @param what for the sentence: "“web-1”"
- * @param atRest it is not for running the machine
  * @throws AppError `busy` where a living process, or another computer, has it
  */
-export async function lockBundle(path: string, what: string, atRest = false): Promise<BundleLock> {
-  const me: LockOwner = { pid: process.pid, start: await ownStart(), host: hostname(), token: newId(), atRest }
-  const text = JSON.stringify(me)
+export async function lockBundle(path: string, what: string): Promise<BundleLock> {
+  const me: LockOwner = { pid: process.pid, start: await ownStart(), host: hostname(), token: newId(), atRest: true }
   for (let attempt = 0; attempt < 5; attempt++) {
-    if (await create(path, text)) return { release: (where) => release(where, me.token) }
+    if (await create(path, JSON.stringify(me))) return heldLock(me, what)
     const found = await readFile(path, 'utf8').catch(() => null)
     if (found === null) continue
     const owner = parseOwner(found)
     if (!(await isStale(path, owner))) throw heldBy(owner, path, what)
     await takeAway(path, found)
+    if (owner?.atRest === false) me.atRest = false
   }
   throw new AppError('busy', `${what} is being opened by another Coppice. Try again.`, { subject: path })
 }
 
+function heldLock(me: LockOwner, what: string): BundleLock {
+  // A note that is being written must not come after the release: the file would stay.
+  const turns = new Turns()
+  let released = false
+  return {
+    noteRunning: (path) => turns.run(() => (released ? undefined : noteRunning(path, me, what))),
+    release: (path) =>
+      turns.run(() => {
+        released = true
+        return release(path, me.token)
+      }),
+  }
+}
+
 /**
  * Removes a lock whose process ended without releasing it.
- * @returns whether there was one by which the machine ran
+ * @returns whether there was one by which a guest ran. One that cannot be read was not whole when its writer died: nothing ran by it.
  */
 export async function removeStaleLock(path: string): Promise<boolean> {
   const found = await readFile(path, 'utf8').catch(() => null)
@@ -60,7 +84,17 @@ export async function removeStaleLock(path: string): Promise<boolean> {
   const owner = parseOwner(found)
   if (!(await isStale(path, owner))) return false
   await takeAway(path, found)
-  return owner?.atRest !== true
+  return owner?.atRest === false
+}
+
+/** Between the look and the rename nobody takes a lock whose process lives. One that is gone is made again. */
+async function noteRunning(path: string, me: LockOwner, what: string): Promise<void> {
+  const text = JSON.stringify({ ...me, atRest: false })
+  const found = await readFile(path, 'utf8').catch(() => null)
+  if (found === null && (await create(path, text))) return
+  const owner = parseOwner(found ?? (await readFile(path, 'utf8').catch(() => '')))
+  if (owner?.token !== me.token) throw heldBy(owner, path, what)
+  if (owner.atRest) await writeFileAtomic(path, text)
 }
 
 async function create(path: string, text: string): Promise<boolean> {

@@ -39,7 +39,7 @@ export function atRest<T>(
     const { folder, name } = machine.bundle
     const path = bundlePaths(folder).lock
     // Another host may run it.
-    const lock = await lockBundle(path, `“${name}”`, true)
+    const lock = await lockBundle(path, `“${name}”`)
     try {
       // That one may have changed it, too.
       await library.refresh(folder)

@@ -1,6 +1,6 @@
 /** What the next host says of machines whose host ended without a word. */
 import { execFile } from 'node:child_process'
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -8,10 +8,10 @@ import { expect, test } from 'vitest'
 import { newId } from '../../../src-shared/base/ids.ts'
 import { testHost, type TestHost } from './support/test-host.ts'
 
-/** As the lock of a host that was killed: its process is gone. */
-async function leaveLock(bundle: string): Promise<void> {
+/** As the lock of a host that was killed: its process is gone. @param atRest it was killed before the guest ran */
+async function leaveLock(bundle: string, atRest = false): Promise<void> {
   const { stdout } = await promisify(execFile)(process.execPath, ['-p', 'process.pid'])
-  const owner = { pid: Number(stdout), start: 'then', host: hostname(), token: newId() }
+  const owner = { pid: Number(stdout), start: 'then', host: hostname(), token: newId(), atRest }
   await writeFile(join(bundle, 'lock'), JSON.stringify(owner))
 }
 
@@ -53,4 +53,16 @@ test('one that was suspended stays suspended, one that was off stays off', async
 
   const off = await made()
   expect(await (await testHost({ library: off.library })).machines.get({ id: off.id })).toMatchObject({ state: 'off', lastError: null })
+})
+
+test('one whose host was killed while it started it, before its guest ran, is off and starts', async () => {
+  const { library, id, bundle } = await made()
+  await leaveLock(bundle, true)
+  const next = await testHost({ library })
+  expect(await next.machines.get({ id })).toMatchObject({ state: 'off', lastError: null })
+  const lock = async (): Promise<unknown> => JSON.parse(await readFile(join(bundle, 'lock'), 'utf8'))
+  await next.machines.start({ id })
+  expect(await lock()).toMatchObject({ pid: process.pid, atRest: false })
+  await next.machines.powerOff({ id })
+  await expect(lock()).rejects.toMatchObject({ code: 'ENOENT' })
 })

@@ -22,6 +22,12 @@ export async function goOnWithSurvivor(beginning: Beginning, session: Session): 
   try {
     const { state, startedAt } = await session.adopt(bundlePaths(machine.bundle.folder).logs)
     const { folder, config, suspended } = machine.bundle
+    // It runs, whether that can be written or not.
+    await session
+      .noteRunning(bundlePaths(folder).lock)
+      .catch((error: unknown) =>
+        parts.log.warn('machines', 'Its lock does not say that it runs.', { machine: machine.bundle.name, error: asAppError(error) }),
+      )
     beginning.chose(config && chooseEngine(config, parts.engines.current, 'qemu'))
     // A suspend or a resume that came no further: what runs is the same, and goes on from here. Else it is paused because somebody wished it.
     const goesOn = state === 'paused' && (suspended !== null || (await isToGoOn(folder)))

@@ -53,6 +53,8 @@ export async function bootMachine(beginning: Beginning): Promise<void> {
       plan.images,
       from ? memoryPlace(folder, bundlePaths(folder).memory) : null,
     )
+    // Before the memory is taken: what is killed in between is still suspended.
+    await session.noteRunning(bundlePaths(machine.bundle.folder).lock)
     if (from) await takeSuspended(folder)
     taken = from !== null
     await session.race(session.engine.start({ machine: machine.id }))
@@ -83,7 +85,7 @@ export async function endOldReturn({ machine, parts: { library } }: Beginning): 
   const { folder, config, name } = machine.bundle
   if (!(await lstat(returnPaths(folder).folder).catch(() => null))) return
   const path = bundlePaths(folder).lock
-  const lock = await lockBundle(path, `“${name}”`, true)
+  const lock = await lockBundle(path, `“${name}”`)
   try {
     if (config) await endReturning(folder, config)
     await library.refresh(folder)

@@ -261,6 +261,15 @@ export class Session implements Disposable {
     return error
   }
 
+  /**
+   * To be called just before the guest executes: should this process be killed from here on, the next host says that the machine ended with it.
+   * @param lockPath where the lock is now
+   * @throws AppError `busy` where another host has the machine by now, or the system's reason
+   */
+  noteRunning(lockPath: string): Promise<void> {
+    return this.#lock.noteRunning(lockPath)
+  }
+
   /** The life is over; the first cause counts. The owner closes the session then. */
   finish(end: SessionEnd): void {
     if (this.#end) return

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir, readFile, rename, utimes, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rename, rm, unlink, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { lockBundle } from '../../../../src-main/host/library/bundle-lock.ts'
+import { lockBundle, removeStaleLock } from '../../../../src-main/host/library/bundle-lock.ts'
 import { ownStart } from '../../../../src-main/process/process-start.ts'
 import { tempFolder } from '../../../support/temp-folder.ts'
 
@@ -81,5 +81,75 @@ describe('the lock of a bundle', () => {
     await lock.release(`${at}-moved`)
     await expect(readFile(`${at}-moved`, 'utf8')).rejects.toThrow()
     await other.release(at)
+  })
+
+  describe('tells whether a guest ran by it when its process ended', () => {
+    /** As if its process were gone. */
+    const orphan = async (at: string): Promise<void> => {
+      const owner = JSON.parse(await readFile(at, 'utf8')) as object
+      await writeFile(at, JSON.stringify({ ...owner, start: 'then' }))
+    }
+
+    test('not from the beginning, but from the moment that was noted, and only once', async () => {
+      const at = await path()
+      await lockBundle(at, '“a”')
+      await orphan(at)
+      expect(await removeStaleLock(at)).toBe(false)
+      const lock = await lockBundle(at, '“a”')
+      await lock.noteRunning(at)
+      await lock.noteRunning(at)
+      await expect(lockBundle(at, '“a”')).rejects.toMatchObject({ code: 'busy' })
+      await orphan(at)
+      expect(await removeStaleLock(at)).toBe(true)
+      expect(await removeStaleLock(at)).toBe(false)
+      expect(await readdir(join(at, '..'))).toEqual([])
+    })
+
+    test('whoever takes it over keeps that until it is released', async () => {
+      const at = await path()
+      await (await lockBundle(at, '“a”')).noteRunning(at)
+      await orphan(at)
+      await lockBundle(at, '“a”')
+      await orphan(at)
+      const third = await lockBundle(at, '“a”')
+      await third.noteRunning(at)
+      await orphan(at)
+      expect(await removeStaleLock(at)).toBe(true)
+      await (await lockBundle(at, '“a”')).release(at)
+      await lockBundle(at, '“a”')
+      await orphan(at)
+      expect(await removeStaleLock(at)).toBe(false)
+    })
+
+    test('one that was not written whole had not come so far', async () => {
+      const at = await path()
+      await writeFile(at, '')
+      expect(await removeStaleLock(at)).toBe(false)
+      await utimes(at, new Date(0), new Date(0))
+      expect(await removeStaleLock(at)).toBe(false)
+      await expect(readFile(at)).rejects.toMatchObject({ code: 'ENOENT' })
+    })
+
+    test('and the lock of another is never written over, nor one that was released brought back', async () => {
+      const at = await path()
+      const lock = await lockBundle(at, '“a”')
+      const other = JSON.stringify({ pid: process.pid, start: 'unknown', host: hostname(), token: 'x', atRest: true })
+      await writeFile(at, other)
+      await expect(lock.noteRunning(at)).rejects.toMatchObject({ code: 'busy' })
+      expect(await readFile(at, 'utf8')).toBe(other)
+      await unlink(at)
+      // One that was deleted by hand is there again.
+      await lock.noteRunning(at)
+      await Promise.all([lock.noteRunning(at), lock.release(at), lock.noteRunning(at)])
+      await lock.noteRunning(at)
+      expect(await readdir(join(at, '..'))).toEqual([])
+    })
+
+    test('it cannot be noted where the bundle is gone', async () => {
+      const at = await path()
+      const lock = await lockBundle(at, '“a”')
+      await rm(join(at, '..'), { recursive: true })
+      await expect(lock.noteRunning(at)).rejects.toMatchObject({ code: 'not-found' })
+    })
   })
 })
