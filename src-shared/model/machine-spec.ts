@@ -5,7 +5,8 @@
 import { z } from 'zod'
 import { BUSES, CACHES } from './disk-bus.ts'
 import { diskFormat } from './disk-format.ts'
-import { ARCHES, cpusSchema, driveLimitsSchema, macSchema, memoryMiBSchema, NIC_MODELS, POINTERS } from './machine.ts'
+import { ARCHES, cpusSchema, driveLimitsSchema, memoryMiBSchema, NIC_MODELS, POINTERS } from './machine.ts'
+import { macSchema } from './mac.ts'
 
 const absolutePath = z.string().min(1)
 

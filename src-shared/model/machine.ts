@@ -7,7 +7,9 @@ import { AppError } from '../errors/app-error.ts'
 import { fieldErrors } from '../errors/field-errors.ts'
 import { BUSES, CACHES } from './disk-bus.ts'
 import { diskFormat } from './disk-format.ts'
+import { macSchema } from './mac.ts'
 import { nameSchema } from './names.ts'
+import { networkNameSchema } from './network.ts'
 import { isNetworkAddress, parseNetworkDisk } from './network-disk.ts'
 import { patchSchema } from './patch.ts'
 import { KEEP_WHEN_OFF, runSchema, whenOffSchema } from './run.ts'
@@ -98,12 +100,6 @@ export const driveSchema = z.strictObject({
 })
 export type Drive = z.output<typeof driveSchema>
 
-/** A unicast MAC address, lower case, colon-separated. */
-export const macSchema = z
-  .string()
-  .regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/, 'A MAC address is six pairs of hexadecimal digits, as in 52:54:00:12:34:56.')
-  .refine((mac) => (parseInt(mac.slice(0, 2), 16) & 1) === 0, 'A network card needs a unicast MAC address: its first pair must be even.')
-
 export const NIC_MODELS = ['virtio', 'e1000e', 'e1000', 'rtl8139', 'ne2k'] as const
 export type NicModel = (typeof NIC_MODELS)[number]
 
@@ -115,6 +111,8 @@ export const nicSchema = z.strictObject({
   model: z.enum(NIC_MODELS).default('virtio'),
   mac: macSchema,
   link: z.enum(LINKS).default('auto'),
+  /** The network that it is plugged into; null: none. */
+  network: networkNameSchema.nullable().default(null),
 })
 export type Nic = z.output<typeof nicSchema>
 
@@ -213,6 +211,8 @@ const configShape = {
   whenOff: whenOffSchema.default(KEEP_WHEN_OFF),
   /** Others are made from it; it does not start, and its hardware stays as it is. */
   template: z.boolean().default(false),
+  /** What its network cards send and receive is not kept. */
+  private: z.boolean().default(false),
   /** The library folder it is shown in, as path elements. */
   folder: z.array(nameSchema).max(8).default([]),
   tags: z.array(z.string().trim().min(1).max(50)).max(50).default([]),
@@ -280,10 +280,4 @@ export function parseMachineConfig(json: unknown): MachineConfig {
   const fields = fieldErrors(parsed.error)
   const first = fields[0]!
   throw new AppError('corrupt', `machine.json is not valid: ${first.path === '' ? '' : `${first.path}: `}${first.message}`, { fields })
-}
-
-/** A random locally administered address under QEMU's customary prefix 52:54:00. */
-export function randomMac(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(3))
-  return ['52', '54', '00', ...[...bytes].map((byte) => byte.toString(16).padStart(2, '0'))].join(':')
 }

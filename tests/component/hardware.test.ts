@@ -244,7 +244,7 @@ describe('the hardware tab', () => {
 
 const data = { id: 'disk0', kind: 'disk', path: '/images/data.img', format: 'raw', readOnly: false, limits: null } as const
 const cd = { id: 'cd0', kind: 'cdrom', path: '/isos/debian.iso', format: 'raw', readOnly: true, limits: null } as const
-const nic = { id: 'nic0', model: 'virtio', mac: '52:54:00:12:34:56', link: 'auto' } as const
+const nic = { id: 'nic0', model: 'virtio', mac: '52:54:00:12:34:56', link: 'auto', network: null } as const
 
 describe('the hardware of a machine that runs', () => {
   test('what can be changed now can be, and only that is sent; what cannot says why', async () => {

@@ -250,7 +250,7 @@ describe.skipIf(!QEMU_PROGRAM)('QEMU', () => {
     const { max } = before.live!.cpus
     const changed = await update({
       drives: [{ id: 'data', kind: 'disk', path: added, format: 'raw', readOnly: false, limits: null }],
-      nics: [...nics, { id: 'nic9', model: 'virtio', mac: '52:54:00:00:00:09', link: 'up' }],
+      nics: [...nics, { id: 'nic9', model: 'virtio', mac: '52:54:00:00:00:09', link: 'up', network: null }],
       cpus: max,
     })
     expect(changed.config).toMatchObject({ cpus: max, drives: [{ id: 'data' }], nics: [{ id: nics[0]!.id }, { id: 'nic9' }] })

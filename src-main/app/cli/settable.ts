@@ -10,12 +10,12 @@ import {
   LINKS,
   NIC_MODELS,
   POINTERS,
-  randomMac,
   SERIAL_PORTS,
   type Drive,
   type MachineConfig,
   type MachinePatch,
 } from '../../../src-shared/model/machine.ts'
+import { randomMac } from '../../../src-shared/model/mac.ts'
 import { VNC_PORTS } from '../../../src-shared/model/vnc.ts'
 import { diskArgument, memoryArgument, oneOf, serialPortsArgument, shareArgument, sizeArgument, wholeNumber } from './arguments.ts'
 import { UsageError } from './errors.ts'
@@ -109,7 +109,9 @@ export const KEYS: Readonly<Record<string, Key>> = {
       const [id, model] = splitAt(text, ':')
       const nics = patch.nics ?? config.nics
       if (model === '') return { nics: without(nics, id, 'network card') }
-      return { nics: [...nics, { id: fresh(nics, id), model: oneOf('a model', NIC_MODELS)(model), mac: randomMac(), link: 'auto' }] }
+      return {
+        nics: [...nics, { id: fresh(nics, id), model: oneOf('a model', NIC_MODELS)(model), mac: randomMac(), link: 'auto', network: null }],
+      }
     },
   },
   link: {

@@ -7,13 +7,13 @@ import {
   MAX_NICS,
   MAX_NOTES,
   MEMORY_MIB,
-  randomMac,
   SERIAL_PORTS,
   type Drive,
   type MachineConfig,
   type Nic,
   type NicModel,
 } from '../../../src-shared/model/machine.ts'
+import { randomMac } from '../../../src-shared/model/mac.ts'
 import { MAX_NAME_LENGTH, nameProblem } from '../../../src-shared/model/names.ts'
 import { utf8 } from '../../../src-shared/base/bytes.ts'
 import type { ForeignDrive, ForeignMachine, ForeignNic, ForeignNicModel } from './foreign-machine.ts'
@@ -214,6 +214,6 @@ function takeNics(nics: readonly ForeignNic[], legacy: boolean, { taken, newMac 
     let mac = nic.mac
     while (mac === null || taken.has(mac) || used.has(mac)) mac = newMac()
     used.add(mac)
-    return { id: `nic${at}`, model, mac, link: nic.connected ? 'auto' : 'down' }
+    return { id: `nic${at}`, model, mac, link: nic.connected ? 'auto' : 'down', network: null }
   })
 }

@@ -66,5 +66,5 @@ function nicAsRuns(nic: Nic, { linkUp = false }: MachineSpec['nics'][number]): N
 }
 
 function newNic({ id, model, mac, linkUp = false }: MachineSpec['nics'][number]): Nic {
-  return { id, model, mac, link: linkUp ? 'up' : 'down' }
+  return { id, model, mac, link: linkUp ? 'up' : 'down', network: null }
 }

@@ -9,12 +9,12 @@ import {
   isAbsolutePath,
   MACHINE_SCHEMA,
   parseMachineConfig,
-  randomMac,
   type Arch,
   type Boot,
   type Drive,
   type MachineConfig,
 } from '../../../../src-shared/model/machine.ts'
+import { randomMac } from '../../../../src-shared/model/mac.ts'
 import { isNetworkAddress } from '../../../../src-shared/model/network-disk.ts'
 import type { NewDisk } from '../../../../src-shared/model/new-disk.ts'
 import { applianceThread } from '../../../../src-shared/threads/appliance-thread.ts'

@@ -7,13 +7,13 @@ import {
   machineConfigSchema,
   MAX_DRIVES,
   MAX_NICS,
-  randomMac,
   type Drive,
   type MachineConfig,
   type MachinePatch,
   type Nic,
   type SharedFolder,
 } from '../../../../src-shared/model/machine.ts'
+import { randomMac } from '../../../../src-shared/model/mac.ts'
 
 export type BootDevice = Drive['kind']
 
@@ -168,7 +168,7 @@ export function addDevice(device: NewDevice, form: HardwareForm): DeviceKey {
   while (taken.has(`${ID_STEM[device]}${number}`)) number++
   const id = `${ID_STEM[device]}${number}`
   if (device === 'nic') {
-    form.nics.push({ id, model: 'virtio', mac: randomMac(), link: 'auto' })
+    form.nics.push({ id, model: 'virtio', mac: randomMac(), link: 'auto', network: null })
     return `nic:${id}`
   }
   form.drives.push({ id, kind: device, path: '', format: 'raw', readOnly: device === 'cdrom', limits: null })

@@ -39,7 +39,7 @@ describe('patchOf', () => {
     })
     const keys = ['nic-model=nic0:e1000e', 'limits=disk1:iops=500,bps=20M', 'share=src:/srv/a:b:rw', 'share=docs:/srv/docs', 'share=old:']
     const patch = machinePatchSchema.parse(patchOf(keys, machine))
-    expect(patch.nics).toEqual([{ ...nic, link: 'auto', model: 'e1000e' }])
+    expect(patch.nics).toEqual([{ ...nic, link: 'auto', network: null, model: 'e1000e' }])
     expect(patch.drives?.map(({ limits }) => limits)).toEqual([null, { iops: 500, bytesPerSecond: 20 * 1024 * 1024 }])
     expect(patch.sharedFolders).toEqual([
       { tag: 'src', path: '/srv/a:b', readOnly: false },
@@ -80,7 +80,7 @@ describe('patchOf', () => {
     expect(patchOf(['disk=data:/d.img:ro'], machine).drives?.at(-1)).toMatchObject({ path: '/d.img', readOnly: true })
     expect(patchOf(['nic=nic1:e1000', 'link=nic0:down'], machine).nics).toMatchObject([
       { id: 'nic0', link: 'down' },
-      { id: 'nic1', model: 'e1000', link: 'auto' },
+      { id: 'nic1', model: 'e1000', link: 'auto', network: null },
     ])
     expect(patchOf(['nic=nic0:'], machine).nics).toEqual([])
     expect(() => patchOf(['floppy=none'], machine)).toThrow('floppy: The machine has no floppy drive.')

@@ -53,7 +53,7 @@ describe('machines of other products', () => {
       },
       boot: { kind: 'firmware', order: ['cdrom', 'disk', 'floppy'] },
       drives: [{ kind: 'cdrom', path: null }, { kind: 'disk' }, { kind: 'disk' }],
-      nics: [{ id: 'nic0', model: 'virtio', mac: '08:00:27:a1:b2:c3', link: 'auto' }],
+      nics: [{ id: 'nic0', model: 'virtio', mac: '08:00:27:a1:b2:c3', link: 'auto', network: null }],
     })
     expect(draft.losses).toEqual([
       'Sound card (AC97): left out.',

@@ -38,7 +38,7 @@ describe('the hardware form', () => {
     form.nics[0]!.mac = ' 52:54:00:AB:CD:EF '
     expect(patchOf(form, config())).toEqual({
       memoryMiB: 512,
-      nics: [{ id: 'nic0', model: 'virtio', mac: '52:54:00:ab:cd:ef', link: 'auto' }],
+      nics: [{ id: 'nic0', model: 'virtio', mac: '52:54:00:ab:cd:ef', link: 'auto', network: null }],
     })
   })
 

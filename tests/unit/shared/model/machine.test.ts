@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { settings, settingsSchema } from '../../../../src-shared/api/settings.ts'
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
+import { macSchema } from '../../../../src-shared/model/mac.ts'
 import {
   diskPathSchema,
   filePathSchema,
@@ -9,10 +10,9 @@ import {
   MACHINE_SCHEMA,
   machineConfigSchema,
   machinePatchSchema,
-  macSchema,
   parseMachineConfig,
-  randomMac,
 } from '../../../../src-shared/model/machine.ts'
+import { randomMac } from '../../../../src-shared/model/mac.ts'
 
 const least = {
   schema: MACHINE_SCHEMA,
