@@ -47,7 +47,8 @@ interface Layout {
 export async function createQcow2(file: ByteFile, options: CreateQcow2): Promise<void> {
   const layout = plan(options)
   const head = header(layout, options)
-  await file.truncate(0)
+  // ext4 takes a file that was cut for one that is written anew, and writes it out when it is closed.
+  if (file.size > 0) await file.truncate(0)
   const { clusterSize } = layout
   const blocksAt = (1 + layout.table) * clusterSize
   const l1At = blocksAt + layout.blocks * clusterSize

@@ -4,7 +4,7 @@ import type { ByteFile } from '../../file/byte-file.ts'
 import type { NamedBacking } from '../../disk-image.ts'
 import { withBacking } from './backing-name.ts'
 import { CORRUPT, DIRTY, FIELD, HEADER_SECTOR, V2_HEADER_BYTES } from './header.ts'
-import type { TrustedSync } from './trusted-sync.ts'
+import type { TrustedSync } from '../../file/trusted-sync.ts'
 
 export class HeaderSector {
   readonly #file: ByteFile

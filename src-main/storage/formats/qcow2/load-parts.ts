@@ -11,7 +11,7 @@ import { Mapping } from './mapping.ts'
 import { MetadataPlaces } from './metadata-places.ts'
 import { Refcounts } from './refcounts.ts'
 import { readSnapshots, type SnapshotTable } from './snapshots.ts'
-import { TrustedSync } from './trusted-sync.ts'
+import { TrustedSync } from '../../file/trusted-sync.ts'
 import { WriteBack } from './write-back.ts'
 
 /** Bytes: more than the header of most images needs. */

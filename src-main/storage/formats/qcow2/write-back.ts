@@ -20,7 +20,7 @@ import { MAX_PENDING_FREES } from './limits.ts'
 import type { Mapping } from './mapping.ts'
 import type { Piece } from './refcount-blocks.ts'
 import type { Refcounts } from './refcounts.ts'
-import type { TrustedSync } from './trusted-sync.ts'
+import type { TrustedSync } from '../../file/trusted-sync.ts'
 
 export class WriteBack {
   readonly #file: ByteFile

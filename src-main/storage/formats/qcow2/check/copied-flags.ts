@@ -1,6 +1,6 @@
 /** The flag COPIED in the tables of the disk (not of its snapshots, where it means nothing): set exactly where the count is one. */
 import { COPIED, entryKind, entryOffset, KIND } from '../entry.ts'
-import type { TrustedSync } from '../trusted-sync.ts'
+import type { TrustedSync } from '../../../file/trusted-sync.ts'
 import { countedWindows } from './count.ts'
 import { l2Tables, type CheckedImage } from './references.ts'
 

@@ -6,7 +6,7 @@ import { beyondRepair } from '../header.ts'
 import type { HeaderSector } from '../header-sector.ts'
 import { MAX_REFCOUNT_TABLE_BYTES } from '../limits.ts'
 import { refcountWidth } from '../refcount-width.ts'
-import type { TrustedSync } from '../trusted-sync.ts'
+import type { TrustedSync } from '../../../file/trusted-sync.ts'
 import { countedWindows, perBlock } from './count.ts'
 import type { CheckedImage } from './references.ts'
 

@@ -1,4 +1,4 @@
-import type { ByteFile } from '../../file/byte-file.ts'
+import type { ByteFile } from './byte-file.ts'
 
 /**
  * Makes a file durable. When that failed once, nobody knows what is on disk: the system may have dropped what it could not write, and would
