@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander'
 import { resolve } from 'node:path'
+import type { TaskResult, TaskStarted } from '../../../../src-shared/api/tasks.ts'
 import { formatBytes } from '../../../../src-shared/base/units.ts'
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import { diskFormat, formatOfName, type DiskFormat } from '../../../../src-shared/model/disk-format.ts'
@@ -8,6 +9,7 @@ import { diskArgument, fileArgument, folderArgument, newSizeArgument, sizeArgume
 import type { Cli, Run } from '../cli.ts'
 import { checkExit, checkLine, imageFacts, imageLine, LAYER_COLUMNS } from '../disk-words.ts'
 import { CHECK_EXIT, inWordsOf, UsageError } from '../errors.ts'
+import type { Services } from '../services.ts'
 import type { Define } from './index.ts'
 
 const HELP = `
@@ -82,7 +84,7 @@ function defineInfo(disk: Command, run: Run): void {
     .action((path: string, options: ImageOptions) =>
       run(async (cli) => {
         const { images } = await cli.host()
-        const info = await images.info({ path, folders: options.backingFolder }).catch(inWordsOf(WORDS))
+        const info = await images.info(imageOf(path, options)).catch(inWordsOf(WORDS))
         cli.output.result(info, () => {
           cli.output.facts(imageFacts(info))
           if (info.layers.length === 0) return
@@ -113,7 +115,7 @@ function defineConvert(disk: Command, run: Run): void {
         if (options.format === undefined && !cli.output.json) cli.output.note(`Writing the format ${format}, as the file’s name says.`)
         const host = await cli.host()
         const request = {
-          from: { path: from, folders: options.backingFolder },
+          from: imageOf(from, options),
           to: { path: to, format, packed: options.packed === true, replace: options.force === true },
         }
         await cli
@@ -132,7 +134,7 @@ function defineResize(disk: Command, run: Run): void {
     .action((path: string, size: { bytes: number; more: boolean }, options: ImageOptions & { shrink?: boolean }) =>
       run(async (cli) => {
         const { images } = await cli.host()
-        const image = { path, folders: options.backingFolder }
+        const image = imageOf(path, options)
         const before = await images.info(image).catch(inWordsOf(WORDS))
         const bytes = size.more ? before.size + size.bytes : size.bytes
         const resizing = images.resize({ image, size: bytes, shrink: options.shrink === true })
@@ -148,10 +150,8 @@ function defineCompact(disk: Command, run: Run): void {
     .argument('<file>', 'the image', diskArgument)
     .action((path: string, options: ImageOptions) =>
       run(async (cli) => {
-        const host = await cli.host()
-        const image = { path, folders: options.backingFolder }
-        const task = await cli.follow(host, () => host.images.compact(image).catch(inWordsOf(WORDS)))
-        const { before, after } = task.result!.room!
+        const { room } = await outcome(cli, ({ images }) => images.compact(imageOf(path, options)))
+        const { before, after } = room!
         const gain = before > after ? `${formatBytes(before - after)} given back` : 'nothing to give back'
         cli.output.result({ path, before, after }, () => cli.output.line(`${path}: ${gain}, takes ${formatBytes(after)}`))
       }),
@@ -165,11 +165,8 @@ function defineCheck(disk: Command, run: Run): void {
     .addHelpText('after', CHECK_HELP)
     .action((path: string, options: ImageOptions & { repair?: boolean }) =>
       run(async (cli) => {
-        const host = await cli.host()
         const repair = options.repair === true
-        const image = { path, folders: options.backingFolder }
-        const task = await cli.follow(host, () => host.images.check({ image, repair }).catch(inWordsOf(WORDS)))
-        const check = task.result!.check ?? null
+        const { check = null } = await outcome(cli, ({ images }) => images.check({ image: imageOf(path, options), repair }))
         const found = check ?? { corruptions: 0, leaks: 0, repairedCorruptions: 0, repairedLeaks: 0, findings: [] }
         cli.exit.done = checkExit(found)
         cli.output.result({ path, checked: check !== null, ...found }, () => {
@@ -187,10 +184,7 @@ function defineCommit(disk: Command, run: Run): void {
     .argument('<file>', 'the image', fileArgument)
     .action((path: string, options: ImageOptions) =>
       run(async (cli) => {
-        const host = await cli.host()
-        const image = { path, folders: options.backingFolder }
-        const task = await cli.follow(host, () => host.images.commit(image).catch(inWordsOf(WORDS)))
-        const { copied = 0, into = '' } = task.result!
+        const { copied = 0, into = '' } = await outcome(cli, ({ images }) => images.commit(imageOf(path, options)))
         cli.output.result({ path, into, copied }, () => cli.output.line(`${path}: ${formatBytes(copied)} written into ${into}`))
       }),
     )
@@ -214,11 +208,9 @@ function defineRebase(disk: Command, run: Run): void {
       run(async (cli) => {
         const { backing, alone = false, backingFolder: folders, backingFormat = null, unsafe = false } = options
         if ((backing === undefined) !== alone) throw new UsageError('Say what it is to rest on: --backing FILE, or --alone for nothing.')
-        const host = await cli.host()
-        const image = { path, folders }
         const target = backing === undefined ? null : { path: backing, format: backingFormat, folders }
-        const task = await cli.follow(host, () => host.images.rebase({ image, backing: target, unsafe }).catch(inWordsOf(WORDS)))
-        const { copied = 0 } = task.result!
+        const image = imageOf(path, options)
+        const { copied = 0 } = await outcome(cli, ({ images }) => images.rebase({ image, backing: target, unsafe }))
         const words = `rests on ${backing ?? 'nothing'}${copied > 0 ? `, ${formatBytes(copied)} copied into it` : ''}`
         cli.output.result({ path, backing: backing ?? null, copied }, () => cli.output.line(`${path}: ${words}`))
       }),
@@ -230,6 +222,17 @@ function subcommand(disk: Command, name: string, description: string): Command {
     .command(name)
     .description(description)
     .option('--backing-folder <folder>', 'where files may lie that it rests on, beside its own folder; may be repeated', addFolder, [])
+}
+
+function imageOf(path: string, { backingFolder: folders }: ImageOptions): { path: string; folders: string[] } {
+  return { path, folders }
+}
+
+/** Long work on images, to its end. */
+async function outcome(cli: Cli, start: (host: Services) => Promise<TaskStarted>): Promise<TaskResult> {
+  const host = await cli.host()
+  const { result } = await cli.follow(host, () => start(host).catch(inWordsOf(WORDS)))
+  return result!
 }
 
 function addFolder(text: string, before: string[]): string[] {
