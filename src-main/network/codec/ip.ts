@@ -11,7 +11,7 @@ export interface IpPacket {
   version: 4 | 6
   source: IpAddress
   destination: IpAddress
-  /** Of IPv6 behind its extension headers. */
+  /** Of IPv6 behind its extension headers; of its fragments, behind the fragment header. */
   protocol: number
   ttl: number
   /** DSCP and ECN. */
@@ -27,77 +27,78 @@ export interface IpPacket {
 }
 
 /**
- * Views into `packet`, but for nothing that is copied. Null: no IP packet, a wrong checksum, or one that is shorter than it says; of IPv6 also one with a routing header of
- * type 0 (RFC 5095) or more than MAX_EXTENSIONS extension headers.
+ * Views into `bytes`: nothing is copied. Null: no IP packet, a wrong checksum, or one that is shorter than it says; of IPv6 also one with a routing header of type 0
+ * (RFC 5095) or more than MAX_EXTENSIONS extension headers.
+ * @param start of the packet, behind a frame's header
  */
-export function parseIp(packet: Uint8Array): IpPacket | null {
-  const version = packet.length > 0 ? packet[0]! >> 4 : 0
-  return version === 4 ? parseV4(packet) : version === 6 ? parseV6(packet) : null
+export function parseIp(bytes: Uint8Array, start = 0): IpPacket | null {
+  const version = bytes.length > start ? bytes[start]! >> 4 : 0
+  return version === 4 ? parseV4(bytes, start) : version === 6 ? parseV6(bytes, start) : null
 }
 
-function parseV4(packet: Uint8Array): IpPacket | null {
-  if (packet.length < IPV4_HEADER) return null
-  const header = (packet[0]! & 15) * 4
-  const total = (packet[2]! << 8) | packet[3]!
-  if (header < IPV4_HEADER || total < header || total > packet.length) return null
-  if (foldSum(sumWords(packet, 0, header)) !== 0) return null
-  const flags = (packet[6]! << 8) | packet[7]!
+function parseV4(bytes: Uint8Array, start: number): IpPacket | null {
+  if (bytes.length - start < IPV4_HEADER) return null
+  const header = (bytes[start]! & 15) * 4
+  const total = (bytes[start + 2]! << 8) | bytes[start + 3]!
+  if (header < IPV4_HEADER || total < header || total > bytes.length - start) return null
+  if (foldSum(sumWords(bytes, start, start + header)) !== 0) return null
+  const flags = (bytes[start + 6]! << 8) | bytes[start + 7]!
   const offset = (flags & 0x1fff) * 8
   const more = (flags & 0x2000) !== 0
   return {
     version: 4,
-    source: packet.subarray(12, 16),
-    destination: packet.subarray(16, 20),
-    protocol: packet[9]!,
-    ttl: packet[8]!,
-    trafficClass: packet[1]!,
-    payload: packet.subarray(header, total),
-    whole: packet.subarray(0, total),
-    fragment: more || offset > 0 ? { id: (packet[4]! << 8) | packet[5]!, offset, more } : null,
+    source: bytes.subarray(start + 12, start + 16),
+    destination: bytes.subarray(start + 16, start + 20),
+    protocol: bytes[start + 9]!,
+    ttl: bytes[start + 8]!,
+    trafficClass: bytes[start + 1]!,
+    payload: bytes.subarray(start + header, start + total),
+    whole: bytes.subarray(start, start + total),
+    fragment: more || offset > 0 ? { id: (bytes[start + 4]! << 8) | bytes[start + 5]!, offset, more } : null,
     dontFragment: (flags & 0x4000) !== 0,
   }
 }
 
 const MAX_EXTENSIONS = 8
 /** RFC 8200, 4.1. */
-const EXTENSION = { hopByHop: 0, routing: 43, fragment: 44, destination: 60 } as const
+export const EXTENSION = { hopByHop: 0, routing: 43, fragment: 44, destination: 60 } as const
 
-function parseV6(packet: Uint8Array): IpPacket | null {
-  if (packet.length < IPV6_HEADER) return null
-  const total = IPV6_HEADER + ((packet[4]! << 8) | packet[5]!)
-  if (total > packet.length) return null
-  let protocol = packet[6]!
-  let at = IPV6_HEADER
+function parseV6(bytes: Uint8Array, start: number): IpPacket | null {
+  if (bytes.length - start < IPV6_HEADER) return null
+  const end = start + IPV6_HEADER + ((bytes[start + 4]! << 8) | bytes[start + 5]!)
+  if (end > bytes.length) return null
+  let protocol = bytes[start + 6]!
+  let at = start + IPV6_HEADER
   let fragment: IpPacket['fragment'] = null
   for (let count = 0; isExtension(protocol); count++) {
-    if (count === MAX_EXTENSIONS || at + 8 > total) return null
-    const next = packet[at]!
-    let length = 8 + packet[at + 1]! * 8
-    if (protocol === EXTENSION.routing && packet[at + 2] === 0) return null
+    if (count === MAX_EXTENSIONS || at + 8 > end) return null
+    const next = bytes[at]!
+    let length = 8 + bytes[at + 1]! * 8
+    if (protocol === EXTENSION.routing && bytes[at + 2] === 0) return null
     if (protocol === EXTENSION.fragment) {
       length = 8
-      const word = (packet[at + 2]! << 8) | packet[at + 3]!
-      const id = ((packet[at + 4]! << 24) | (packet[at + 5]! << 16) | (packet[at + 6]! << 8) | packet[at + 7]!) >>> 0
+      const word = (bytes[at + 2]! << 8) | bytes[at + 3]!
+      const id = ((bytes[at + 4]! << 24) | (bytes[at + 5]! << 16) | (bytes[at + 6]! << 8) | bytes[at + 7]!) >>> 0
       const more = (word & 1) !== 0
       const offset = word & 0xfff8
       // An atomic fragment is whole (RFC 6946).
       if (more || offset > 0) fragment = { id, offset, more }
     }
-    if (at + length > total) return null
+    if (at + length > end) return null
     at += length
     protocol = next
-    // What follows in a later fragment is no header.
-    if (fragment && fragment.offset > 0) break
+    // What follows is a piece of something: it is read when it is whole.
+    if (fragment) break
   }
   return {
     version: 6,
-    source: packet.subarray(8, 24),
-    destination: packet.subarray(24, 40),
+    source: bytes.subarray(start + 8, start + 24),
+    destination: bytes.subarray(start + 24, start + 40),
     protocol,
-    ttl: packet[7]!,
-    trafficClass: ((packet[0]! & 15) << 4) | (packet[1]! >> 4),
-    payload: packet.subarray(at, total),
-    whole: packet.subarray(0, total),
+    ttl: bytes[start + 7]!,
+    trafficClass: ((bytes[start]! & 15) << 4) | (bytes[start + 1]! >> 4),
+    payload: bytes.subarray(at, end),
+    whole: bytes.subarray(start, end),
     fragment,
     dontFragment: true,
   }
