@@ -14,6 +14,7 @@ import { z } from 'zod'
 import { MiB } from '../../src-shared/base/units.ts'
 import { AppError } from '../../src-shared/errors/app-error.ts'
 import type { MemoryHeader } from '../../src-shared/threads/engine-thread.ts'
+import { replaceFile } from './write-file-atomic.ts'
 
 const MAGIC = 'COPPMEM1'
 const FIXED = 12
@@ -43,6 +44,21 @@ export function encodeHeader(header: object, length = 0): Uint8Array<ArrayBuffer
   bytes.set(json, FIXED)
   new DataView(bytes.buffer).setUint32(MAGIC.length, bytes.length - FIXED, true)
   return bytes
+}
+
+/**
+ * Writes a file whose state is put together from pages by `recipe`.
+ * @returns what of it is told on
+ * @throws the system's reason; an older file at the place stays then
+ */
+export async function writeMemoryFile(path: string, header: Omit<MemoryHeader, 'bytes'>, recipe: Uint8Array): Promise<MemoryHeader> {
+  const head = encodeHeader(header)
+  await replaceFile(path, async (file) => {
+    await writeAll(file, head)
+    await writeAll(file, recipe)
+  })
+  const { format, engine, engineVersion, machine, memoryMiB, savedAt } = header
+  return { format, engine, engineVersion, machine, memoryMiB, savedAt, bytes: head.length + recipe.length }
 }
 
 /**

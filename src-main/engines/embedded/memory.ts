@@ -8,38 +8,22 @@ import { z } from 'zod'
 import { MiB } from '../../../src-shared/base/units.ts'
 import { asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { MemoryHeader, MemoryPlace } from '../../../src-shared/threads/engine-thread.ts'
-import {
-  checkOwner,
-  corruptMemory,
-  encodeHeader,
-  memoryHeaderFields,
-  readExactly,
-  readHeader,
-  refuseMemory,
-  writeAll,
-} from '../../files/memory-file.ts'
-import { pagesHeaderFields } from '../../files/pages/memory-packs.ts'
+import { checkOwner, corruptMemory, readExactly, readHeader, refuseMemory, writeMemoryFile } from '../../files/memory-file.ts'
+import { memoryHeaderSchema } from '../../files/pages/memory-packs.ts'
 import { PAGE } from '../../files/pages/pack.ts'
 import { readPages } from '../../files/pages/read-pages.ts'
 import { PagesWriter } from '../../files/pages/write-pages.ts'
-import { replaceFile } from '../../files/write-file-atomic.ts'
 
 /** Guest memory, video memory, devices. */
 const MAX_STATE = 2200 * MiB
 
-const fields = {
-  ...memoryHeaderFields,
+const headerSchema = memoryHeaderSchema({
   engine: z.literal('embedded'),
   /** Of v86's state. */
   stateBytes: z.number().int().min(1).max(MAX_STATE),
   /** v86's clock when it was saved, ms: it must not run backwards. */
   clockMs: z.number(),
-}
-/** Format 1 has the state itself. */
-const headerSchema = z.union([
-  z.object({ ...fields, format: z.literal(2), ...pagesHeaderFields }),
-  z.object({ ...fields, format: z.literal(1) }),
-])
+})
 type FileHeader = z.output<typeof headerSchema>
 
 /** What a state must have been written by and for. */
@@ -66,13 +50,7 @@ export async function writeMemory(place: MemoryPlace, owner: StateOwner, state: 
         ...{ format: 2, engine: 'embedded', ...owner, savedAt: new Date().toISOString() },
         ...{ stateBytes: bytes.length, stateCrc32: crc32(bytes), clockMs, packs },
       }
-      const head = encodeHeader(header)
-      await replaceFile(place.path, async (file) => {
-        await writeAll(file, head)
-        await writeAll(file, recipe)
-      })
-      const { format, engine, engineVersion, machine, memoryMiB, savedAt } = header
-      return { format, engine, engineVersion, machine, memoryMiB, savedAt, bytes: head.length + recipe.length }
+      return await writeMemoryFile(place.path, header, recipe)
     } catch (error) {
       await pages.abandon()
       throw error

@@ -16,18 +16,8 @@ import { GiB, MiB } from '../../../src-shared/base/units.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import type { MemoryHeader, MemoryPlace } from '../../../src-shared/threads/engine-thread.ts'
-import { replaceFile } from '../../files/write-file-atomic.ts'
-import {
-  checkOwner,
-  corruptMemory,
-  encodeHeader,
-  memoryHeaderFields,
-  readExactly,
-  readHeader,
-  refuseMemory,
-  writeAll,
-} from '../../files/memory-file.ts'
-import { checkPacks, pagesHeaderFields } from '../../files/pages/memory-packs.ts'
+import { checkOwner, corruptMemory, readExactly, readHeader, refuseMemory, writeMemoryFile } from '../../files/memory-file.ts'
+import { checkPacks, memoryHeaderSchema } from '../../files/pages/memory-packs.ts'
 import { readPages } from '../../files/pages/read-pages.ts'
 import { PagesWriter } from '../../files/pages/write-pages.ts'
 import type { Endpoint } from './arguments/runtime.ts'
@@ -45,18 +35,12 @@ const MAX_STATE = 2048 * GiB
 /** Bytes a second that QEMU may send: nobody waits for a network here. */
 const NO_LIMIT = 1024 * GiB
 
-const fields = {
-  ...memoryHeaderFields,
+const headerSchema = memoryHeaderSchema({
   engine: z.literal('qemu'),
   accelerator: z.string(),
   machineType: z.string(),
   stateBytes: z.number().int().min(1).max(MAX_STATE),
-}
-/** Format 1 has the state itself. */
-const headerSchema = z.union([
-  z.object({ ...fields, format: z.literal(2), ...pagesHeaderFields }),
-  z.object({ ...fields, format: z.literal(1) }),
-])
+})
 type FileHeader = z.output<typeof headerSchema>
 
 /** "QEMU 7.2.22" */
@@ -125,13 +109,7 @@ async function passOn({ folder, qmp, record }: Instance, place: MemoryPlace, mos
       ...{ machine: spec.id, memoryMiB: spec.memoryMiB, savedAt: new Date().toISOString() },
       ...{ stateBytes: state.bytes, stateCrc32: state.crc, packs },
     }
-    const head = encodeHeader(header)
-    await replaceFile(place.path, async (file) => {
-      await writeAll(file, head)
-      await writeAll(file, recipe)
-    })
-    const { format, engine, engineVersion: by, machine, memoryMiB, savedAt } = header
-    return { format, engine, engineVersion: by, machine, memoryMiB, savedAt, bytes: head.length + recipe.length }
+    return await writeMemoryFile(place.path, header, recipe)
   } catch (error) {
     // What it still sends has no receiver; it stays paused and can go on.
     await qmp.execute('migrate_cancel').catch(() => {})

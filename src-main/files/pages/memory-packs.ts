@@ -3,16 +3,21 @@ import { constants } from 'node:fs'
 import { open, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { readHeader } from '../memory-file.ts'
+import { memoryHeaderFields, readHeader } from '../memory-file.ts'
 import { roomOf } from '../room.ts'
 import { isTemporary } from '../write-file-atomic.ts'
 import { Pack, packId, packPath } from './pack.ts'
 import { MAX_PACKS } from './write-pages.ts'
 
-/** Of a state that is kept as pages. */
-export const pagesHeaderFields = { packs: z.array(z.uuid()).max(MAX_PACKS) }
+const packs = z.array(z.uuid()).max(MAX_PACKS)
+/** Of any engine’s memory file: the packs that it is put together from. */
+export const packsHeader = z.object({ packs: packs.default([]) })
 
-const anyHeader = z.object({ packs: pagesHeaderFields.packs.default([]) })
+/** What headers of an engine's memory files are: format 2 is put together from pages, format 1 has the state itself. @param own fields of that engine's */
+export function memoryHeaderSchema<Own extends z.ZodRawShape>(own: Own) {
+  const fields = { ...memoryHeaderFields, ...own }
+  return z.union([z.object({ ...fields, format: z.literal(2), packs }), z.object({ ...fields, format: z.literal(1) })])
+}
 
 /**
  * @param path of a memory file
@@ -26,7 +31,7 @@ export async function packsOf(path: string): Promise<string[]> {
   })
   if (!file) return []
   try {
-    return (await readHeader(file, path, anyHeader)).header.packs
+    return (await readHeader(file, path, packsHeader)).header.packs
   } finally {
     await file.close()
   }

@@ -1,14 +1,11 @@
 /** Which parts of packs no memory state needs, told by their recipes. */
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { z } from 'zod'
 import { asAppError } from '../../../src-shared/errors/app-error.ts'
 import { corruptMemory, readExactly, readHeader } from '../memory-file.ts'
-import { pagesHeaderFields } from './memory-packs.ts'
+import { packsHeader } from './memory-packs.ts'
 import { Pack, packPath, type ByteRun } from './pack.ts'
 import { stepsOf } from './read-pages.ts'
-
-const header = z.object({ packs: pagesHeaderFields.packs.default([]) })
 
 /**
  * @param memories every memory file of the machine; those that are not there need nothing
@@ -35,7 +32,7 @@ async function note(path: string, folder: string, packs: Map<string, { pack: Pac
     const {
       header: { packs: ids },
       start,
-    } = await readHeader(file, path, header)
+    } = await readHeader(file, path, packsHeader)
     if (ids.length === 0) return
     for (const id of ids) {
       if (packs.has(id)) continue
