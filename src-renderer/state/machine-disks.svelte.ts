@@ -1,6 +1,8 @@
 /** What the disks of a machine take, read while somebody looks and again when something may have changed it. */
 import type { DiskState } from '../../src-shared/api/disks.ts'
 import { asAppError, type WireError } from '../../src-shared/errors/app-error.ts'
+import type { Drive } from '../../src-shared/model/machine.ts'
+import { isNetworkAddress } from '../../src-shared/model/network-disk.ts'
 import type { Host } from '../client/host.ts'
 
 export class MachineDisks {
@@ -17,8 +19,11 @@ export class MachineDisks {
     this.#machine = machine
   }
 
-  get(drive: string): DiskState | undefined {
-    return this.#disks.find((disk) => disk.drive === drive)
+  /** Of a drive in a form, unless what is typed there since it was saved is another image. */
+  of({ id, kind, path }: Pick<Drive, 'id' | 'kind'> & { path: string }, saved: readonly Drive[]): DiskState | undefined {
+    const typed = path.trim()
+    if (kind !== 'disk' || isNetworkAddress(typed) || saved.find((drive) => drive.id === id)?.path !== typed) return undefined
+    return this.#disks.find((disk) => disk.drive === id)
   }
 
   async load(): Promise<void> {

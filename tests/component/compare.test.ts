@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { page, userEvent } from 'vitest/browser'
 import type { MachineView } from '../../src-shared/api/machines.ts'
+import type { Drive } from '../../src-shared/model/machine.ts'
 import { fakeMachine } from './support/fake-objects.ts'
 import { fakeSnapshot, fakeTree } from './support/fake-snapshots.ts'
 import { openWindow, type OpenWindow } from './support/open-window.ts'
@@ -14,7 +15,8 @@ const works = fakeSnapshot('Works', { parent: base.id })
 const broken = fakeSnapshot('Broken', { parent: works.id })
 
 async function open(over: Partial<MachineView> = {}): Promise<void> {
-  machine = fakeMachine('web-1', over)
+  const disk = (id: string): Drive => ({ id, kind: 'disk', path: `disks/${id}.qcow2`, format: 'qcow2', readOnly: false, limits: null })
+  machine = fakeMachine('web-1', over, { drives: [disk('disk0'), disk('disk1')] })
   window = await openWindow({ machines: [machine] }, `#/machine/${machine.id}/snapshots`)
   window.host.snapshots.put(machine.id, fakeTree([base, works, broken]))
   await expect.element(item('Base')).toBeVisible()
@@ -29,10 +31,10 @@ describe('comparing', () => {
     await open()
     await item('Base').click({ button: 'right' })
     await page.getByRole('menuitem', { name: 'Compare with…' }).click()
-    await expect.element(dialog().getByRole('region', { name: 'disk0' })).toBeVisible()
+    await expect.element(dialog().getByRole('region', { name: 'Disk 1' })).toBeVisible()
     expect(asked()).toEqual({ machine: machine.id, before: base.id, after: null })
     await expect.element(dialog().getByText(/changed, in [\d,.\s]+ blocks of 4 KiB; the disk has 960 MiB/)).toBeVisible()
-    await expect.element(dialog().getByRole('img', { name: /^Where disk0 differs/ })).toBeVisible()
+    await expect.element(dialog().getByRole('img', { name: /^Disk 1, where it differs/ })).toBeVisible()
     await expect.element(dialog().getByText('Not there before.')).toBeVisible()
     const files = dialog().getByRole('region', { name: 'Partition 1, “root”' })
     await expect.element(files.getByText('Files: 1 added, 1 changed, 700 removed.')).toBeVisible()

@@ -267,7 +267,7 @@ describe('the hardware of a machine that runs', () => {
     await page.getByRole('combobox', { name: 'Pointer' }).click()
     await page.getByRole('option', { name: /A mouse/ }).click()
 
-    await device('Disk data.img').click()
+    await device('Disk 20 GiB, 3 GiB used').click()
     await expect.element(page.getByRole('textbox', { name: 'Disk image' })).toBeDisabled()
     await expect.element(page.getByRole('checkbox', { name: 'Read-only' })).toBeDisabled()
     await device(/CD drive/).click()
@@ -309,7 +309,7 @@ describe('the hardware of a machine that runs', () => {
   test('a disk is taken away after a question, and the waiting for the guest can be ended', async () => {
     await begin({ drives: [data] }, { state: 'running', live: fakeLive() })
     const view = await show()
-    await device('Disk data.img').click()
+    await device('Disk 20 GiB, 3 GiB used').click()
     await page.getByRole('button', { name: 'Remove the disk' }).click()
     const apply = page.getByRole('button', { name: 'Apply' })
     await apply.click()
@@ -329,14 +329,14 @@ describe('the hardware of a machine that runs', () => {
     machine = host.put({ ...machine, live: { ...fakeLive(), leaving: ['disk0'] } })
     await view.change({ machine })
     await page.getByRole('button', { name: 'Revert' }).click()
-    await device('Disk data.img').click()
+    await device('Disk 20 GiB, 3 GiB used').click()
     await expect.element(page.getByText('The guest was asked to let go of this disk and has not yet', { exact: false })).toBeVisible()
   })
 
   test('a guest that does not let go is told of, and nothing is lost of what was chosen', async () => {
     await begin({ drives: [data] }, { state: 'running', live: fakeLive() })
     await show()
-    await device('Disk data.img').click()
+    await device('Disk 20 GiB, 3 GiB used').click()
     await page.getByRole('button', { name: 'Remove the disk' }).click()
     host.failures.set('machines.update', new AppError('timeout', 'The guest has not released the disk. Unmount it in the guest.').toWire())
     await page.getByRole('button', { name: 'Apply' }).click()

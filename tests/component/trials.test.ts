@@ -64,10 +64,8 @@ test('snapshots by themselves: set in one dialog, and marked in the tree', async
   await expect.element(page.getByRole('treeitem', { name: /^Nightly Automatic/ })).toBeVisible()
   await page.getByRole('button', { name: 'Automatic: off' }).click()
   const form = page.getByRole('dialog', { name: 'Automatic snapshots of “web-1”' })
-  await form
-    .getByRole('combobox', { name: 'While it runs' })
-    .or(form.getByRole('button', { name: 'While it runs' }))
-    .click()
+  await expect.element(form.getByRole('combobox', { name: 'While it runs' })).toHaveFocus()
+  await form.getByRole('combobox', { name: 'While it runs' }).click()
   await page.getByRole('option', { name: 'Every hour' }).click()
   await form.getByRole('checkbox', { name: 'Before each start' }).click()
   await form.getByRole('textbox', { name: 'Room for them' }).fill('plenty')

@@ -10,7 +10,10 @@ import PowerIcon from '@lucide/svelte/icons/circle-power'
 import SerialIcon from '@lucide/svelte/icons/cable'
 import { formatBytes, MiB } from '../../../../src-shared/base/units.ts'
 import { isNetworkAddress } from '../../../../src-shared/model/network-disk.ts'
+import type { ImageMeasure } from '../../../../src-shared/model/image-info.ts'
 import type { Icon } from '../../../ui/icon.ts'
+import { DRIVE_TITLES, driveTitle, numbered } from '../drive-titles.ts'
+import { shortRoomWords } from './disks/disk-words.ts'
 import type { DeviceKey, FormDrive, HardwareForm, NewDevice } from './hardware-form.ts'
 
 export interface DeviceLine {
@@ -22,13 +25,14 @@ export interface DeviceLine {
 }
 
 export const DEVICE_LOOKS: Record<NewDevice, { icon: Icon; title: string }> = {
-  disk: { icon: DiskIcon, title: 'Disk' },
-  cdrom: { icon: CdIcon, title: 'CD drive' },
-  floppy: { icon: FloppyIcon, title: 'Floppy drive' },
+  disk: { icon: DiskIcon, title: DRIVE_TITLES.disk },
+  cdrom: { icon: CdIcon, title: DRIVE_TITLES.cdrom },
+  floppy: { icon: FloppyIcon, title: DRIVE_TITLES.floppy },
   nic: { icon: NetworkIcon, title: 'Network card' },
 }
 
-export function deviceLines(form: HardwareForm): DeviceLine[] {
+/** @param measured what a disk takes, where that is known */
+export function deviceLines(form: HardwareForm, measured: (drive: FormDrive) => ImageMeasure | null): DeviceLine[] {
   return [
     {
       key: 'memory',
@@ -45,12 +49,8 @@ export function deviceLines(form: HardwareForm): DeviceLine[] {
     ...form.drives.map((drive): DeviceLine => ({
       key: `drive:${drive.id}`,
       icon: DEVICE_LOOKS[drive.kind].icon,
-      title: numbered(
-        DEVICE_LOOKS[drive.kind].title,
-        drive,
-        form.drives.filter(({ kind }) => kind === drive.kind),
-      ),
-      detail: driveDetail(drive),
+      title: driveTitle(drive, form.drives),
+      detail: driveDetail(drive, measured(drive)),
     })),
     ...form.nics.map((nic): DeviceLine => ({
       key: `nic:${nic.id}`,
@@ -84,14 +84,10 @@ export function cannot(engine: HardwareForm['engine']): string {
 
 export const BOOT_WORDS: Record<FormDrive['kind'], string> = { disk: 'Disk', cdrom: 'CD', floppy: 'Floppy' }
 
-/** "Disk", or "Disk 2" where there are several. */
-function numbered<T>(title: string, device: T, alike: readonly T[]): string {
-  return alike.length > 1 ? `${title} ${alike.indexOf(device) + 1}` : title
-}
-
-function driveDetail(drive: FormDrive): string {
+function driveDetail(drive: FormDrive, measure: ImageMeasure | null): string {
   if (drive.path.trim() === '') return drive.kind === 'disk' ? 'No image' : 'Empty'
-  return drive.kind !== 'cdrom' && drive.readOnly ? `${fileName(drive.path)}, read-only` : fileName(drive.path)
+  const what = measure ? shortRoomWords(measure) : fileName(drive.path)
+  return drive.kind !== 'cdrom' && drive.readOnly ? `${what}, read-only` : what
 }
 
 /** What a path ends with; an address on the network is told whole. */

@@ -30,6 +30,11 @@ export function roomWords({ size, storedBytes, belowBytes }: ImageMeasure): stri
   return belowBytes > 0 ? `${used}, ${formatBytes(belowBytes)} of it in snapshots` : used
 }
 
+/** "20 GiB, 1.2 GiB used" */
+export function shortRoomWords({ size, storedBytes, belowBytes }: ImageMeasure): string {
+  return `${formatBytes(size)}, ${formatBytes(storedBytes + belowBytes)} used`
+}
+
 /** Parts of the whole bar, 0 … 1. What a file has beside the disk's data is cut. */
 export function roomShares({ size, storedBytes, belowBytes }: ImageMeasure): { own: number; below: number } {
   const below = Math.min(1, belowBytes / size)
