@@ -14,8 +14,12 @@ export const REAL_CLOCK: Clock = {
   now: () => performance.now(),
   date: () => Date.now(),
   after(ms, run) {
-    const timer = setTimeout(run, ms)
+    const timer = setTimeout(() => {
+      waiting.dispose()
+      run()
+    }, ms)
     timer.unref()
-    return toDisposable(() => clearTimeout(timer))
+    const waiting = toDisposable(() => clearTimeout(timer))
+    return waiting
   },
 }

@@ -6,7 +6,7 @@ const fromSource = import.meta.url.endsWith('.ts')
 /** Packaged, threads run from the plain files beside Electron's archive, as they do under Node. */
 const here = import.meta.url.replace('/app.asar/', '/app.asar.unpacked/')
 
-export type ThreadName = 'embedded' | 'qemu' | 'storage' | 'appliance'
+export type ThreadName = 'embedded' | 'qemu' | 'storage' | 'appliance' | 'network'
 
 /** @param name the last is the embedded engine's, which starts it itself */
 export function threadUrl(name: ThreadName | 'memory'): URL {

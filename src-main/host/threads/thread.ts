@@ -13,7 +13,7 @@ import { threadUrl, type ThreadName } from '../../threads/thread-url.ts'
 import type { Log } from '../log/log.ts'
 
 /** MiB of JavaScript heap, by thread. Guest memory is not part of it (ArrayBuffers and WebAssembly memory lie outside). */
-const HEAP_MIB: Record<ThreadName, number> = { embedded: 1024, qemu: 512, storage: 512, appliance: 1024 }
+const HEAP_MIB: Record<ThreadName, number> = { embedded: 1024, qemu: 512, storage: 512, appliance: 1024, network: 512 }
 /** Bytes of a thread's output that go to the log over its life: a thread in a loop must not fill the disk. */
 const MAX_OUTPUT = 256 * 1024
 

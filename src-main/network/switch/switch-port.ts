@@ -58,6 +58,10 @@ export class SwitchPort implements Port {
     this.#fabric.linkChanged(this)
   }
 
+  get impaired(): boolean {
+    return this.#out !== null
+  }
+
   /** What the link does to frames from now on, each way. */
   impair(impairment: Impairment): void {
     if (this.#out && this.#in) {

@@ -1,0 +1,6 @@
+/** Entry of the network thread: switches, gateways and all frames. */
+import { networkThread } from '../../src-shared/threads/network-thread.ts'
+import { NetworkService } from '../network/network-service.ts'
+import { serveThread } from './serve-thread.ts'
+
+serveThread((server) => server.register(networkThread, new NetworkService().handlers))
