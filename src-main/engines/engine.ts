@@ -10,6 +10,7 @@ import type { ByteStream } from '../../src-shared/rpc/byte-stream.ts'
 import type { Client } from '../../src-shared/rpc/service.ts'
 import type { blockPort } from '../../src-shared/threads/block-port.ts'
 import type { Counters } from '../../src-shared/threads/counters.ts'
+import type { SocketLink } from '../../src-shared/threads/network-thread.ts'
 import type { EngineCapabilities, EngineEvent, MemoryHeader, MemoryPlace } from '../../src-shared/threads/engine-thread.ts'
 
 export type BlockClient = Client<typeof blockPort>
@@ -19,6 +20,8 @@ export interface Attachments {
   /** By drive id; one for each drive with an image. */
   blocks: ReadonlyMap<string, BlockClient>
   counters: Counters
+  /** By network card: shared memory for its frames (frame-ring.ts). */
+  rings: Readonly<Record<string, SharedArrayBuffer>>
   /** A memory state to go on from instead of booting. */
   memory: MemoryPlace | null
 }
@@ -86,6 +89,10 @@ export interface EngineMachine extends Disposable {
   /** Paused only; as engine-thread.ts says. */
   capture(order: CaptureOrder): Promise<void>
   /** @throws AppError why the memory that was captured last is not kept */
+  /** Where its network cards' frames are had; absent: in the rings that it was lent. */
+  nicLinks?(): Record<string, SocketLink>
+  /** As engine-thread.ts says. */
+  cutLink(nic: string, cut: boolean): Promise<void>
   captured(): Promise<MemoryHeader>
   readonly serial: readonly SerialPort[]
   /** Null: the machine has no screen. */

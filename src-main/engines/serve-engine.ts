@@ -76,13 +76,13 @@ export function serveEngine(server: RpcServer, engine: Engine): ServedEngine {
 
   server.register(engineThread, {
     describe: () => engine.describe(),
-    create: async ({ spec, blocks, counters, memory }) => {
+    create: async ({ spec, blocks, counters, rings, memory }) => {
       machines.get(spec.id)?.store.dispose()
       machines.delete(spec.id)
       const store = new DisposableStore()
       try {
         const clients = new Map(Object.entries(blocks).map(([drive, port]) => [drive, blockClient(port as MessagePort, store)]))
-        const machine = await engine.create(spec, { blocks: clients, counters: new Counters(counters), memory })
+        const machine = await engine.create(spec, { blocks: clients, counters: new Counters(counters), rings, memory })
         serve(spec.id, spec.logFolder, machine, store, memory !== null)
       } catch (error) {
         store.dispose()
@@ -111,6 +111,8 @@ export function serveEngine(server: RpcServer, engine: Engine): ServedEngine {
       const { machine: served, store } = find(machine)
       return served.change(change, block && blockClient(block as MessagePort, store), signal)
     },
+    nicLinks: ({ machine }) => find(machine).machine.nicLinks?.() ?? {},
+    cutLink: ({ machine, nic, cut }) => find(machine).machine.cutLink(nic, cut),
     prepareSave: async ({ machine }) => {
       const served = find(machine)
       if (served.machine.unmountsShares) await served.agent.unmountShares()

@@ -89,6 +89,7 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
     cacheFolder: options.cacheFolder,
     resources: options.resources,
     defaultMemoryMiB: () => settings.current.defaultMemoryMiB,
+    hasNetwork: () => true,
     begin: (machine, end, start) => snapshots.begin(machine, end, start),
     ...(doubles.embedded ? { engineEntry: doubles.embedded } : {}),
   })

@@ -11,6 +11,7 @@ import {
   filePathSchema,
   machinePatchSchema,
   MAX_DRIVES,
+  MAX_NICS,
   memoryMiBSchema,
   sharedFoldersSchema,
   type MachineConfig,
@@ -20,6 +21,7 @@ import type { MachineHealth, MachineState } from '../model/machine-state.ts'
 import { guestCommandSchema } from '../model/guest-command.ts'
 import type { LiveHardware } from '../model/live-hardware.ts'
 import { nameSchema } from '../model/names.ts'
+import { DEFAULT_NETWORK, networkNameSchema } from '../model/network.ts'
 import { newDiskBytesSchema, newDiskSchema } from '../model/new-disk.ts'
 import { RUN_ENDS } from '../model/run.ts'
 import { vncPasswordSchema } from '../model/vnc.ts'
@@ -126,6 +128,11 @@ export const newMachineSchema = z.strictObject({
   disks: z.array(newDiskSchema).max(MAX_DRIVES, `A machine has at most ${MAX_DRIVES} drives.`).default([]),
   serialPorts: z.number().int().min(1).max(4).default(1),
   sharedFolders: sharedFoldersSchema.default([]),
+  /** A network card for each, plugged into it; null: into nothing. */
+  networks: z
+    .array(networkNameSchema.nullable())
+    .max(MAX_NICS, `A machine has at most ${MAX_NICS} network cards.`)
+    .default([DEFAULT_NETWORK]),
   folder: z.array(nameSchema).max(8).default([]),
   /** Starts it as soon as it is made, whoever still watches then. What keeps it from starting is its `lastError`. */
   start: z.boolean().default(false),

@@ -103,7 +103,7 @@ export type Drive = z.output<typeof driveSchema>
 export const NIC_MODELS = ['virtio', 'e1000e', 'e1000', 'rtl8139', 'ne2k'] as const
 export type NicModel = (typeof NIC_MODELS)[number]
 
-/** `auto`: as what it is plugged into has it; plugged into nothing, it is down. `up` and `down`: as if by hand. */
+/** `auto`: up where it is plugged into a network. `up` and `down`: as if by hand. */
 export const LINKS = ['auto', 'up', 'down'] as const
 
 export const nicSchema = z.strictObject({
@@ -115,6 +115,11 @@ export const nicSchema = z.strictObject({
   network: networkNameSchema.nullable().default(null),
 })
 export type Nic = z.output<typeof nicSchema>
+
+/** Whether its guest sees a cable that is plugged in. */
+export function linksUp({ link, network }: Pick<Nic, 'link' | 'network'>): boolean {
+  return link === 'up' || (link === 'auto' && network !== null)
+}
 
 /** A folder of this computer that the guest mounts by its tag (9p). Nothing is shared that does not stand here. */
 export const sharedFolderSchema = z.strictObject({

@@ -10,6 +10,7 @@ import type { LiveKind } from '../model/live-hardware.ts'
 import { machineSpecSchema, type MachineSpec } from '../model/machine-spec.ts'
 import type { Arch } from '../model/machine.ts'
 import { call, defineService, event, stream } from '../rpc/service.ts'
+import type { SocketLink } from './network-thread.ts'
 
 export interface EngineCapabilities {
   engine: 'embedded' | 'qemu'
@@ -96,6 +97,13 @@ export const engineThread = defineService('engine', {
       counters: z.custom<SharedArrayBuffer>((value) => value instanceof SharedArrayBuffer),
       /** A memory state to go on from, instead of booting. */
       memory: memoryPlace.nullable(),
+      /** By network card, of an engine that takes and gives frames in shared memory (frame-ring.ts). A card without one hears nothing. */
+      rings: z
+        .record(
+          z.string(),
+          z.custom<SharedArrayBuffer>((value) => value instanceof SharedArrayBuffer),
+        )
+        .default({}),
     }),
   ).returns<void>(),
   start: call(m).returns<void>(),
@@ -114,6 +122,10 @@ export const engineThread = defineService('engine', {
   change: call(m.extend({ change: liveChangeSchema, block: z.custom<object>().nullable() })).returns<void>(),
   /**
    * Running machine, before it is paused for `saveMemory`: puts away in the guest what this engine cannot save (QEMU: shared folders that are
+  /** Where each network card's frames are had now, of an engine that does not take rings for them: it listens there. Those that came late included. */
+  nicLinks: call(m).returns<Record<string, SocketLink>>(),
+  /** Pulls a card's cable, or plugs it in again, whatever its spec says; cut, the guest sees no link. */
+  cutLink: call(m.extend({ nic: z.string(), cut: z.boolean() })).returns<void>(),
    * mounted), by its agent, where one answers. It comes back by itself when the machine goes on, in this life or the next. Fails with
    * `busy` and who uses it where the guest cannot let go; everything is as before then.
    */

@@ -45,6 +45,7 @@ export class FrameRing implements Disposable {
   /** The frame that is handed on; grows to the largest that came. */
   #frame = new Uint8Array(2048)
   #watching = false
+  #stalled: (() => void) | null = null
   #disposed = false
   /** Frames that this end could not send for want of room. */
   dropped = 0
@@ -93,10 +94,10 @@ export class FrameRing implements Disposable {
   }
 
   /** Hands on what is there, a turn's worth at most; each frame is lent for the call. @returns whether there may be more */
-  receive(sink: (frame: Uint8Array) => void): boolean {
+  receive(sink: (frame: Uint8Array) => void, open: () => boolean = () => true): boolean {
     const words = this.#words
     const { base, lengths } = this.#in
-    for (let handled = 0; handled < TURN && !this.#disposed;) {
+    for (let handled = 0; handled < TURN && !this.#disposed && open();) {
       const written = Atomics.load(words, base + WRITTEN)
       const read = Atomics.load(words, base + READ)
       const there = (written - read) | 0
@@ -121,13 +122,16 @@ export class FrameRing implements Disposable {
   /**
    * Hands on whatever comes, until the ring is disposed.
    * @param later runs a function when the thread has looked after others (setImmediate)
+   * @param open asked before each frame; where it says no, frames stay in the ring until `resume`
    */
-  watch(sink: (frame: Uint8Array) => void, later: (run: () => void) => void): void {
+  watch(sink: (frame: Uint8Array) => void, later: (run: () => void) => void, open: () => boolean = () => true): void {
     if (this.#watching) throw new AppError('internal', 'A ring of frames is watched already.')
     this.#watching = true
     const look = (): void => {
       while (!this.#disposed) {
-        if (this.receive(sink)) return later(look)
+        const more = this.receive(sink, open)
+        if (!open()) return void (this.#stalled = look)
+        if (more) return later(look)
         const { base } = this.#in
         Atomics.store(this.#words, base + SLEEPS, 1)
         const waiting = Atomics.waitAsync(this.#words, base + WRITTEN, Atomics.load(this.#words, base + READ))
@@ -135,6 +139,13 @@ export class FrameRing implements Disposable {
       }
     }
     look()
+  }
+
+  /** Where the watch found the way closed: it may be open by now. */
+  resume(): void {
+    const look = this.#stalled
+    this.#stalled = null
+    look?.()
   }
 
   /** What is in the ring stays there, for the next end of this side. */

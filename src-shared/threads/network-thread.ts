@@ -17,6 +17,8 @@ export const frameLinkSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('ring'), ring: z.custom<SharedArrayBuffer>((value) => value instanceof SharedArrayBuffer) }),
 ])
 export type FrameLink = z.output<typeof frameLinkSchema>
+/** A socket on which a card's engine listens. */
+export type SocketLink = Exclude<FrameLink, { kind: 'ring' }>
 
 /** What is plugged into a network: `machine/nic`. */
 const port = z.string().min(3).max(80)

@@ -88,7 +88,7 @@ export class QemuBench {
   async create(change: Partial<MachineSpec> = {}, memory: string | null = null): Promise<QemuMachine> {
     const machine = await this.engine.create(
       { ...this.spec, ...change },
-      { blocks: new Map(), counters: this.counters, memory: memory === null ? null : memoryPlace(memory) },
+      { blocks: new Map(), counters: this.counters, rings: {}, memory: memory === null ? null : memoryPlace(memory) },
     )
     this.machines.push(machine)
     return machine

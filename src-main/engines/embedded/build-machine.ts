@@ -54,7 +54,7 @@ export async function buildMachine(spec: MachineSpec, attach: Attachments, keep:
     clock,
   )
   const folders = await openSharedFolders(spec.sharedFolders)
-  const machine = new EmbeddedMachine({ spec, counters: attach.counters, emulator, drives, folders, clock, keep })
+  const machine = new EmbeddedMachine({ spec, counters: attach.counters, rings: attach.rings, emulator, drives, folders, clock, keep })
   for (const { slot, image } of drives.values()) {
     if (image instanceof FloppyDisk) emulator.v86.cpu.devices.fdc.drives[slot === 'fda' ? 0 : 1]!.read_only = image.readOnly
   }

@@ -8,8 +8,9 @@ import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import { changedSpec, type LiveChange } from '../../../src-shared/model/live-change.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import type { Counters } from '../../../src-shared/threads/counters.ts'
+import { makeFrameRing } from '../../../src-shared/threads/frame-ring.ts'
 import type { MemoryHeader, MemoryPlace, StopReason } from '../../../src-shared/threads/engine-thread.ts'
-import type { BlockClient, CaptureOrder, EngineMachine, MachineEvent } from '../engine.ts'
+import type { Attachments, BlockClient, CaptureOrder, EngineMachine, MachineEvent } from '../engine.ts'
 import { RfbDisplay } from '../rfb/rfb-display.ts'
 import { AgentPort } from './agent-port.ts'
 import type { BlockDisk } from './block-disk.ts'
@@ -17,6 +18,7 @@ import { trapped } from './faults.ts'
 import { HealthMonitor } from './health-monitor.ts'
 import { Media } from './media.ts'
 import type { KeepMemory, MemoryOrder } from './keep-memory.ts'
+import { NicPort } from './nic-port.ts'
 import { diskOf, type OpenDrive } from './open-drive.ts'
 import {
   clearAbsentBars,
@@ -28,7 +30,6 @@ import {
   repairAcpi,
   repairReset,
   repairRetrace,
-  setLink,
   setUpNic,
   watchPowerOff,
   type FlushableDisk,
@@ -45,6 +46,7 @@ const PUBLISH_MS = 250
 export interface MachineParts {
   spec: MachineSpec
   counters: Counters
+  rings: Attachments['rings']
   emulator: Emulator
   /** By id. What is in CD and floppy drives changes. */
   drives: Map<string, OpenDrive>
@@ -60,6 +62,7 @@ export class EmbeddedMachine implements EngineMachine {
   readonly serial: readonly EmbeddedSerial[]
   readonly display: RfbDisplay
   readonly agent: AgentPort
+  #nic: NicPort | null
   #parts: MachineParts
   /** As it is now. */
   #spec: MachineSpec
@@ -101,6 +104,10 @@ export class EmbeddedMachine implements EngineMachine {
     this.serial = Array.from({ length: parts.spec.serialPorts }, (_, index) => new EmbeddedSerial(cpu, index, parts.counters))
     this.display = new RfbDisplay(new EmbeddedScreen(parts.emulator, () => this.#state === 'running'), parts.spec.name)
     this.agent = new AgentPort(parts.emulator)
+    const nic = parts.spec.nics[0]
+    this.#nic = nic
+      ? new NicPort(parts.emulator, parts.rings[nic.id] ?? makeFrameRing(), nic.linkUp === true, () => this.#state === 'running')
+      : null
     this.#folders = new SharedFolders(core, parts.folders)
     repairPortMoves(cpu)
     shareInterruptLines(cpu, this.#folders.devices)
@@ -171,6 +178,14 @@ export class EmbeddedMachine implements EngineMachine {
     this.#note(change)
   }
 
+  cutLink(nic: string, cut: boolean): Promise<void> {
+    this.#expect(['built', 'running', 'paused'], 'unplugged')
+    if (!this.#spec.nics.some(({ id }) => id === nic))
+      throw new AppError('not-found', `The machine has no network card “${nic}”.`, { subject: nic })
+    this.#nic?.setCut(cut)
+    return Promise.resolve()
+  }
+
   async saveMemory(place: MemoryPlace): Promise<MemoryHeader> {
     this.#expect(['paused'], 'suspended')
     await this.#quiet()
@@ -217,6 +232,7 @@ export class EmbeddedMachine implements EngineMachine {
     this.#parts.emulator.v86.stop()
     for (const port of this.serial) port.close()
     this.agent.close()
+    this.#nic?.close()
     void this.#folders.close()
     this.display.dispose()
     this.#onEvent.dispose()
@@ -259,6 +275,7 @@ export class EmbeddedMachine implements EngineMachine {
     if (reason !== 'trap') await this.#halt()
     for (const port of this.serial) port.close()
     this.agent.close()
+    this.#nic?.close()
     void this.#folders.close()
     try {
       await this.#flushDisks()
@@ -274,10 +291,9 @@ export class EmbeddedMachine implements EngineMachine {
   }
 
   #setLink(id: string, up: boolean): void {
-    const { cpu } = this.#parts.emulator.v86
     if (!this.#spec.nics.some((nic) => nic.id === id))
       throw new AppError('not-found', `The machine has no network card “${id}”.`, { subject: id })
-    if (!setLink(cpu, up)) throw new AppError('unsupported', 'This network card cannot tell its guest whether its cable is plugged in.')
+    this.#nic?.setLink(up)
   }
 
   #note(change: LiveChange): void {
@@ -305,6 +321,7 @@ export class EmbeddedMachine implements EngineMachine {
   #afterTurn(halted: boolean): void {
     for (const port of this.serial) port.flush()
     this.agent.turn()
+    this.#nic?.turn()
     const ejected = this.#media.ejectedByGuest()
     if (ejected !== null) this.#note({ kind: 'eject', drive: ejected })
     if (this.#state !== 'running') return

@@ -7,6 +7,7 @@ import { Emitter } from '../../../src-shared/base/event.ts'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
 import type { LiveChange } from '../../../src-shared/model/live-change.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
+import type { SocketLink } from '../../../src-shared/threads/network-thread.ts'
 import type { Counters } from '../../../src-shared/threads/counters.ts'
 import type { MemoryHeader, MemoryPlace } from '../../../src-shared/threads/engine-thread.ts'
 import type { CaptureOrder, EngineMachine, MachineEvent } from '../engine.ts'
@@ -117,6 +118,14 @@ export class QemuMachine implements EngineMachine {
   change(change: LiveChange, _block: null, signal: AbortSignal): Promise<void> {
     this.#expect(['running', 'paused'], 'changed')
     return this.#live.change(change, signal)
+  }
+
+  nicLinks(): Readonly<Record<string, SocketLink>> {
+    return { ...this.#instance.record.runtime.nics }
+  }
+
+  cutLink(nic: string, cut: boolean): Promise<void> {
+    return this.#live.cutLink(nic, cut)
   }
 
   get unmountsShares(): boolean {

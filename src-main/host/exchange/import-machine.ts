@@ -14,6 +14,7 @@ import {
   type NicModel,
 } from '../../../src-shared/model/machine.ts'
 import { randomMac } from '../../../src-shared/model/mac.ts'
+import { DEFAULT_NETWORK } from '../../../src-shared/model/network.ts'
 import { MAX_NAME_LENGTH, nameProblem } from '../../../src-shared/model/names.ts'
 import { utf8 } from '../../../src-shared/base/bytes.ts'
 import type { ForeignDrive, ForeignMachine, ForeignNic, ForeignNicModel } from './foreign-machine.ts'
@@ -203,7 +204,7 @@ function takeNics(nics: readonly ForeignNic[], legacy: boolean, { taken, newMac 
   if (nics.length > MAX_NICS) losses.add(`It had ${nics.length} network cards and has the first ${MAX_NICS} of them here.`)
   const networks = [...new Set(nics.flatMap(({ network }) => network ?? []))]
   if (networks.length > 0)
-    losses.add(`Its networks (${shown(networks.join(', '))}) stay behind: here its network cards are plugged into nothing.`)
+    losses.add(`Its networks (${shown(networks.join(', '))}) stay behind: here its network cards are plugged into “${DEFAULT_NETWORK}”.`)
   const used = new Set<string>()
   return nics.slice(0, MAX_NICS).map((nic, at) => {
     const model = nic.model === null ? (legacy ? 'e1000' : 'virtio') : NIC_MODELS[nic.model]
@@ -214,6 +215,6 @@ function takeNics(nics: readonly ForeignNic[], legacy: boolean, { taken, newMac 
     let mac = nic.mac
     while (mac === null || taken.has(mac) || used.has(mac)) mac = newMac()
     used.add(mac)
-    return { id: `nic${at}`, model, mac, link: nic.connected ? 'auto' : 'down', network: null }
+    return { id: `nic${at}`, model, mac, ...(nic.connected ? { link: 'auto', network: DEFAULT_NETWORK } : { link: 'down', network: null }) }
   })
 }

@@ -158,7 +158,7 @@ export class MachineService implements Disposable {
     await this.#vnc.check(machine, patch)
     const drives = patch.drives && config ? await withFormats(patch.drives, config.drives, folder, storage) : null
     const isNeeded = async (): Promise<boolean> => (await this.#needs.dependentsOf(machine)).length > 0
-    await updateMachine(machine, drives ? { ...patch, drives } : patch, library, signal, isNeeded)
+    await updateMachine(machine, drives ? { ...patch, drives } : patch, library, signal, isNeeded, this.#parts.hasNetwork)
     if (patch.vncExport) this.#vnc.retry(machine)
     // A copy that was given a name has another id now.
     return (this.#machines.get(id) ?? this.#at(folder, patch.name)).view()

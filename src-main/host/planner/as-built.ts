@@ -1,6 +1,6 @@
 /** A machine that was changed while it ran is not quite what its configuration would build: what it is counts. Pure. */
 import { isDeepStrictEqual } from 'node:util'
-import type { Drive, MachineConfig, Nic } from '../../../src-shared/model/machine.ts'
+import { linksUp, type Drive, type MachineConfig, type Nic } from '../../../src-shared/model/machine.ts'
 import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import { memoryOf } from './plan-live.ts'
 
@@ -62,7 +62,7 @@ function newDrive({ id, kind, path, format, readOnly, limits, bus, cache }: Mach
 
 /** The model stays: it may stand for another one. */
 function nicAsRuns(nic: Nic, { linkUp = false }: MachineSpec['nics'][number]): Nic {
-  return (nic.link === 'up') === linkUp ? nic : { ...nic, link: linkUp ? 'up' : 'down' }
+  return linksUp(nic) === linkUp ? nic : { ...nic, link: linkUp ? 'up' : 'down' }
 }
 
 function newNic({ id, model, mac, linkUp = false }: MachineSpec['nics'][number]): Nic {

@@ -39,17 +39,12 @@ function whyOnEmbedded(spec: MachineSpec): Why {
     growDisk: 'The embedded engine’s disks keep their size while the machine runs.',
     addNic: nics,
     removeNic: nics,
-    link: linkOnEmbedded(spec),
+    link: spec.nics.length === 0 ? 'The machine has no network card.' : null,
     memory: 'The embedded engine cannot take memory back from a guest that runs.',
     cpus: 'The embedded engine has one processor.',
     pointer:
       'The embedded engine has one kind of pointer: it is where yours is for guests that know VMware’s mouse, and a mouse for others.',
   }
-}
-
-function linkOnEmbedded({ nics }: MachineSpec): string | null {
-  if (nics.length === 0) return 'The machine has no network card.'
-  return nics[0]!.model === 'virtio' ? null : `An ${nics[0]!.model} network card cannot tell its guest whether its cable is plugged in.`
 }
 
 function whyOnQemu(spec: MachineSpec): Why {

@@ -5,7 +5,7 @@
 import { posix, win32 } from 'node:path'
 import type { FieldError } from '../../../src-shared/errors/app-error.ts'
 import { busOf, UNSAFE_WARNING } from '../../../src-shared/model/disk-bus.ts'
-import { CPUS, isPc, type Drive, type MachineConfig, type Nic } from '../../../src-shared/model/machine.ts'
+import { CPUS, isPc, linksUp, type Drive, type MachineConfig, type Nic } from '../../../src-shared/model/machine.ts'
 import type { MachineSpec, QemuSpec } from '../../../src-shared/model/machine-spec.ts'
 import { chooseEngine, type EngineChoice } from './choose-engine.ts'
 import type { PlanFacts } from './facts.ts'
@@ -59,9 +59,8 @@ export function planMachine(config: MachineConfig, facts: PlanFacts, suspendedOn
   return { spec: deepFreeze(spec), images: qemu ? [] : imagesOf(spec), choice, problems: null, warnings }
 }
 
-/** A cable that is left to its network is out: there is none yet. */
-export function planNic({ id, model, mac, link }: Nic, config: MachineConfig, engine: MachineSpec['engine']): MachineSpec['nics'][number] {
-  return { id, model: nicModel(model, config, engine), mac, linkUp: link === 'up' }
+export function planNic(nic: Nic, config: MachineConfig, engine: MachineSpec['engine']): MachineSpec['nics'][number] {
+  return { id: nic.id, model: nicModel(nic.model, config, engine), mac: nic.mac, linkUp: linksUp(nic) }
 }
 
 /** Without virtio at all, the usual card is one that older systems know. */

@@ -251,7 +251,7 @@ describe.skipIf(!QEMU_PROGRAM || process.platform === 'win32')('QEMU under super
 
     test('one that another host has is left alone', async () => {
       const mine = new QemuEngine(bench.places)
-      const machine = await mine.create(bench.spec, { blocks: new Map(), counters: bench.counters, memory: null })
+      const machine = await mine.create(bench.spec, { blocks: new Map(), counters: bench.counters, rings: {}, memory: null })
       bench.machines.push(machine)
       await machine.start()
       await expect(bench.engine.adopt(bench.spec.id, bench.spec.logFolder, new Counters())).rejects.toMatchObject({ code: 'busy' })

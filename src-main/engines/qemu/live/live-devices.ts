@@ -43,6 +43,8 @@ export class LiveDevices {
   #waiting = new Map<string, (released: boolean) => void>()
   #leaving = new Set<string>()
   #turns = new Turns()
+  /** Network cards whose cable is pulled, whatever the spec says. */
+  #cut = new Set<string>()
 
   constructor(instance: Instance, listener: LiveListener) {
     this.#instance = instance
@@ -67,6 +69,15 @@ export class LiveDevices {
   }
 
   /** What the guest did while nobody listened. */
+  cutLink(id: string, cut: boolean): Promise<void> {
+    return this.#turns.run(async () => {
+      const { linkUp } = this.#nic(id)
+      await this.#instance.qmp.execute('set_link', { name: id, up: linkUp === true && !cut })
+      if (cut) this.#cut.add(id)
+      else this.#cut.delete(id)
+    })
+  }
+
   catchUp(): Promise<void> {
     return this.#turns.run(async () => {
       const { qmp } = this.#instance
@@ -149,7 +160,7 @@ export class LiveDevices {
       case 'removeNic':
         return this.#remove(this.#nic(change.nic).id, 'network card', signal)
       case 'link':
-        return qmp.execute('set_link', { name: this.#nic(change.nic).id, up: change.up })
+        return qmp.execute('set_link', { name: this.#nic(change.nic).id, up: change.up && !this.#cut.has(change.nic) })
       case 'memory':
         return this.#balloon(change.memoryMiB, signal)
       case 'cpus':
@@ -233,6 +244,7 @@ export class LiveDevices {
     await qmp.execute('object-del', { id: diskGroup(id) })
   }
 
+      this.#cut.delete(id)
   async #balloon(memoryMiB: number, signal: AbortSignal): Promise<void> {
     const { qmp } = this.#instance
     const target = memoryMiB * MiB

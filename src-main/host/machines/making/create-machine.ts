@@ -14,7 +14,6 @@ import {
   type Drive,
   type MachineConfig,
 } from '../../../../src-shared/model/machine.ts'
-import { randomMac } from '../../../../src-shared/model/mac.ts'
 import { isNetworkAddress } from '../../../../src-shared/model/network-disk.ts'
 import type { NewDisk } from '../../../../src-shared/model/new-disk.ts'
 import { applianceThread } from '../../../../src-shared/threads/appliance-thread.ts'
@@ -30,12 +29,14 @@ import {
   bootFrom,
   drive,
   isSampleArch,
+  newNics,
   notSample,
   sketchNew,
   type NewMachineRequest,
   type SampleArch,
   type SketchParts,
 } from './sketch-machine.ts'
+import { noNetwork } from '../../networks/no-network.ts'
 import { stageBundle } from './staging.ts'
 
 export interface MakerParts extends SketchParts {
@@ -46,6 +47,7 @@ export interface MakerParts extends SketchParts {
   cacheFolder: string
   /** Holds guest/, our own files of Coppice Linux. */
   resources: string
+  hasNetwork(name: string): boolean
 }
 
 /** Where the parts of a source stand in its bundle. */
@@ -96,7 +98,7 @@ async function fill(
     engine: request.engine,
     ...{ arch, cpus, memoryMiB, firmware, tpm, devices },
     ...made,
-    nics: [{ id: 'nic0', model: source.kind === 'floppy' ? 'ne2k' : 'virtio', mac: randomMac() }],
+    nics: newNics(request),
     serialPorts: request.serialPorts,
     sharedFolders: request.sharedFolders,
     folder: request.folder,
@@ -247,6 +249,10 @@ async function checkSource(request: NewMachineRequest, parts: MakerParts): Promi
   )
   if (relative.length > 0)
     throw AppError.invalid(relative.map(([key, value]) => ({ path: `source.${key}`, message: `“${String(value)}” is not a full path.` })))
+  const unknown = request.networks.flatMap((name, at) =>
+    name === null || parts.hasNetwork(name) ? [] : [{ path: `networks.${at}`, message: noNetwork(name) }],
+  )
+  if (unknown.length > 0) throw AppError.invalid(unknown)
   if (source.kind === 'sample' && request.arch !== undefined && !isSampleArch(request.arch))
     throw AppError.invalid([{ path: 'arch', message: notSample(request.arch) }])
   const { sketch, files } = await sketchNew(request, parts)
@@ -266,6 +272,8 @@ const FIELDS: Record<string, string> = { 'boot.kernel': 'source.kernel', 'boot.i
 
 /** A field of the sketch, as the request has it. */
 function fieldOf(path: string, { source, newDiskBytes, disks }: NewMachineRequest): string {
+  const nic = /^nics\.(\d+)/.exec(path)
+  if (nic) return `networks.${nic[1]}`
   const [, at, field] = /^drives\.(\d+)\.?(.*)$/.exec(path) ?? []
   if (at === undefined) return FIELDS[path] ?? path
   const before = ('path' in source ? 1 : 0) + (newDiskBytes === undefined ? 0 : 1)

@@ -12,6 +12,7 @@ import { lockBundle } from '../../library/bundle-lock.ts'
 import type { Bundle } from '../../library/identity.ts'
 import type { Library } from '../../library/library.ts'
 import { forgetTrashed, moveToTrash, trashedFrom, trashFolders } from '../../library/trash.ts'
+import { noNetwork } from '../../networks/no-network.ts'
 import { consider } from '../../planner/consider.ts'
 import type { EngineFactsSource } from '../../planner/facts.ts'
 import { withNewIdentity } from './duplicate-machine.ts'
@@ -41,6 +42,7 @@ export function applyPatch(config: MachineConfig, patch: MachinePatch): MachineC
 /**
  * Applies a patch, renaming the bundle's folder with the machine where nothing uses it.
  * @param isNeeded whether other machines need files where they are
+ * @param hasNetwork a card may stay in a network that is not there, but not be plugged into one
  * @throws AppError `invalid-input` (every wrong field), `wrong-state` (hardware that cannot change now, or is a template's), `already-exists` (name), and
  *   what keeps a machine that runs from changing
  */
@@ -50,12 +52,15 @@ export function updateMachine(
   library: Library,
   signal: AbortSignal,
   isNeeded: () => Promise<boolean> = () => Promise.resolve(false),
+  hasNetwork: (name: string) => boolean = () => true,
 ): Promise<void> {
   return machine.hold('being changed', async () => {
     const { bundle } = machine
     if (bundle.copy) return adoptCopy(bundle, bundle.copy, patch, library)
     if (!bundle.config) throw bundle.problem ?? wrongState('edit', bundle.name, 'broken')
     const next = applyPatch(bundle.config, patch)
+    const unplugged = unknownNetworks(bundle.config, next, hasNetwork)
+    if (unplugged.length > 0) throw AppError.invalid(unplugged)
     if (next.template && !bundle.config.template && !isEditable(machine.state)) throw wrongState('template', bundle.name, machine.state)
     const changed = HARDWARE.filter((field) => !isDeepStrictEqual(next[field], bundle.config![field]))
     if (changed.length > 0) {
@@ -79,6 +84,13 @@ export function updateMachine(
       if (next.name !== bundle.name && isEditable(machine.state) && !(await isNeeded()))
         await library.renameFolder(bundle.folder, next.name)
     })
+  })
+}
+
+function unknownNetworks(before: MachineConfig, next: MachineConfig, hasNetwork: (name: string) => boolean): FieldError[] {
+  return next.nics.flatMap(({ id, network }, at) => {
+    const was = before.nics.find((nic) => nic.id === id)?.network ?? null
+    return network === null || network === was || hasNetwork(network) ? [] : [{ path: `nics.${at}.network`, message: noNetwork(network) }]
   })
 }
 

@@ -13,7 +13,9 @@ import {
   type Boot,
   type Drive,
   type MachineConfig,
+  type Nic,
 } from '../../../../src-shared/model/machine.ts'
+import { randomMac } from '../../../../src-shared/model/mac.ts'
 import { isNetworkAddress } from '../../../../src-shared/model/network-disk.ts'
 import { chooseArch } from '../../planner/choose-arch.ts'
 import { chooseEngine } from '../../planner/choose-engine.ts'
@@ -50,7 +52,7 @@ export async function considerNew({ source, ...wish }: z.output<typeof newHardwa
           : { kind: source.kind, path: file }
   await parts.engines.whenFound()
   const { sketch, archOf } = await sketchNew(
-    { ...wish, name: 'new', source: from, sharedFolders: [], folder: [], disks: [], start: false },
+    { ...wish, name: 'new', source: from, sharedFolders: [], folder: [], disks: [], networks: [], start: false },
     parts,
   )
   const verdict = consider(sketch, parts.engines.current, null, wish.arch === undefined ? archOf : null)
@@ -128,11 +130,18 @@ function sketchOf(request: NewMachineRequest, defaultMemoryMiB: number): Machine
     boot,
     drives: [...('path' in source ? [drive('source', kind, source.path, readOnly)] : []), ...moreDisks(request)],
     ...chosen(request),
+    nics: newNics(request),
     serialPorts,
     sharedFolders,
     cpus: request.cpus ?? CPUS.default,
     memoryMiB: request.memoryMiB ?? defaultMemoryMiB,
   })
+}
+
+/** One for each network. */
+export function newNics({ source, networks }: Pick<NewMachineRequest, 'source' | 'networks'>): Nic[] {
+  const model = source.kind === 'floppy' ? 'ne2k' : 'virtio'
+  return networks.map((network, at) => ({ id: `nic${at}`, model, mac: randomMac(), link: 'auto', network }))
 }
 
 /** Those beside the source's own, in the order of the request. */

@@ -9,17 +9,22 @@ import { DisposableStore, type Disposable } from '../../../../src-shared/base/di
 import { Emitter, nextValue, type Event } from '../../../../src-shared/base/event.ts'
 import { newId } from '../../../../src-shared/base/ids.ts'
 import { AppError, asAppError } from '../../../../src-shared/errors/app-error.ts'
+import type { DiskFormat } from '../../../../src-shared/model/disk-format.ts'
 import type { LiveChange } from '../../../../src-shared/model/live-change.ts'
 import type { MachineSpec } from '../../../../src-shared/model/machine-spec.ts'
 import type { Client } from '../../../../src-shared/rpc/service.ts'
 import { Counters } from '../../../../src-shared/threads/counters.ts'
 import { engineThread, type EngineEvent, type MemoryPlace } from '../../../../src-shared/threads/engine-thread.ts'
+import { makeFrameRing } from '../../../../src-shared/threads/frame-ring.ts'
+import type { FrameLink } from '../../../../src-shared/threads/network-thread.ts'
 import { qemuThread, type AdoptedMachine } from '../../../../src-shared/threads/qemu-thread.ts'
 import { storageThread } from '../../../../src-shared/threads/storage-thread.ts'
 import type { BundleLock } from '../../library/bundle-lock.ts'
 import type { Log } from '../../log/log.ts'
 import type { PlannedImage } from '../../planner/plan-machine.ts'
 import type { Lease, SharedThread } from '../../threads/shared-thread.ts'
+import { storageJob } from '../../images/storage-job.ts'
+import type { TaskContext } from '../../tasks/task-service.ts'
 import { holdEngine, type EngineHold } from './engine-hold.ts'
 
 /** ms that an engine gets to end a machine before it is left alone. */
@@ -70,6 +75,8 @@ export class Session implements Disposable {
 
   readonly onEvent: Event<EngineEvent> = this.#events.event
   readonly onOver: Event<SessionEnd> = this.#over.event
+  /** By network card, of an engine that takes them; a new network thread goes on with the same ones. */
+  #rings: Record<string, SharedArrayBuffer> = {}
 
   /**
    * Starts the engine's thread, or joins the one for all; `lock` is released when the session closes.
@@ -117,7 +124,9 @@ export class Session implements Disposable {
         this.#inserted.set(image.drive, handle)
       }
       const transfer = Object.values(blocks)
-      const creating = this.engine.create({ spec, blocks, counters: this.counters.buffer, memory }, { transfer })
+      const rings = this.kind === 'embedded' ? Object.fromEntries(spec.nics.map(({ id }) => [id, makeFrameRing()])) : {}
+      this.#rings = rings
+      const creating = this.engine.create({ spec, blocks, counters: this.counters.buffer, rings, memory }, { transfer })
       this.#hold.creating(creating)
       await this.race(creating)
       this.#onBuilt()
@@ -170,6 +179,17 @@ export class Session implements Disposable {
       if (inserted || handle === undefined) continue
       this.#inserted.delete(id)
       await this.#closeImage(handle)
+  /** Where the frames of its network cards are had. */
+  async nicLinks(): Promise<Record<string, FrameLink>> {
+    if (this.kind === 'embedded') return Object.fromEntries(Object.entries(this.#rings).map(([id, ring]) => [id, { kind: 'ring', ring }]))
+    return this.race(this.engine.nicLinks({ machine: this.machine }))
+  }
+
+  /** Pulls a card's cable, or plugs it in again, whatever the hardware says. */
+  cutLink(nic: string, cut: boolean): Promise<void> {
+    return this.race(this.engine.cutLink({ machine: this.machine, nic, cut }))
+  }
+
     }
   }
 

@@ -81,6 +81,10 @@ class DoubleMachine implements EngineMachine {
     this.#events.fire({ kind: 'hardware', spec: this.#spec, leaving: [] })
   }
 
+  cutLink(): Promise<void> {
+    return Promise.resolve()
+  }
+
   async start(): Promise<void> {
     if (this.#word('badstart')) throw new AppError('corrupt', 'The kernel is not for this engine.')
     if (this.#word('dieatstart')) process.exit(9)

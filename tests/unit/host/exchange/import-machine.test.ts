@@ -53,13 +53,13 @@ describe('machines of other products', () => {
       },
       boot: { kind: 'firmware', order: ['cdrom', 'disk', 'floppy'] },
       drives: [{ kind: 'cdrom', path: null }, { kind: 'disk' }, { kind: 'disk' }],
-      nics: [{ id: 'nic0', model: 'virtio', mac: '08:00:27:a1:b2:c3', link: 'auto', network: null }],
+      nics: [{ id: 'nic0', model: 'virtio', mac: '08:00:27:a1:b2:c3', link: 'auto', network: 'default' }],
     })
     expect(draft.losses).toEqual([
       'Sound card (AC97): left out.',
       'Port forwarding: left out.',
       'What its TPM keeps, such as keys of encrypted disks: left out. Have recovery keys at hand.',
-      'Its networks (NAT) stay behind: here its network cards are plugged into nothing.',
+      'Its networks (NAT) stay behind: here its network cards are plugged into “default”.',
     ])
   })
 

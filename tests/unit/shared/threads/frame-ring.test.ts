@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { FrameRing, FRAME_RING_BYTES, makeFrameRing, MAX_RING_FRAME } from '../../../../src-shared/threads/frame-ring.ts'
 import { noise, seeded } from '../../../support/seeded.ts'
 
@@ -99,4 +99,26 @@ test('a hostile count cannot keep the reader to itself', () => {
 
 test('memory of another size is refused', () => {
   expect(() => new FrameRing(new SharedArrayBuffer(FRAME_RING_BYTES - 4), 'machine')).toThrow(/has 2101248 bytes/)
+})
+
+test('a watch takes nothing while its way is closed, and goes on when it is told that it is open', async () => {
+  const { machine, network } = pair()
+  const got: number[] = []
+  let room = 2
+  machine.watch(
+    (frame) => (room--, got.push(frame[0]!)),
+    (run) => setImmediate(run),
+    () => room > 0,
+  )
+  for (let at = 0; at < 5; at++) network.send(new Uint8Array(60).fill(at))
+  await vi.waitUntil(() => got.length === 2)
+  machine.resume()
+  expect(got).toEqual([0, 1])
+  room = 10
+  machine.resume()
+  expect(got).toEqual([0, 1, 2, 3, 4])
+  // Nothing was there for a while: it still waits.
+  network.send(new Uint8Array(60).fill(9))
+  await vi.waitUntil(() => got.length === 6)
+  machine.dispose()
 })

@@ -1,0 +1,3 @@
+export function noNetwork(name: string): string {
+  return `There is no network “${name}”. Make it, or choose another.`
+}
