@@ -67,6 +67,13 @@ export interface CaptureOrder {
   disks: readonly { drive: string; path: string }[]
 }
 
+/** Two layers of a disk, and what the lower one rests on: real paths. */
+export interface DiskMerge {
+  lower: string
+  upper: string
+  base: string | null
+}
+
 type WithoutMachine<T> = T extends unknown ? Omit<T, 'machine'> : never
 export type MachineEvent = WithoutMachine<EngineEvent>
 
@@ -82,6 +89,10 @@ export interface EngineMachine extends Disposable {
    * @param block of what is inserted, where one was lent
    */
   change(change: LiveChange, block: BlockClient | null, signal: AbortSignal): Promise<void>
+  /** Where its network cards' frames are had; absent: in the rings that it was lent. */
+  nicLinks?(): Record<string, SocketLink>
+  /** As engine-thread.ts says. */
+  cutLink(nic: string, cut: boolean): Promise<void>
   /** Its memory cannot be saved while the guest has a shared folder mounted; absent: it can. */
   readonly unmountsShares?: boolean
   /** Paused only. Durable when it resolves. */
@@ -89,11 +100,9 @@ export interface EngineMachine extends Disposable {
   /** Paused only; as engine-thread.ts says. */
   capture(order: CaptureOrder): Promise<void>
   /** @throws AppError why the memory that was captured last is not kept */
-  /** Where its network cards' frames are had; absent: in the rings that it was lent. */
-  nicLinks?(): Record<string, SocketLink>
-  /** As engine-thread.ts says. */
-  cutLink(nic: string, cut: boolean): Promise<void>
   captured(): Promise<MemoryHeader>
+  /** As engine-thread.ts says; absent where the engine does not open its disks itself. */
+  mergeDisk?(merge: DiskMerge, signal: AbortSignal): Promise<void>
   readonly serial: readonly SerialPort[]
   /** Null: the machine has no screen. */
   readonly display: DisplaySource | null

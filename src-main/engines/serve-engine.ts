@@ -120,6 +120,11 @@ export function serveEngine(server: RpcServer, engine: Engine): ServedEngine {
     saveMemory: ({ machine, memory }) => find(machine).machine.saveMemory(memory),
     capture: ({ machine, ...order }) => find(machine).machine.capture(order),
     captured: ({ machine }) => find(machine).machine.captured(),
+    mergeDisk: ({ machine, ...merge }, { signal }) => {
+      const { machine: served } = find(machine)
+      if (!served.mergeDisk) throw new AppError('unsupported', 'This engine does not open its disks itself.')
+      return served.mergeDisk(merge, signal)
+    },
     serial: ({ machine, port, from }, stream) => consolesOf(find(machine)).attach(port, from, stream),
     display: ({ machine }, stream) => screenOf(find(machine)).attach(stream),
     screenshot: async ({ machine }) => ({ png: await screenOf(find(machine)).screenshot() }),

@@ -23,7 +23,7 @@ export interface EngineCapabilities {
   maxDisks: number
   /** What separates guest code from the host, as a sentence. */
   isolation: string
-  features: ('pause' | 'suspend' | 'powerButton' | 'reset')[]
+  features: ('pause' | 'suspend' | 'powerButton' | 'reset' | 'mergeDisk')[]
   /** What `change` takes; what of it a machine takes is a matter of its hardware. */
   live: LiveKind[]
 }
@@ -51,6 +51,8 @@ export type EngineEvent = { machine: string } & (
    */
   | { kind: 'hardware'; spec: MachineSpec; leaving: string[] }
   | { kind: 'health'; health: 'working' | 'idle' | 'spinning'; detail: string }
+  /** How far `mergeDisk` is: bytes of the disk. */
+  | { kind: 'merging'; done: number; total: number }
 )
 
 /** Stands in front of a memory state, beside which it is useless without the same machine. */
@@ -95,8 +97,6 @@ export const engineThread = defineService('engine', {
       spec: machineSpecSchema,
       blocks: z.record(z.string(), z.custom<object>()),
       counters: z.custom<SharedArrayBuffer>((value) => value instanceof SharedArrayBuffer),
-      /** A memory state to go on from, instead of booting. */
-      memory: memoryPlace.nullable(),
       /** By network card, of an engine that takes and gives frames in shared memory (frame-ring.ts). A card without one hears nothing. */
       rings: z
         .record(
@@ -104,6 +104,8 @@ export const engineThread = defineService('engine', {
           z.custom<SharedArrayBuffer>((value) => value instanceof SharedArrayBuffer),
         )
         .default({}),
+      /** A memory state to go on from, instead of booting. */
+      memory: memoryPlace.nullable(),
     }),
   ).returns<void>(),
   start: call(m).returns<void>(),
@@ -120,12 +122,12 @@ export const engineThread = defineService('engine', {
    * An aborted call waits no longer, and undoes nothing. `unsupported`: this engine cannot.
    */
   change: call(m.extend({ change: liveChangeSchema, block: z.custom<object>().nullable() })).returns<void>(),
-  /**
-   * Running machine, before it is paused for `saveMemory`: puts away in the guest what this engine cannot save (QEMU: shared folders that are
   /** Where each network card's frames are had now, of an engine that does not take rings for them: it listens there. Those that came late included. */
   nicLinks: call(m).returns<Record<string, SocketLink>>(),
   /** Pulls a card's cable, or plugs it in again, whatever its spec says; cut, the guest sees no link. */
   cutLink: call(m.extend({ nic: z.string(), cut: z.boolean() })).returns<void>(),
+  /**
+   * Running machine, before it is paused for `saveMemory`: puts away in the guest what this engine cannot save (QEMU: shared folders that are
    * mounted), by its agent, where one answers. It comes back by itself when the machine goes on, in this life or the next. Fails with
    * `busy` and who uses it where the guest cannot let go; everything is as before then.
    */
@@ -143,6 +145,13 @@ export const engineThread = defineService('engine', {
   capture: call(
     m.extend({ memory: memoryPlace.nullable(), disks: z.array(z.strictObject({ drive: z.string(), path: z.string() })) }),
   ).returns<void>(),
+  /**
+   * Of a machine that runs or is paused, which goes on meanwhile: two neighbouring layers of one of its disks become one file, `upper`, which then rests on
+   * `base` (null: on nothing), as `lower` did. The disk is the same at every moment, also where the machine is killed. `lower` is not written, and nobody has
+   * it open when this resolves, durably: it can be deleted. Real paths. An aborted call ends the work, of which nothing is lost when it is asked for again. One
+   * at a time. Of an engine that takes its drives' bytes from block ports, the host sees to it (`unsupported`).
+   */
+  mergeDisk: call(m.extend({ lower: z.string(), upper: z.string(), base: z.string().nullable() })).returns<void>(),
   /** The memory that was captured last is on disk when this resolves; to be asked for once, when the guest goes on. */
   captured: call(m).returns<MemoryHeader>(),
   /**

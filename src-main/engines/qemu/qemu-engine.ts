@@ -51,7 +51,7 @@ export class QemuEngine implements Engine {
       maxDisks: MAX_DRIVES,
       isolation:
         'Each machine is a process of its own, with private sockets and, on Linux, forbidden to start programs. Under TCG QEMU’s makers promise no security boundary.',
-      features: ['pause', 'suspend', 'powerButton', 'reset'],
+      features: ['pause', 'suspend', 'powerButton', 'reset', 'mergeDisk'],
       live: [...LIVE_KINDS],
     })
   }

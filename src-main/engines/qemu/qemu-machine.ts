@@ -10,7 +10,7 @@ import type { MachineSpec } from '../../../src-shared/model/machine-spec.ts'
 import type { SocketLink } from '../../../src-shared/threads/network-thread.ts'
 import type { Counters } from '../../../src-shared/threads/counters.ts'
 import type { MemoryHeader, MemoryPlace } from '../../../src-shared/threads/engine-thread.ts'
-import type { CaptureOrder, EngineMachine, MachineEvent } from '../engine.ts'
+import type { CaptureOrder, DiskMerge, EngineMachine, MachineEvent } from '../engine.ts'
 import { LiveDevices } from './live/live-devices.ts'
 import { QemuAgentPort } from './qemu-agent-port.ts'
 import { QemuDisplay } from './qemu-display.ts'
@@ -155,6 +155,13 @@ export class QemuMachine implements EngineMachine {
   captured(): Promise<MemoryHeader> {
     if (!this.#captured) throw new AppError('wrong-state', 'No memory of this machine was captured.')
     return this.#captured.kept
+  }
+
+  async mergeDisk(merge: DiskMerge, signal: AbortSignal): Promise<void> {
+    this.#expect(['running', 'paused'], 'merged')
+    // Images whose memory was passed on are nobody's to write.
+    await this.#leaveMigrated()
+    return this.#live.merge(merge, signal, (done, total) => this.#onEvent.fire({ kind: 'merging', done, total }))
   }
 
   /** A machine that still runs is killed: nobody would know of it. */

@@ -23,6 +23,7 @@ import type { QmpEvent } from '../qmp/messages.ts'
 import { cannotUse, undoing } from './failures.ts'
 import { guestDoes } from './guest-wait.ts'
 import { Media } from './media.ts'
+import { endJob, mergeLayers, type MergeOrder } from './merge-layers.ts'
 
 /** ms that a guest gets to let go of a device. */
 export const RELEASE_PATIENCE = 15_000
@@ -42,9 +43,9 @@ export class LiveDevices {
   /** Of devices that were asked for: told when the guest answers. */
   #waiting = new Map<string, (released: boolean) => void>()
   #leaving = new Set<string>()
-  #turns = new Turns()
   /** Network cards whose cable is pulled, whatever the spec says. */
   #cut = new Set<string>()
+  #turns = new Turns()
 
   constructor(instance: Instance, listener: LiveListener) {
     this.#instance = instance
@@ -68,7 +69,6 @@ export class LiveDevices {
     })
   }
 
-  /** What the guest did while nobody listened. */
   cutLink(id: string, cut: boolean): Promise<void> {
     return this.#turns.run(async () => {
       const { linkUp } = this.#nic(id)
@@ -78,9 +78,11 @@ export class LiveDevices {
     })
   }
 
+  /** What the guest did while nobody listened. */
   catchUp(): Promise<void> {
     return this.#turns.run(async () => {
       const { qmp } = this.#instance
+      await endJob(qmp)
       const there = new Set((await qmp.execute('qom-list', { path: '/machine/peripheral' })).map(({ name }) => name))
       for (const { id, kind } of this.#spec.drives) if (kind === 'disk' && !there.has(id)) await this.#gone(id)
       for (const { id } of this.#spec.nics) if (!there.has(id)) await this.#gone(id)
@@ -117,6 +119,11 @@ export class LiveDevices {
         await qmp.execute('transaction', { actions })
       })
     })
+  }
+
+  /** @throws AppError as merge-layers.ts says */
+  merge(order: MergeOrder, signal: AbortSignal, onProgress: (done: number, total: number) => void): Promise<void> {
+    return this.#turns.run(() => mergeLayers(this.#instance.qmp, order, signal, onProgress))
   }
 
   /** The nodes of a disk's image and of what it rested on since the machine began; the one that is written first. */
@@ -237,6 +244,7 @@ export class LiveDevices {
     const { qmp, record } = this.#instance
     if (this.#spec.nics.some((nic) => nic.id === id)) {
       await qmp.execute('netdev_del', { id: nicBackend(id) })
+      this.#cut.delete(id)
       delete record.runtime.nics[id]
       return
     }
@@ -244,7 +252,6 @@ export class LiveDevices {
     await qmp.execute('object-del', { id: diskGroup(id) })
   }
 
-      this.#cut.delete(id)
   async #balloon(memoryMiB: number, signal: AbortSignal): Promise<void> {
     const { qmp } = this.#instance
     const target = memoryMiB * MiB

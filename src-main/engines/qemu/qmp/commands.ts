@@ -70,7 +70,18 @@ export const QMP_COMMANDS = {
   'query-block': command()(z.array(blockInfo)),
   block_resize: command<{ 'node-name': string; size: number }>()(nothing),
   'blockdev-add': command<{ 'node-name': string; driver: string }>()(nothing),
-  'query-named-block-nodes': command<{ flat: boolean }>()(z.array(z.object({ 'node-name': z.string() }))),
+  /** drv: "qcow2", "file", "throttle"; file: its path, or "json:…". */
+  'query-named-block-nodes': command<{ flat: boolean }>()(
+    z.array(z.object({ 'node-name': z.string(), drv: z.string(), file: z.string() })),
+  ),
+  'block-stream': command<{ 'job-id': string; device: string; 'base-node'?: string; 'backing-file'?: string; 'auto-finalize': boolean }>()(
+    nothing,
+  ),
+  'query-jobs': command()(z.array(z.object({ id: z.string(), 'current-progress': count, 'total-progress': count }))),
+  'job-cancel': command<{ id: string }>()(nothing),
+  'job-finalize': command<{ id: string }>()(nothing),
+  /** What the monitor for people would print. */
+  'human-monitor-command': command<{ 'command-line': string }>()(z.string()),
   transaction: command<{ actions: { type: 'blockdev-snapshot'; data: { node: string; overlay: string } }[] }>()(nothing),
   'blockdev-del': command<{ 'node-name': string }>()(nothing),
   'blockdev-open-tray': command<{ id: string; force: boolean }>()(nothing),
