@@ -1,6 +1,6 @@
 /**
- * A block device that can go on in another image while it is served: for a snapshot of a machine that runs, whose disk is frozen and goes on in a file above it.
- * What is asked for meanwhile waits.
+ * A block device that can go on in another image while it is served: for a snapshot of a machine that runs, whose disk is frozen and goes on in a file above it;
+ * and whose files can be worked on in between. What is asked for meanwhile waits.
  */
 import { Turns } from '../../src-shared/base/turns.ts'
 import { AppError } from '../../src-shared/errors/app-error.ts'
@@ -13,6 +13,7 @@ export class GoingOn implements ServedDevice {
   /** Resolves when a change is over; null: there is none. */
   #changing: Promise<void> | null = null
   #turns = new Turns()
+  #closed = false
   #underWay = 0
   /** Called when nothing is under way any more. */
   #onIdle: (() => void) | null = null
@@ -33,7 +34,10 @@ export class GoingOn implements ServedDevice {
   }
 
   close(): Promise<void> {
-    return this.#turns.run(() => this.#device.close())
+    return this.#turns.run(() => {
+      this.#closed = true
+      return this.#device.close()
+    })
   }
 
   /**
@@ -42,19 +46,41 @@ export class GoingOn implements ServedDevice {
    * @throws AppError why it does not go on there; it goes on in the present image then
    */
   goOn(next: () => Promise<ServedDevice>, back: () => Promise<ServedDevice>): Promise<void> {
+    return this.#whileClosed(async () => {
+      try {
+        this.#device = await this.#opened(next)
+      } catch (error) {
+        this.#device = await back()
+        throw error
+      }
+    })
+  }
+
+  /**
+   * Everything that was asked for before is on disk, and the image is closed while `work` is done.
+   * @param back opens it again
+   * @throws AppError what `work` throws; `disconnected` where it is served no more
+   */
+  away<T>(work: () => Promise<T>, back: () => Promise<ServedDevice>): Promise<T> {
+    return this.#whileClosed(async () => {
+      try {
+        return await work()
+      } finally {
+        this.#device = await this.#opened(back)
+      }
+    })
+  }
+
+  #whileClosed<T>(work: () => Promise<T>): Promise<T> {
     return this.#turns.run(async () => {
+      if (this.#closed) throw new AppError('disconnected', 'The disk is not served any more.')
       const { promise, resolve } = Promise.withResolvers<void>()
       this.#changing = promise
       try {
         if (this.#underWay > 0) await new Promise<void>((idle) => (this.#onIdle = idle))
         await this.#device.flush()
         await this.#device.close()
-        try {
-          this.#device = await this.#opened(next)
-        } catch (error) {
-          this.#device = await back()
-          throw error
-        }
+        return await work()
       } finally {
         this.#changing = null
         resolve()

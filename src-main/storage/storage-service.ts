@@ -21,6 +21,7 @@ import { inspectImage } from './jobs/inspect-image.ts'
 import type { JobOptions } from './jobs/job-progress.ts'
 import { measureImage } from './jobs/measure-image.ts'
 import { mergeLayers } from './jobs/merge-layers.ts'
+import { mergeOpen } from './jobs/merge-open.ts'
 import { rebaseImage } from './jobs/rebase-image.ts'
 import { resizeImage } from './jobs/resize-image.ts'
 import { packArchive } from './package/pack-archive.ts'
@@ -64,7 +65,7 @@ export class StorageService {
     },
     copy: ({ job, from, to }, { signal }) => copyImage(from, to, this.#options(job, signal)),
     measure: ({ path, format }) => measureImage(path, format),
-    inspect: (image) => inspectImage(image),
+    inspect: ({ inUse, ...image }) => inspectImage(image, inUse),
     create: ({ clusterSize, ...choice }) => createImage({ ...choice, ...(clusterSize === undefined ? {} : { clusterSize }) }),
     convert: async ({ job, from, to: { clusterSize, ...to } }, { signal }) =>
       convertImage(await known(from), { ...to, ...(clusterSize === undefined ? {} : { clusterSize }) }, this.#options(job, signal)),
@@ -77,6 +78,10 @@ export class StorageService {
     rebase: ({ job, ...choice }, { signal }) => rebaseImage(choice, this.#options(job, signal)),
     restsOn: ({ path, format }) => filesBelow(path, format),
     merge: ({ job, ...choice }, { signal }) => mergeLayers(choice, this.#options(job, signal)),
+    mergeOpen: async ({ job, handle, ...layers }, { signal }) => {
+      const { device, choice } = this.#find(handle)
+      await mergeOpen(device, () => openImage(choice), layers, this.#options(job, signal))
+    },
     listArchive: ({ path }, { signal }) => listArchive(path, signal),
     readPart: async ({ part, limit }) => ({ bytes: await readPart(part, limit) }),
     digest: async ({ job, part, kind }, { signal }) => ({ digest: await digestPart(part, kind, this.#options(job, signal)) }),

@@ -91,8 +91,8 @@ export const storageThread = defineService('storage', {
 
   /** What the image and the files below it take, found without their locks. */
   measure: call(z.strictObject({ path, format: diskFormat })).returns<ImageMeasure>(),
-  /** What the image is, and what it rests on. Reads metadata only. */
-  inspect: call(z.strictObject(image)).returns<ImageInfo>(),
+  /** What the image is, and what it rests on. Reads metadata only. `inUse`: without the locks, also of one that is being written. */
+  inspect: call(z.strictObject({ ...image, inUse: z.boolean().default(false) })).returns<ImageInfo>(),
   /**
    * A new image of zeroes, or of what `backing` has. `size` in bytes; null: the backing's. The backing's name is written relative where it lies in the
    * image's folder or below.
@@ -171,6 +171,17 @@ export const storageThread = defineService('storage', {
       folders: z.array(path).default([]),
     }),
   ).returns<{ bytes: number }>(),
+  /**
+   * The same of files that an open image is or rests on, while it is served: a piece after the other, and between two what the guest asks for. It waits for a
+   * piece. Where this fails or is cancelled, the image is served on; `lower` is not needed any more when it resolves, and gone.
+   */
+  mergeOpen: call(
+    z.strictObject({
+      ...{ job, handle: z.string() },
+      lower: z.strictObject({ path, format: diskFormat }),
+      upper: z.strictObject({ path, format: diskFormat }),
+    }),
+  ).returns<void>(),
   /** What a tar archive has, in its order. */
   listArchive: call(z.strictObject({ path })).returns<ArchiveMember[]>(),
   /** All of it; `unsupported` where it has more than `limit` bytes. */

@@ -7,13 +7,17 @@ import { isNetworkAddress } from '../../../src-shared/model/network-disk.ts'
 import { roomOf } from '../../files/room.ts'
 import { findBacking } from '../chain/find-backing.ts'
 import type { NamedBacking } from '../disk-image.ts'
-import { MAX_LAYERS, openLayer } from '../open-image.ts'
+import { openUnlocked } from '../file/open-unlocked.ts'
+import { MAX_LAYERS, openLayer, openOver } from '../open-image.ts'
 import { known, type ChosenImage } from './chosen-image.ts'
 
-/** @throws AppError where the image itself cannot be opened; what is wrong below it stands in `problem` */
-export async function inspectImage(choice: ChosenImage): Promise<ImageInfo> {
+/**
+ * @param inUse somebody may be writing it, and has it locked
+ * @throws AppError where the image itself cannot be opened; what is wrong below it stands in `problem`
+ */
+export async function inspectImage(choice: ChosenImage, inUse = false): Promise<ImageInfo> {
   const image = await known(choice)
-  const { info, backing } = await inspectLayer(image.path, image.format)
+  const { info, backing } = await inspectLayer(image.path, image.format, inUse)
   const layers: ImageFileInfo[] = []
   const seen = new Set([info.path])
   let problem: string | null = null
@@ -25,7 +29,7 @@ export async function inspectImage(choice: ChosenImage): Promise<ImageInfo> {
         throw new AppError('corrupt', `The disk image “${info.path}” rests on more than ${MAX_LAYERS} others.`)
       seen.add(path)
       const { format } = await known({ path, format: next.format, folders: [] })
-      const layer = await inspectLayer(path, format)
+      const layer = await inspectLayer(path, format, inUse)
       layers.push(layer.info)
       next = layer.backing
       above = path
@@ -36,8 +40,13 @@ export async function inspectImage(choice: ChosenImage): Promise<ImageInfo> {
   return { ...info, layers, problem }
 }
 
-async function inspectLayer(path: string, format: DiskFormat): Promise<{ info: ImageFileInfo; backing: NamedBacking | null }> {
-  const layer = await openLayer({ path, format, readOnly: true })
+async function inspectLayer(
+  path: string,
+  format: DiskFormat,
+  inUse: boolean,
+): Promise<{ info: ImageFileInfo; backing: NamedBacking | null }> {
+  const choice = { path, format, readOnly: true }
+  const layer = await (inUse ? openOver(choice, async () => null, openUnlocked) : openLayer(choice))
   try {
     const { backing, details } = layer
     // What its server keeps of a disk on the network is not known.

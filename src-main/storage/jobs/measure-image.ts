@@ -1,17 +1,12 @@
 /** What an image's files take, looked at without their locks: also while a machine writes them, and without a start finding them in use. */
-import { constants } from 'node:fs'
-import { open, realpath, stat } from 'node:fs/promises'
+import { realpath, stat } from 'node:fs/promises'
 import { asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { DiskFormat } from '../../../src-shared/model/disk-format.ts'
 import type { ImageMeasure } from '../../../src-shared/model/image-info.ts'
 import { roomOf } from '../../files/room.ts'
 import { filesBelow } from '../chain/rests-on.ts'
-import { byteFile } from '../file/open-byte-file.ts'
-import type { LockedFile } from '../file/open-locked.ts'
-import { blockDeviceSize } from '../formats/raw/device-size.ts'
+import { openUnlocked } from '../file/open-unlocked.ts'
 import { openOver } from '../open-image.ts'
-
-const NONBLOCK = constants.O_NONBLOCK ?? 0
 
 /**
  * @param path of a file; @param format as the machine declares it
@@ -34,17 +29,5 @@ export async function measureImage(path: string, format: DiskFormat): Promise<Im
     }
   } catch (error) {
     throw asAppError(error, `Looking at the disk image “${path}”`)
-  }
-}
-
-async function openUnlocked(path: string): Promise<LockedFile> {
-  const handle = await open(path, constants.O_RDONLY | NONBLOCK)
-  try {
-    const stats = await handle.stat()
-    const size = stats.isFile() ? stats.size : await blockDeviceSize(handle)
-    return { file: byteFile(handle, path, size, true), identity: `${stats.dev}:${stats.ino}` }
-  } catch (error) {
-    await handle.close()
-    throw error
   }
 }

@@ -32,9 +32,10 @@ export async function mergeCosts(layers: Neighbours, signal: AbortSignal): Promi
 
 /**
  * The upper layer gets what it needs in order to rest on `base`. Nothing is flushed.
+ * @param from bytes of the disk: what lies before is left out
  * @returns bytes of data written
  */
-export async function pullUp(layers: Neighbours, progress: (done: number) => void): Promise<number> {
+export async function pullUp(layers: Neighbours, progress: (done: number) => void, from = 0): Promise<number> {
   const { upper, base } = layers
   let bytes = 0
   const write = async (offset: number, piece: Uint8Array): Promise<void> => {
@@ -43,8 +44,39 @@ export async function pullUp(layers: Neighbours, progress: (done: number) => voi
   }
   const zeroes = (offset: number, length: number): Promise<void> => hideByZeroes(upper, offset, length, write)
   // Whole clusters of the upper layer only, so that what they have around a request never is asked for. Without a base, what is not there is zeroes.
-  await pour(missing(layers), { data: write, ...(base ? { zeroes } : {}) }, { grain: upper.clusterSize!, progress })
+  await pour(missing(layers, from), { data: write, ...(base ? { zeroes } : {}) }, { grain: upper.clusterSize!, progress })
   return bytes
+}
+
+/** Ends the walk through a disk. */
+class Enough extends Error {}
+
+/**
+ * The same for a part of the disk. What was done of it before stays done, also by others who write the upper layer in between.
+ * @param from bytes of the disk; @param isEnough asked now and then
+ * @returns where it ended; null: at the end of the disk
+ */
+export async function pullUpFrom(
+  layers: Neighbours,
+  from: number,
+  isEnough: () => boolean,
+  progress: (done: number) => void,
+): Promise<number | null> {
+  let ended = from
+  const walk = (at: number): void => {
+    ended = Math.max(from, at)
+    progress(ended)
+    // At least a piece each time.
+    if (ended > from && isEnough()) throw new Enough()
+  }
+  try {
+    await pullUp(layers, walk, from)
+    return null
+  } catch (error) {
+    // What was begun before is done when pouring ends.
+    if (error instanceof Enough) return ended
+    throw error
+  }
 }
 
 /**
@@ -82,7 +114,7 @@ export async function pushDown({ upper, lower }: Neighbours, progress: (done: nu
 }
 
 /** What the upper layer lacks if it is to rest on `base`: `unallocated` is where it has its own, or where `base` shows the same as the lower layer. */
-function missing({ upper, lower, base }: Neighbours): Source {
+function missing({ upper, lower, base }: Neighbours, from = 0): Source {
   const end = lower.info.size
   const baseEnd = base?.info.size ?? 0
   return {
@@ -90,6 +122,7 @@ function missing({ upper, lower, base }: Neighbours): Source {
     // Past the lower layer's end are zeroes, whatever the base has there.
     read: (offset, into) => readZeroExtended(lower, offset, into),
     async extent(offset, length) {
+      if (offset < from) return { length: Math.min(length, from - offset), state: 'unallocated' }
       const own = await upper.extent(offset, length)
       if (own.state !== 'unallocated') return { length: own.length, state: 'unallocated' }
       const shows = offset < baseEnd

@@ -20,6 +20,7 @@
  */
 import { chmod, lstat, realpath, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { MiB } from '../../../src-shared/base/units.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { DiskFormat } from '../../../src-shared/model/disk-format.ts'
 import { syncFolder, takeName } from '../../files/write-file-atomic.ts'
@@ -29,7 +30,7 @@ import type { DiskImage } from '../disk-image.ts'
 import { openLocked } from '../file/open-locked.ts'
 import { openBelow, openOver } from '../open-image.ts'
 import { progressOf, type JobOptions } from './job-progress.ts'
-import { mergeCosts, pullUp, pushDown, type Neighbours } from './merge-contents.ts'
+import { mergeCosts, pullUp, pullUpFrom, pushDown, type Neighbours } from './merge-contents.ts'
 import { isMarkedMerged, markMerged, nameOfUser, unmark } from './merge-mark.ts'
 
 export interface MergeLayer {
@@ -87,19 +88,65 @@ export async function mergeLayers(choice: MergeChoice, options: JobOptions, file
   }
 }
 
+/** Bytes of data: so few are written down at one go, where the disk is in use. */
+const FEW = 16 * MiB
+
+/**
+ * A part of the way of copying up: the upper layer gets what it lacks, from a place of the disk on. It goes on resting on the lower one, which is not changed.
+ * @param isEnough asked now and then
+ * @returns bytes of the disk: where it ended; null: what is left is soon done by `mergeLayers`
+ * @throws AppError as mergeLayers
+ */
+export async function pullPiece(choice: MergeChoice, from: number, isEnough: () => boolean, options: JobOptions): Promise<number | null> {
+  try {
+    const upper = { ...choice.upper, path: await realpath(choice.upper.path) }
+    const lower = { ...choice.lower, path: await realOrGone(choice.lower.path) }
+    const image = await openOver({ ...upper, readOnly: false }, async () => null)
+    return await closing(image, async () => {
+      if (image.backing === null || !(await restsOn(upper.path, image.backing.path, lower.path))) return null
+      await refuseUnmergeable(image, lower)
+      return withLower({ ...choice, lower }, image, true, openLocked, async (layers) => {
+        if (from === 0 && (await isSoonPushed(layers, options.signal))) return null
+        return pullUpFrom(layers, from, isEnough, progressOf(image.info.size, options))
+      })
+    })
+  } catch (error) {
+    throw asAppError(error, `Merging “${choice.lower.path}” into “${choice.upper.path}”`)
+  }
+}
+
+async function isSoonPushed(layers: Neighbours, signal: AbortSignal): Promise<boolean> {
+  const { upper, lower } = layers
+  if (lower.info.format !== 'qcow2' || upper.info.format !== 'qcow2' || lower.info.size !== upper.info.size) return false
+  const costs = await mergeCosts(layers, signal)
+  return costs.push <= FEW && costs.push < costs.pull
+}
+
+/** Opens the lower layer over what it rests on. */
+async function withLower<T>(
+  { lower, folders }: Pick<MergeChoice, 'lower' | 'folders'>,
+  upper: DiskImage,
+  readOnly: boolean,
+  open: typeof openLocked,
+  work: (layers: Neighbours) => Promise<T>,
+): Promise<T> {
+  let base: BlockDevice | null = null
+  const below = await openOver(
+    { ...lower, readOnly },
+    async (named, identity) => (base = await openBelow(lower.path, named, [dirname(lower.path), ...folders], new Set([identity]))),
+    open,
+  )
+  return closing(below, () => work({ upper, lower: below, base }))
+}
+
 async function mergeInto(
   image: DiskImage,
   { upper, lower, folders }: MergeChoice,
   options: JobOptions,
   files: MergeFiles,
 ): Promise<{ bytes: number }> {
-  let base: BlockDevice | null = null
-  const below = await openOver(
-    { ...lower, readOnly: false },
-    async (named, identity) => (base = await openBelow(lower.path, named, [dirname(lower.path), ...folders], new Set([identity]))),
-    files.open,
-  )
-  return closing(below, async () => {
+  return withLower({ lower, folders }, image, false, files.open, async (layers) => {
+    const { lower: below } = layers
     if (below.rewriteLoses) throw new AppError('unsupported', below.rewriteLoses)
     if (below.otherFiles)
       throw new AppError(
@@ -107,7 +154,6 @@ async function mergeInto(
         `“${lower.path}” has its data in other files (“${below.otherFiles[0]}” …), so that it cannot be merged with what rests on it. Convert the disk to qcow2.`,
         { subject: lower.path },
       )
-    const layers: Neighbours = { upper: image, lower: below, base }
     const progress = progressOf(image.info.size, options)
     const costs = await mergeCosts(layers, options.signal)
     const push =
