@@ -8,6 +8,11 @@ export class Turns {
     return this.#unfinished > 0
   }
 
+  /** Whether somebody waits, behind the one who has the turn. */
+  get wanted(): boolean {
+    return this.#unfinished > 1
+  }
+
   /** Runs `work` when everything that was asked for before has ended. Answers, or throws, what it does. */
   async run<T>(work: () => T | Promise<T>): Promise<T> {
     const { before, done } = this.#queue()

@@ -57,6 +57,8 @@ export class Machine {
   /** Those who wait to end whatever runs: nothing begins any more. */
   #killers = 0
   #heldFor: string | null = null
+  /** Aborts when whoever has the turn is to give it back soon. */
+  #between: AbortController | null = null
   #vnc: VncState | null = null
   /** Of the life that runs, or of the last start; null before the first. */
   #choice: EngineChoice | null = null
@@ -201,7 +203,7 @@ export class Machine {
     // Somebody has the turn and may wait for an engine that does not answer, or is about to begin one.
     if (this.#turns.busy) this.#session?.finish({ error: null })
     this.#killers++
-    const done = await this.#turns.take()
+    const done = await this.#turn()
     this.#killers--
     try {
       const session = this.#session
@@ -219,7 +221,7 @@ export class Machine {
    * @returns false where it cannot, because its engine is a part of this process
    */
   async leave(): Promise<boolean> {
-    const done = await this.#turns.take()
+    const done = await this.#turn()
     try {
       const session = this.#session
       if (session?.kind !== 'qemu' || session.end) return false
@@ -234,7 +236,7 @@ export class Machine {
   /** A task; it answers when the task has begun. */
   async suspend(): Promise<TaskStarted> {
     if (this.#heldFor !== null) throw busyError(this.#bundle.name, this.#heldFor)
-    const done = await this.#turns.take()
+    const done = await this.#turn()
     try {
       const session = this.#legalSession('suspend')!
       if (session.spec) refuseUnsavable(this.#bundle.name, session.spec)
@@ -268,14 +270,14 @@ export class Machine {
 
   /** Resolves when the operations that are under way now have ended. */
   async settled(): Promise<void> {
-    const done = await this.#turns.take()
+    const done = await this.#turn()
     done()
   }
 
   /** Runs `work` while no operation can begin or is under way; `what` says what is being done, for the sentence of those refused. */
   async hold<T>(what: string, work: () => Promise<T>): Promise<T> {
     if (this.#heldFor !== null) throw busyError(this.#bundle.name, this.#heldFor)
-    const done = await this.#turns.take()
+    const done = await this.#turn()
     this.#heldFor = what
     try {
       return await work()
@@ -283,6 +285,27 @@ export class Machine {
       this.#heldFor = null
       done()
     }
+  }
+
+  /**
+   * Runs `work` while no operation is under way. Nobody is refused meanwhile: where somebody wants the turn, `soon` aborts, and `work` ends before its time.
+   */
+  async between<T>(work: (soon: AbortSignal) => Promise<T>): Promise<T> {
+    const done = await this.#turns.take()
+    const between = new AbortController()
+    this.#between = between
+    if (this.#turns.wanted) between.abort()
+    try {
+      return await work(between.signal)
+    } finally {
+      this.#between = null
+      done()
+    }
+  }
+
+  #turn(): Promise<() => void> {
+    this.#between?.abort()
+    return this.#turns.take()
   }
 
   /** Nobody is told that the guest stands still while `work` is done. */
@@ -313,7 +336,7 @@ export class Machine {
 
   async #operate(action: PowerAction, work: (session: Session | null) => Promise<void>): Promise<MachineView> {
     if (this.#heldFor !== null) throw busyError(this.#bundle.name, this.#heldFor)
-    const done = await this.#turns.take()
+    const done = await this.#turn()
     try {
       await work(this.#legalSession(action))
       return this.view()
@@ -361,7 +384,7 @@ export class Machine {
 
   /** An earlier host ended without it: it goes on here, where nothing of it is under way. */
   async adopt(): Promise<void> {
-    const done = await this.#turns.take()
+    const done = await this.#turn()
     try {
       if (this.#session || !this.#bundle.config || !isLegal('start', this.state)) return
       await adoptMachine(this.#beginning, null)
@@ -372,7 +395,7 @@ export class Machine {
 
   /** Nothing runs of it. Where the host before ended without switching it off, it says so; what that one began is ended. */
   async lookForCrash(): Promise<void> {
-    const done = await this.#turns.take()
+    const done = await this.#turn()
     try {
       if (this.#session) return
       await lookForCrash(this.#beginning)
@@ -387,7 +410,7 @@ export class Machine {
 
   /** The session ended by itself. An operation under way cleans up itself; who comes after finds nothing left to do. */
   async #onOver(session: Session, end: SessionEnd): Promise<void> {
-    const done = await this.#turns.take()
+    const done = await this.#turn()
     try {
       if (this.#session !== session) return
       this.setStatus({ state: 'stopping', health: null, healthDetail: null })
@@ -423,7 +446,7 @@ export class Machine {
 
   /** The configuration follows what runs; an operation under way has its say first. */
   async #follow(): Promise<void> {
-    const done = await this.#turns.take()
+    const done = await this.#turn()
     try {
       await followHardware(this, this.#parts.library)
       this.#tell()

@@ -1,7 +1,7 @@
 /**
  * Deleting snapshots of a machine, also while it runs. Theory of operation: what came from a deleted snapshot is given its parent first, one file after the
  * other, each a valid tree; then its folder is renamed away, which is when it is gone. Its disks are not touched here: nobody names them any more, and
- * tidying up merges them with what rests on them (tidy.ts) when the machine is off.
+ * tidying up merges them with what rests on them (tidy.ts), now or when the machine is off.
  */
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
 import type { Snapshot } from '../../../src-shared/model/snapshot.ts'

@@ -120,7 +120,7 @@ export class SnapshotService {
     if (!machine) return
     this.#automatic.follow(machine)
     await this.#trials.look(machine)
-    await this.#merging.mergeWhenOff(machine)
+    await this.#merging.mergeWhenPossible(machine)
   }
 
   readonly #handle = (): Handlers<typeof snapshots> => ({
@@ -328,8 +328,7 @@ export class SnapshotService {
         return forget(folder, config).finally(() => freeUnneededPages(folder, this.#parts.storage))
       })
       this.#tasks.changed(machine.id)
-      this.#merging.waitFor(machine)
-      return
+      return this.#merging.mergeNow(machine, context)
     }
     await atRest(machine, 'having a snapshot deleted', this.#parts.library, async (bundle, now) => {
       const next = await forget(bundle, now)

@@ -30,6 +30,13 @@ import { holdEngine, type EngineHold } from './engine-hold.ts'
 /** ms that an engine gets to end a machine before it is left alone. */
 const POLITE_END = 2000
 
+export interface LayerMerge {
+  lower: { path: string; format: DiskFormat }
+  upper: { path: string; format: DiskFormat }
+  /** What the lower one rests on; null: nothing. */
+  base: string | null
+}
+
 /** How a life ended; `error` null: the machine is off. */
 export interface SessionEnd {
   error: AppError | null
@@ -68,6 +75,8 @@ export class Session implements Disposable {
   #opened = 0
   #spec: MachineSpec | null = null
   #leaving: readonly string[] = []
+  /** By network card, of an engine that takes them; a new network thread goes on with the same ones. */
+  #rings: Record<string, SharedArrayBuffer> = {}
   #end: SessionEnd | null = null
   #over = new Emitter<SessionEnd>()
   #events = new Emitter<EngineEvent>()
@@ -75,8 +84,6 @@ export class Session implements Disposable {
 
   readonly onEvent: Event<EngineEvent> = this.#events.event
   readonly onOver: Event<SessionEnd> = this.#over.event
-  /** By network card, of an engine that takes them; a new network thread goes on with the same ones. */
-  #rings: Record<string, SharedArrayBuffer> = {}
 
   /**
    * Starts the engine's thread, or joins the one for all; `lock` is released when the session closes.
@@ -172,13 +179,6 @@ export class Session implements Disposable {
     if (before !== undefined) await this.#closeImage(before)
   }
 
-  /** What storage has open for a drive that the guest emptied itself. */
-  async closeEjected(): Promise<void> {
-    for (const { id, inserted } of this.#spec?.drives ?? []) {
-      const handle = this.#inserted.get(id)
-      if (inserted || handle === undefined) continue
-      this.#inserted.delete(id)
-      await this.#closeImage(handle)
   /** Where the frames of its network cards are had. */
   async nicLinks(): Promise<Record<string, FrameLink>> {
     if (this.kind === 'embedded') return Object.fromEntries(Object.entries(this.#rings).map(([id, ring]) => [id, { kind: 'ring', ring }]))
@@ -190,6 +190,13 @@ export class Session implements Disposable {
     return this.race(this.engine.cutLink({ machine: this.machine, nic, cut }))
   }
 
+  /** What storage has open for a drive that the guest emptied itself. */
+  async closeEjected(): Promise<void> {
+    for (const { id, inserted } of this.#spec?.drives ?? []) {
+      const handle = this.#inserted.get(id)
+      if (inserted || handle === undefined) continue
+      this.#inserted.delete(id)
+      await this.#closeImage(handle)
     }
   }
 
@@ -207,6 +214,30 @@ export class Session implements Disposable {
       await this.race(this.#storageCalls().goOnIn({ handle: this.#handleOf(drive), path }))
       this.#wentOn.set(drive, path)
       this.#spec = this.#spec && this.#asWentOn(this.#spec)
+    }
+  }
+
+  /**
+   * Two layers of a disk that is in use become one, as the engine's `mergeDisk` and the storage thread's `mergeOpen` say. Real paths.
+   * @param drive whose disk it is
+   */
+  async mergeDisk(drive: string, merge: LayerMerge, context: Pick<TaskContext, 'signal' | 'progress'>): Promise<void> {
+    const { lower, upper, base } = merge
+    if (this.kind === 'embedded') {
+      const [handle, storage] = [this.#handleOf(drive), this.#storage!.thread]
+      const merging = storageJob({ use: (work) => work(storage) }, context, (calls, job, options) =>
+        calls.mergeOpen({ job, handle, lower, upper }, options),
+      )
+      return this.race(merging)
+    }
+    const progress = this.#events.event((event) => {
+      if (event.kind === 'merging') context.progress(event.done, event.total, 'bytes')
+    })
+    try {
+      const request = { machine: this.machine, lower: lower.path, upper: upper.path, base }
+      await this.race(this.engine.mergeDisk(request, { signal: context.signal }))
+    } finally {
+      progress.dispose()
     }
   }
 
