@@ -14,6 +14,7 @@ import { ensureChromium } from './setup/chromium.mjs'
 import { electronBinary } from './setup/electron.mjs'
 import { drive, root, setUp } from './setup/index.mjs'
 import { endLeftovers, MARK } from './setup/leftovers.mjs'
+import { ensureNetworkTools } from './setup/network-tools.mjs'
 import { ensureQemu } from './setup/qemu.mjs'
 import { run, say } from './setup/say.mjs'
 
@@ -239,6 +240,7 @@ drive(async () => {
   mkdirSync(OUTPUT, { recursive: true })
   const chromium = await ensureChromium('for the tests of the window')
   await ensureQemu()
+  await ensureNetworkTools()
   const inBrowser = (suite) => () => (chromium ? suite() : skip('no Chromium, Chrome or Edge is installed here'))
   const sections = {
     static: () => staticChecks(node, env),

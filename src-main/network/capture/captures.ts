@@ -1,0 +1,186 @@
+/**
+ * Everything that is kept of a network thread's traffic, and what is asked of it: files, live lists, single packets and whole flows. Theory of operation: ports hand their frames to `see`, which
+ * copies them into the port's store and does nothing else; whoever reads, reads from the stores, a piece at a time, so that a fast port is not slowed by a slow reader, who is told what
+ * it missed. Nothing runs while nobody reads.
+ */
+import { AppError } from '../../../src-shared/errors/app-error.ts'
+import type { PacketSummary } from '../../../src-shared/model/packet.ts'
+import { parsePacketFilter, type PacketFilter } from '../../../src-shared/model/packet-filter.ts'
+import type { ByteStream } from '../../../src-shared/rpc/byte-stream.ts'
+import { utf8 } from '../../../src-shared/base/bytes.ts'
+import type { FlowView, PacketLayerView } from '../../../src-shared/threads/network-thread.ts'
+import { parseMac, writeMac } from '../codec/ethernet.ts'
+import { dissect } from './dissect/dissect.ts'
+import type { Dissected } from './dissect/dissection.ts'
+import { followFlow } from './follow-flow.ts'
+import { CaptureBudget, FrameStore, type Direction, type KeptFrame } from './frame-store.ts'
+import type { CaptureInterface } from './pcapng.ts'
+import { saveCapture, type CapturedPort, type CaptureOrder } from './save-capture.ts'
+import { Stamps } from './stamps.ts'
+
+export type CaptureTarget = { port: string } | { network: string }
+
+export interface CapturePort {
+  /** `machine/nic` */
+  port: string
+  network: string
+  /** As people call it: "web-1:nic0". */
+  name: string
+  mac: string
+}
+
+/** ms between two looks for new packets. */
+const LIVE_EVERY = 100
+/** Packets in one look of one reader. */
+const LIVE_AT_ONCE = 2000
+
+interface Kept extends CapturePort {
+  store: FrameStore
+}
+
+export class Captures {
+  #stamps = new Stamps()
+  #budget: CaptureBudget
+  #ports = new Map<string, Kept>()
+
+  constructor(budget = new CaptureBudget()) {
+    this.#budget = budget
+  }
+
+  /** Begins to keep a port's frames, or keeps other ones. @param bytes 0: none (and what was kept goes) */
+  put(port: CapturePort, bytes: number): void {
+    const before = this.#ports.get(port.port)
+    if (before) before.store.setLimit(bytes)
+    this.#ports.set(port.port, { ...port, store: before?.store ?? new FrameStore(bytes, this.#budget) })
+  }
+
+  remove(port: string): void {
+    this.#ports.get(port)?.store.clear()
+    this.#ports.delete(port)
+  }
+
+  /** A frame that passes a port. */
+  see(port: string, frame: Uint8Array, direction: Direction): void {
+    this.#ports.get(port)?.store.add(frame, direction, this.#stamps.now())
+  }
+
+  keptBytes(port: string): number {
+    return this.#ports.get(port)?.store.bytes ?? 0
+  }
+
+  /** See `capture` of network-thread.ts. */
+  async save(target: CaptureTarget, order: CaptureOrder, signal: AbortSignal): Promise<{ frames: number; bytes: number; path: string }> {
+    const ports = this.#of(target).map(({ store, name, network, mac }): CapturedPort => ({ store, about: interfaceOf(name, network, mac) }))
+    return saveCapture(ports, order, signal)
+  }
+
+  /** See `packets` of network-thread.ts. Resolves when the reader is gone. @throws AppError for a filter that is none */
+  async watch(target: CaptureTarget, filter: string, kept: boolean, stream: ByteStream, signal: AbortSignal): Promise<void> {
+    const parsed = parsePacketFilter(filter)
+    if (parsed.filter === null) throw AppError.invalid([{ path: 'filter', message: parsed.problem }])
+    this.#of(target)
+    const cursors = new Map<string, number>()
+    let first = true
+    while (!stream.closed && !signal.aborted) {
+      // Ports come and go in a network.
+      const { lines, missed } = this.#news(target, cursors, parsed.filter, kept || !first)
+      first = false
+      if (missed > 0) lines.push(JSON.stringify({ missed }))
+      if (lines.length > 0) await stream.write(utf8(`${lines.join('\n')}\n`))
+      await pause(LIVE_EVERY, signal)
+    }
+  }
+
+  packet(id: string): (PacketSummary & { layers: PacketLayerView[]; bytes: Uint8Array<ArrayBuffer> }) | null {
+    const found = this.#find(id)
+    if (!found) return null
+    const { kept, frame } = found
+    const dissected = dissect(frame.bytes)
+    return { ...summary(kept, frame, dissected), layers: dissected.layers, bytes: frame.bytes.slice() }
+  }
+
+  flow(id: string): FlowView | null {
+    const found = this.#find(id)
+    return found && followFlow(found.kept.store, found.frame)
+  }
+
+  #find(id: string): { kept: Kept; frame: KeptFrame } | null {
+    const [, port, number] = /^(.{1,80})#(\d{1,15})$/.exec(id) ?? []
+    const kept = port === undefined ? undefined : this.#ports.get(port)
+    const frame = kept?.store.get(Number(number)) ?? null
+    return kept && frame ? { kept, frame } : null
+  }
+
+  /** @throws AppError `not-found`, `wrong-state` where nothing of it is kept */
+  #of(target: CaptureTarget): Kept[] {
+    const all = [...this.#ports.values()]
+    const ports =
+      'port' in target ? all.filter(({ port }) => port === target.port) : all.filter(({ network }) => network === target.network)
+    if ('port' in target && ports.length === 0)
+      throw new AppError('not-found', 'This network card is not plugged in now. Start its machine first.')
+    const kept = ports.filter(({ store }) => store.limit > 0)
+    if (ports.length > 0 && kept.length === 0)
+      throw new AppError(
+        'wrong-state',
+        'Nothing is kept of what passes here: the machine is marked private, or the network keeps no packets. Change that in its settings.',
+      )
+    return kept
+  }
+
+  /** What came since the last look, of all ports in the order of its times. */
+  #news(target: CaptureTarget, cursors: Map<string, number>, filter: PacketFilter, old: boolean): { lines: string[]; missed: number } {
+    const found: { at: number; line: string }[] = []
+    let missed = 0
+    for (const kept of this.#ports.values()) {
+      if ('port' in target ? kept.port !== target.port : kept.network !== target.network) continue
+      const { store, port } = kept
+      const cursor = cursors.get(port) ?? (old ? store.oldest : store.next)
+      missed += Math.max(0, store.oldest - cursor)
+      // Of very many the newest.
+      const start = Math.max(cursor, store.oldest, store.next - LIVE_AT_ONCE)
+      missed += Math.max(0, start - Math.max(cursor, store.oldest))
+      for (const frame of store.from(start)) {
+        const dissected = dissect(frame.bytes)
+        const one = summary(kept, frame, dissected)
+        const names = new Set([...dissected.names, frame.direction])
+        if (filter({ ...dissected, names, text: lineOf(one) })) found.push({ at: frame.at, line: JSON.stringify(one) })
+      }
+      cursors.set(port, store.next)
+    }
+    found.sort((a, b) => a.at - b.at)
+    return { lines: found.map(({ line }) => line), missed }
+  }
+}
+
+function summary(
+  { port, network }: CapturePort,
+  { number, at, direction, bytes }: KeptFrame,
+  { source, destination, protocol, info }: Dissected,
+): PacketSummary {
+  return { id: `${port}#${number}`, at, network, port, direction, source, destination, protocol, length: bytes.length, info }
+}
+
+/** What text in a filter is looked for in. */
+function lineOf({ source, destination, protocol, info }: PacketSummary): string {
+  return `${source} ${destination} ${protocol} ${info}`
+}
+
+function interfaceOf(name: string, network: string, mac: string): CaptureInterface {
+  const bytes = new Uint8Array(6)
+  writeMac(bytes, 0, parseMac(mac))
+  return { name, description: `In the network “${network}”, as the machine sees it`, mac: bytes }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, ms)
+    timer.unref()
+    signal.addEventListener('abort', done, { once: true })
+    if (signal.aborted) done()
+  })
+}

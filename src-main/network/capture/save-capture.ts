@@ -1,0 +1,149 @@
+/** Captures as files: what is kept of the last while, or what comes from now on. */
+import { link, lstat, open, rename, unlink, type FileHandle } from 'node:fs/promises'
+import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import { concatBytes } from '../../../src-shared/base/bytes.ts'
+import { temporaryFor } from '../../files/write-file-atomic.ts'
+import type { FrameStore } from './frame-store.ts'
+import { enhancedPacket, interfaceDescription, interfaceStatistics, sectionHeader, type CaptureInterface } from './pcapng.ts'
+
+export interface CapturedPort {
+  store: FrameStore
+  about: CaptureInterface
+}
+
+export interface CaptureOrder {
+  /** Absolute; nothing is there yet. */
+  path: string
+  /** ms back, or ms from now on; one of the two. */
+  last: number | null
+  duration: number | null
+}
+
+/** ms between two looks for new frames: less than the smallest store takes to fill at a gigabit a second is not needed for what a guest sends. */
+const LOOK_EVERY = 20
+/** Bytes that are written at once. */
+const BATCH = 256 * 1024
+
+/**
+ * @returns when the file is whole and on disk. Aborted, it ends there
+ * @throws AppError `already-exists`, or the system's reason; nothing is left then
+ */
+export async function saveCapture(
+  ports: readonly CapturedPort[],
+  { path, last, duration }: CaptureOrder,
+  signal: AbortSignal,
+): Promise<{ frames: number; bytes: number; path: string }> {
+  const temporary = temporaryFor(path)
+  try {
+    const file = await open(temporary, 'wx', 0o600)
+    let written: { frames: number; bytes: number }
+    try {
+      const writer = new CaptureWriter(file, ports)
+      if (last !== null) await writer.writeSince(Date.now() - last)
+      else await record(writer, duration ?? 0, signal)
+      written = await writer.end()
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await takeNewName(temporary, path)
+    return { ...written, path }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST')
+      throw new AppError('already-exists', `There is a file “${path}” already. Choose another name.`, { subject: path })
+    throw asAppError(error, `Saving the capture “${path}”`)
+  } finally {
+    await unlink(temporary).catch(() => {})
+  }
+}
+
+/** A link takes no name that is taken, where a rename would. Some file systems have no links. */
+async function takeNewName(temporary: string, path: string): Promise<void> {
+  try {
+    await link(temporary, path)
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException
+    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(code)) throw error
+    if (await lstat(path).catch(() => null)) throw Object.assign(new Error(), { code: 'EEXIST' })
+    await rename(temporary, path)
+  }
+}
+
+async function record(writer: CaptureWriter, duration: number, signal: AbortSignal): Promise<void> {
+  const end = performance.now() + duration
+  writer.skipToNow()
+  while (!signal.aborted && performance.now() < end) {
+    await new Promise((resolve) => setTimeout(resolve, Math.min(LOOK_EVERY, end - performance.now())))
+    await writer.writeNew()
+  }
+}
+
+class CaptureWriter {
+  #file: FileHandle
+  #ports: readonly CapturedPort[]
+  #cursors: number[]
+  #batch: Uint8Array[] = []
+  #waiting = 0
+  #frames = 0
+  #bytes = 0
+  #missed: number[]
+
+  constructor(file: FileHandle, ports: readonly CapturedPort[]) {
+    this.#file = file
+    this.#ports = ports
+    this.#cursors = ports.map(({ store }) => store.oldest)
+    this.#missed = ports.map(() => 0)
+    this.#put(sectionHeader('Coppice'))
+    for (const { about } of ports) this.#put(interfaceDescription(about))
+  }
+
+  skipToNow(): void {
+    this.#cursors = this.#ports.map(({ store }) => store.next)
+  }
+
+  async writeNew(): Promise<void> {
+    await this.#write(0)
+  }
+
+  /** @param since ms since 1970 */
+  async writeSince(since: number): Promise<void> {
+    await this.#write(since)
+  }
+
+  async end(): Promise<{ frames: number; bytes: number }> {
+    this.#missed.forEach((missed, index) => this.#put(interfaceStatistics(index, Date.now(), missed)))
+    await this.#flush()
+    return { frames: this.#frames, bytes: this.#bytes }
+  }
+
+  /** In the order of their times. The stores go on meanwhile: what is read is copied before anything is waited for. */
+  async #write(since: number): Promise<void> {
+    const found: { at: number; block: Uint8Array }[] = []
+    this.#ports.forEach(({ store }, index) => {
+      const cursor = this.#cursors[index]!
+      this.#missed[index]! += Math.max(0, store.oldest - cursor)
+      for (const { at, direction, bytes } of store.from(cursor))
+        if (at >= since) found.push({ at, block: enhancedPacket(index, at, direction, bytes) })
+      this.#cursors[index] = store.next
+    })
+    found.sort((a, b) => a.at - b.at)
+    for (const { block } of found) {
+      this.#frames++
+      this.#put(block)
+      if (this.#waiting >= BATCH) await this.#flush()
+    }
+  }
+
+  #put(block: Uint8Array): void {
+    this.#batch.push(block)
+    this.#waiting += block.length
+  }
+
+  async #flush(): Promise<void> {
+    const bytes = concatBytes(this.#batch)
+    this.#batch = []
+    this.#waiting = 0
+    this.#bytes += bytes.length
+    await this.#file.writeFile(bytes)
+  }
+}

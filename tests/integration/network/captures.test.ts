@@ -1,0 +1,190 @@
+/** Captures as files, read by Wireshark's own reader; and lists of packets as they come. */
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { Captures } from '../../../src-main/network/capture/captures.ts'
+import { ARP } from '../../../src-main/network/codec/arp.ts'
+import { TCP } from '../../../src-main/network/codec/tcp.ts'
+import { MiB } from '../../../src-shared/base/units.ts'
+import type { PacketSummary } from '../../../src-shared/model/packet.ts'
+import { arpFrame, icmpFrame, tcpFrame, udpFrame } from '../../support/frames.ts'
+import { output, without } from '../../support/programs.ts'
+import { streamPair } from '../../support/stream-pair.ts'
+
+const ENDS = { from: '10.0.2.15', to: '10.0.2.1' }
+const BACK = { from: '10.0.2.1', to: '10.0.2.15', fromMac: '52:54:00:00:00:02', toMac: '52:54:00:00:00:01' }
+const WEB = { port: 'web/nic0', network: 'lab', name: 'web-1 “über”:nic0', mac: '52:54:00:00:00:01' }
+const DB = { port: 'db/nic0', network: 'lab', name: 'db:nic0', mac: '52:54:00:00:00:02' }
+
+let folder: string
+let captures: Captures
+let path: string
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'coppice-capture-'))
+  path = join(folder, 'web.pcapng')
+  captures = new Captures()
+  captures.put(WEB, MiB)
+  captures.put(DB, MiB)
+})
+
+afterEach(async () => {
+  await rm(folder, { recursive: true })
+})
+
+function talk(): void {
+  captures.see(WEB.port, arpFrame(ENDS, ARP.request), 'out')
+  captures.see(DB.port, arpFrame(ENDS, ARP.request), 'in')
+  captures.see(WEB.port, icmpFrame(ENDS, { type: 8, rest: 1, body: new Uint8Array(56) }), 'out')
+  captures.see(WEB.port, udpFrame({ from: 'fd00::15', to: 'fd00::1' }, 1000, 2000, 'odd'), 'out')
+  captures.see(WEB.port, tcpFrame(ENDS, { sourcePort: 4000, destinationPort: 80, flags: TCP.syn }), 'out')
+  captures.see(WEB.port, tcpFrame(BACK, { sourcePort: 80, destinationPort: 4000, flags: TCP.syn | TCP.ack, acknowledgment: 1 }), 'in')
+}
+
+const never = (): AbortSignal => new AbortController().signal
+
+describe.skipIf(without('tshark'))('Wireshark’s reader', () => {
+  test('has every frame, its time, its interface and its direction, and finds no fault', async () => {
+    const before = Date.now()
+    talk()
+    const saved = await captures.save({ network: 'lab' }, { path, last: 60_000, duration: null }, never())
+    expect(saved).toEqual({ frames: 6, bytes: (await readFile(path)).length, path })
+    const fields = ['frame.time_epoch', 'frame.interface_name', 'frame.packet_flags_direction', 'frame.protocols', 'frame.len']
+    const lines = (
+      await output('tshark', [
+        '-r',
+        path,
+        '-o',
+        'tcp.check_checksum:TRUE',
+        '-o',
+        'ip.check_checksum:TRUE',
+        '-T',
+        'fields',
+        '-E',
+        'separator=|',
+        ...fields.flatMap((field) => ['-e', field]),
+      ])
+    )
+      .trim()
+      .split('\n')
+    const rows = lines.map((line) => line.split('|'))
+    expect(rows.map(([, name, direction, protocols]) => [name, Number(direction), protocols])).toEqual([
+      [WEB.name, 2, 'eth:ethertype:arp'],
+      [DB.name, 1, 'eth:ethertype:arp'],
+      [WEB.name, 2, 'eth:ethertype:ip:icmp:data'],
+      [WEB.name, 2, 'eth:ethertype:ipv6:udp:data'],
+      [WEB.name, 2, 'eth:ethertype:ip:tcp'],
+      [WEB.name, 1, 'eth:ethertype:ip:tcp'],
+    ])
+    for (const [time] of rows) expect(Math.abs(Number(time) * 1000 - before)).toBeLessThan(60_000)
+    const faults = [
+      '_ws.malformed',
+      'ip.checksum.status == 0',
+      'tcp.checksum.status == 0',
+      'udp.checksum.status == 0',
+      '_ws.expert.severity == error',
+    ]
+    expect(
+      await output('tshark', ['-r', path, '-o', 'tcp.check_checksum:TRUE', '-o', 'udp.check_checksum:TRUE', faults.join(' or ')]),
+    ).toBe('')
+  })
+
+  test('opens what was captured while it came, until that was ended', async () => {
+    talk()
+    const enough = new AbortController()
+    const saving = captures.save({ port: WEB.port }, { path, last: null, duration: 60_000 }, enough.signal)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    talk()
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    enough.abort()
+    expect(await saving).toMatchObject({ frames: 5, path })
+    expect((await output('tshark', ['-r', path])).trim().split('\n')).toHaveLength(5)
+  })
+})
+
+describe('a capture', () => {
+  test('is of the last while that was asked for', async () => {
+    talk()
+    await new Promise((resolve) => setTimeout(resolve, 60))
+    captures.see(DB.port, arpFrame(ENDS, ARP.request), 'out')
+    expect(await captures.save({ network: 'lab' }, { path, last: 50, duration: null }, never())).toMatchObject({ frames: 1 })
+  })
+
+  test('takes no name that is taken, and leaves nothing where it fails', async () => {
+    await writeFile(path, 'mine')
+    const order = { last: 60_000, duration: null }
+    await expect(captures.save({ network: 'lab' }, { path, ...order }, never())).rejects.toMatchObject({ code: 'already-exists' })
+    expect(await readFile(path, 'utf8')).toBe('mine')
+    await expect(captures.save({ network: 'lab' }, { path: join(folder, 'no', 'x.pcapng'), ...order }, never())).rejects.toMatchObject({
+      code: 'not-found',
+    })
+    expect(await readdir(folder)).toEqual(['web.pcapng'])
+  })
+
+  test('of what keeps nothing, and of what is not there, is refused', async () => {
+    captures.put(WEB, 0)
+    const order = { path, last: 1000, duration: null }
+    await expect(captures.save({ port: WEB.port }, order, never())).rejects.toMatchObject({ code: 'wrong-state' })
+    await expect(captures.save({ port: 'no/nic0' }, order, never())).rejects.toMatchObject({ code: 'not-found' })
+  })
+})
+
+describe('a list of packets', () => {
+  test('begins with what is kept, goes on with what comes, and shows what its filter lets through', async () => {
+    talk()
+    const { lines, end } = watch('not arp')
+    await expect.poll(() => lines.length).toBe(4)
+    talk()
+    await expect.poll(() => lines.length).toBe(8)
+    const packets = lines as PacketSummary[]
+    expect(packets[0]).toMatchObject({ network: 'lab', port: WEB.port, direction: 'out', protocol: 'ICMP', source: '10.0.2.15' })
+    expect(packets.map(({ at }) => at)).toEqual(packets.map(({ at }) => at).toSorted((a, b) => a - b))
+    const one = captures.packet(packets[2]!.id)
+    expect(one?.layers.map(({ name }) => name)).toEqual(['Ethernet', 'IPv4', 'TCP'])
+    expect(captures.flow(packets[2]!.id)).toMatchObject({ ends: ['10.0.2.15:4000', '10.0.2.1:80'] })
+    await end()
+  })
+
+  test('says what was missed', async () => {
+    captures.put(WEB, 128 * 1024)
+    const { lines, end } = watch('', false)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    for (let at = 0; at < 5000; at++) captures.see(WEB.port, udpFrame(ENDS, 1, at, new Uint8Array(1000)), 'out')
+    await expect.poll(() => lines.length).toBeGreaterThan(50)
+    const missed = lines.reduce((sum: number, line) => sum + ('missed' in line ? line.missed : 0), 0)
+    const shown = lines.filter((line) => 'id' in line).length
+    expect(missed + shown).toBe(5000)
+    await end()
+  })
+
+  test('of packets that are gone there is nothing, and bad filters are refused', async () => {
+    expect(captures.packet('web/nic0#5')).toBeNull()
+    expect(captures.packet('nonsense')).toBeNull()
+    expect(captures.flow('web/nic0#99999999999999')).toBeNull()
+    const [near] = streamPair()
+    await expect(captures.watch({ network: 'lab' }, 'port x', true, near, never())).rejects.toMatchObject({ code: 'invalid-input' })
+  })
+
+  function watch(filter: string, kept = true): { lines: (PacketSummary | { missed: number })[]; end(): Promise<void> } {
+    const [near, far] = streamPair()
+    const lines: (PacketSummary | { missed: number })[] = []
+    const done = captures.watch({ network: 'lab' }, filter, kept, near, never())
+    const reading = (async () => {
+      let rest = ''
+      for await (const bytes of far) {
+        const parts = (rest + new TextDecoder().decode(bytes)).split('\n')
+        rest = parts.pop()!
+        lines.push(...parts.map((line) => JSON.parse(line) as PacketSummary))
+      }
+    })()
+    return {
+      lines,
+      end: async () => {
+        far.close()
+        near.close()
+        await Promise.all([done.catch(() => {}), reading.catch(() => {})])
+      },
+    }
+  }
+})
