@@ -1,0 +1,151 @@
+/**
+ * The gateway of one network: the first address of its subnets. It is the neighbour that everything outside is reached through, and has the network's services.
+ *
+ *   frame → IpInterface (ARP, neighbour discovery, echo, sources that cannot be)
+ *     to its own addresses, or to all → service of the UDP port, else `outside`
+ *     to a subnet behind a router     → that router
+ *     to anywhere else                → put together from its pieces → `outside` (NAT)
+ */
+import type { Disposable } from '../../../src-shared/base/disposable.ts'
+import { gatewayMac } from '../../../src-shared/model/mac.ts'
+import { domainOf, type Network } from '../../../src-shared/model/network.ts'
+import { addressIn, parseSubnet, type IpAddress } from '../../../src-shared/model/ip.ts'
+import type { Clock } from '../clock.ts'
+import { parseMac } from '../codec/ethernet.ts'
+import { PROTOCOL } from '../codec/ip.ts'
+import type { IncomingPacket, IpOutput } from '../ip-output.ts'
+import type { Plugboard, Port } from '../port.ts'
+import { isLinkLocal } from './addresses.ts'
+import { Advertiser, type Advertisement } from './advertiser.ts'
+import { IpInterface, type InterfaceDrops, type InterfaceOwner, type NextHop, type OwnAddress } from './ip-interface.ts'
+import { UdpPorts } from './udp-ports.ts'
+import type { UdpServices } from './udp-service.ts'
+import { viaOf, type Route } from '../routers/routes.ts'
+
+/** Of its port. */
+export const GATEWAY_PORT = 'gateway'
+
+/** What lies behind a gateway: NAT. */
+export interface Outside {
+  /** A whole packet for none of the gateway's services; lent. */
+  receive(packet: IncomingPacket): void
+}
+
+export interface GatewayOptions {
+  network: Network
+  board: Plugboard
+  clock: Clock
+  /** For the log. */
+  warn: (message: string) => void
+}
+
+export class Gateway implements Disposable {
+  readonly mac: number
+  readonly addresses: { ipv4: IpAddress | null; ipv6: IpAddress | null; linkLocal: IpAddress | null }
+  readonly port: Port
+  readonly output: IpOutput
+  readonly udp: UdpServices
+  readonly drops: Readonly<InterfaceDrops>
+  /** Null: nothing; all but services is refused. */
+  outside: Outside | null = null
+
+  readonly #card: IpInterface
+  readonly #ports: UdpPorts
+  readonly #advertiser: Advertiser | null
+  #network: Network
+  #routes: readonly Route[] = []
+
+  constructor({ network, board, clock, warn }: GatewayOptions) {
+    this.#network = network
+    this.mac = parseMac(gatewayMac(network.name))
+    const owner: InterfaceOwner = {
+      local: (packet) => this.#local(packet),
+      transit: (packet) => this.#transit(packet),
+      nextHop: (address) => this.#nextHop(address),
+      heard: () => this.#advertiser?.heard(),
+      solicited: (mac) => this.#advertiser?.solicited(mac),
+      warn: (message) => warn(`Network “${network.name}”: ${message}`),
+    }
+    const { mtu } = network
+    const own = { ipv4: ownOf(network.ipv4), ipv6: ownOf(network.ipv6) }
+    this.#card = new IpInterface({ id: GATEWAY_PORT, board, clock, mac: this.mac, mtu, ...own }, owner)
+    this.output = this.#card
+    this.port = this.#card.port
+    this.drops = this.#card.drops
+    this.addresses = { ipv4: own.ipv4?.address ?? null, ipv6: own.ipv6?.address ?? null, linkLocal: this.#card.linkLocal }
+    this.udp = this.#ports = new UdpPorts(this.#card)
+    this.#advertiser = own.ipv6 && new Advertiser(this.#card, clock, this.#advertisement())
+    this.announce()
+  }
+
+  /** Tells machines that it is there: those that were away (suspended, on another network) may have forgotten. */
+  announce(): void {
+    this.#card.announce()
+    this.#advertiser?.announce()
+  }
+
+  /** What may change while it is there: all but name, kind and subnets. */
+  update(network: Network): void {
+    this.#network = network
+    this.#card.mtu = network.mtu
+    this.#advertiser?.update(this.#advertisement())
+  }
+
+  /** What is reached through routers: `routesOf` tells. */
+  setRoutes(routes: readonly Route[]): void {
+    this.#routes = routes
+    this.#advertiser?.update(this.#advertisement())
+  }
+
+  dispose(): void {
+    this.#advertiser?.dispose()
+    this.#card.dispose()
+  }
+
+  #local(packet: IncomingPacket): void {
+    const { destination, version, protocol } = packet
+    if (protocol === PROTOCOL.udp && this.#ports.receive(packet)) return
+    if (!this.#card.isOwn(destination)) return
+    const icmp = protocol === (version === 4 ? PROTOCOL.icmp : PROTOCOL.icmpv6)
+    if (protocol !== PROTOCOL.tcp && protocol !== PROTOCOL.udp && !icmp) this.#card.refuse(packet, 'protocol')
+    else if (this.outside) this.outside.receive(packet)
+    else if (!icmp) this.#card.refuse(packet, 'port')
+  }
+
+  #transit(packet: IncomingPacket): void {
+    const { source, destination, ttl, whole, fragment, sourceMac } = packet
+    if (isLinkLocal(source) || isLinkLocal(destination)) this.#card.drops.unroutable++
+    else if (ttl <= 1) this.#card.refuse(packet, 'time-exceeded')
+    // Neighbours reach each other without the gateway, and past the policy not through it either.
+    else if (this.#card.isOnLink(destination)) this.#card.refuse(packet, 'prohibited')
+    else {
+      const route = viaOf(this.#routes, destination)
+      if (route) return this.#card.forward(whole, destination, route, (why, lost) => this.#card.refuseLater(lost, sourceMac, why))
+      const complete = fragment ? this.#card.reassembly.add(packet) : packet
+      if (!complete) return
+      if (this.outside) this.outside.receive(complete)
+      else this.#card.refuse(complete, 'network')
+    }
+  }
+
+  #nextHop(address: IpAddress): NextHop | null {
+    return viaOf(this.#routes, address)
+  }
+
+  #advertisement(): Advertisement {
+    const { kind, dns } = this.#network
+    const { ipv6 } = this.addresses
+    return {
+      // What is reached through routers is reached through it, too.
+      isDefault: kind === 'nat' || this.#routes.length > 0,
+      dhcp: dns.enabled,
+      servers: dns.enabled && ipv6 ? [ipv6] : [],
+      domains: dns.enabled ? [domainOf(this.#network)] : [],
+    }
+  }
+}
+
+function ownOf(text: string | null): OwnAddress | null {
+  const subnet = text === null ? null : parseSubnet(text)
+  return subnet && { address: addressIn(subnet, 1), subnet }
+}
