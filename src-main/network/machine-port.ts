@@ -4,23 +4,27 @@ import { NO_IMPAIRMENT, type Impairment } from '../../src-shared/model/network.t
 import { Counters } from '../../src-shared/threads/counters.ts'
 import type { Plug, PortState } from '../../src-shared/threads/network-thread.ts'
 import type { Clock } from './clock.ts'
-import { parseMac } from './codec/ethernet.ts'
 import type { FromCard, Link } from './link/link.ts'
 import { QemuStream } from './link/qemu-stream.ts'
 import { ringLink } from './link/ring-link.ts'
 import type { SwitchPort } from './switch/switch-port.ts'
 import type { Switch } from './switch/switch.ts'
 
+/** What may change while it is plugged in. */
+export interface PortChange {
+  impairment?: Impairment | undefined
+  cut?: boolean | undefined
+  private?: boolean | undefined
+}
+
 export class MachinePort implements Disposable {
-  readonly plug: Plug
-  readonly mac: number
   readonly port: SwitchPort
+  #plug: Plug
   #link: Link
 
   /** @param onChange the card is there now, or gone. @throws AppError `invalid-input` for a ring that is none */
   constructor(plug: Plug, lan: Switch, clock: Clock, onChange: () => void) {
-    this.plug = plug
-    this.mac = parseMac(plug.mac)
+    this.#plug = plug
     const counters = plug.counters ? new Counters(plug.counters) : null
     this.port = lan.plug(plug.port, (frame) => {
       if (!this.#link.send(frame)) return false
@@ -40,15 +44,21 @@ export class MachinePort implements Disposable {
     this.set(plug)
   }
 
+  /** As it is now. */
+  get plug(): Plug {
+    return this.#plug
+  }
+
   /** What is absent stays. */
-  set({ impairment, cut }: { impairment?: Impairment | undefined; cut?: boolean | undefined }): void {
+  set({ impairment, cut, private: isPrivate }: PortChange): void {
+    if (isPrivate !== undefined) this.#plug = { ...this.#plug, private: isPrivate }
     if (impairment && (this.port.impaired || !isNothing(impairment))) this.port.impair(impairment)
     if (cut !== undefined) this.port.link = !cut
   }
 
-  state(): PortState {
-    const { port, network } = this.plug
-    return { port, network, connected: this.#link.connected && this.port.link, keptBytes: 0, ...this.port.counters }
+  state(): Omit<PortState, 'keptBytes'> {
+    const { port, network } = this.#plug
+    return { port, network, connected: this.#link.connected && this.port.link, ...this.port.counters }
   }
 
   dispose(): void {

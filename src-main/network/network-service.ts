@@ -1,15 +1,17 @@
 /** The network thread's work: keeps the networks that it is told of, joins machines' cards to them, and says how they do. */
 import type { Disposable } from '../../src-shared/base/disposable.ts'
 import { Emitter } from '../../src-shared/base/event.ts'
-import { AppError } from '../../src-shared/errors/app-error.ts'
+import { AppError, asAppError } from '../../src-shared/errors/app-error.ts'
+import type { Network } from '../../src-shared/model/network.ts'
 import type { Handlers } from '../../src-shared/rpc/service.ts'
 import type { Lease, NetworkAlert, networkThread, Plug } from '../../src-shared/threads/network-thread.ts'
 import { REAL_CLOCK, type Clock } from './clock.ts'
-import type { MachinePort } from './machine-port.ts'
-import { LiveNetwork } from './network.ts'
+import { Captures } from './capture/captures.ts'
+import { LiveNetwork, type NetworkListener } from './network.ts'
 
 export class NetworkService implements Disposable {
   #clock: Clock
+  #captures = new Captures()
   #networks = new Map<string, LiveNetwork>()
   /** In which network each port is. */
   #where = new Map<string, LiveNetwork>()
@@ -29,28 +31,33 @@ export class NetworkService implements Disposable {
       for (const document of networks) {
         const network = this.#networks.get(document.name)
         if (network) network.update(document)
-        else
-          this.#networks.set(
-            document.name,
-            new LiveNetwork(document, this.#clock, { stateChanged: (network) => this.#stateChanged.fire({ network }) }),
-          )
+        else this.#add(document)
       }
     },
-    restoreLeases: notThere,
+    restoreLeases: ({ leases }) => {
+      const known = Map.groupBy(leases, ({ network }) => network)
+      for (const [name, network] of this.#networks) network.restoreLeases(known.get(name) ?? [])
+    },
     plug: (plug) => this.#plug(plug),
     unplug: ({ port }) => this.#unplug(port),
-    setPort: ({ port, ...settings }) => this.#port(port).set(settings),
+    setPort: ({ port, ...settings }) => {
+      const network = this.#where.get(port)
+      if (!network) throw new AppError('not-found', `Nothing is plugged in as “${port}”.`)
+      network.setPort(port, settings)
+    },
     closeFlows: notThere,
-    releaseLease: notThere,
+    releaseLease: ({ network, mac }) => this.#network(network).releaseLease(mac),
     state: () => {
       const networks = [...this.#networks.values()]
       return { networks: networks.map((network) => network.state()), ports: networks.flatMap((network) => network.portStates()) }
     },
-    leases: notThere,
-    capture: notThere,
-    packets: notThere,
-    packet: notThere,
-    flow: notThere,
+    leases: ({ network }) => this.#network(network).leases(),
+    capture: ({ target, path, last, duration }, { signal }) => this.#captures.save(target, { path, last, duration }, signal),
+    packets: ({ target, filter, kept }, stream, { signal }) => {
+      void this.#captures.watch(target, filter, kept, stream, signal).catch((error: unknown) => stream.close(asAppError(error)))
+    },
+    packet: ({ id }) => this.#captures.packet(id),
+    flow: ({ id }) => this.#captures.flow(id),
     leaseChanged: this.#leaseChanged.event,
     stateChanged: this.#stateChanged.event,
     alert: this.#alert.event,
@@ -62,9 +69,23 @@ export class NetworkService implements Disposable {
     for (const emitter of [this.#stateChanged, this.#leaseChanged, this.#alert, this.#logged]) emitter.dispose()
   }
 
+  #add(document: Network): void {
+    const listener: NetworkListener = {
+      stateChanged: () => this.#stateChanged.fire({ network: document.name }),
+      leaseChanged: (change) => this.#leaseChanged.fire(change),
+    }
+    this.#networks.set(document.name, new LiveNetwork(document, { clock: this.#clock, captures: this.#captures, listener }))
+  }
+
+  /** @throws AppError `not-found` */
+  #network(name: string): LiveNetwork {
+    const network = this.#networks.get(name)
+    if (!network) throw new AppError('not-found', `There is no network “${name}”.`)
+    return network
+  }
+
   #plug(plug: Plug): void {
-    const network = this.#networks.get(plug.network)
-    if (!network) throw new AppError('not-found', `There is no network “${plug.network}”.`)
+    const network = this.#network(plug.network)
     this.#unplug(plug.port)
     network.plug(plug)
     this.#where.set(plug.port, network)
@@ -73,12 +94,6 @@ export class NetworkService implements Disposable {
   #unplug(port: string): void {
     this.#where.get(port)?.unplug(port)
     this.#where.delete(port)
-  }
-
-  #port(port: string): MachinePort {
-    const network = this.#where.get(port)
-    if (!network) throw new AppError('not-found', `Nothing is plugged in as “${port}”.`)
-    return network.port(port)
   }
 
   #remove(network: LiveNetwork): void {

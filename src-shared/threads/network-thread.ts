@@ -106,7 +106,7 @@ export const networkThread = defineService('network', {
   configure: call(
     z.strictObject({ networks: z.array(networkSchema), routers: z.array(routerSchema), names: z.record(z.string(), z.string()) }),
   ).returns<void>(),
-  /** Leases that an earlier thread or host gave: before the first `plug`. */
+  /** Leases that an earlier thread or host gave: after `configure`, before the first `plug`. */
   restoreLeases: call(z.strictObject({ leases: z.array(leaseSchema) })).returns<void>(),
   /** Joins a card, or joins it anew. The link is made, and made again when the other end comes back, until `unplug`. */
   plug: call(plugSchema).returns<void>(),

@@ -33,9 +33,10 @@ export class Switch implements Plugboard, Fabric, Disposable {
     return port
   }
 
-  /** The address is this port's alone: frames that others send in its name are dropped. */
-  pin(mac: number, port: SwitchPort): void {
-    this.#table.pin(mac, port)
+  /** The address is this port's alone, until it is pulled out: frames that others send in its name are dropped. */
+  pin(mac: number, id: string): void {
+    const port = this.#ports.find((one) => one.id === id)
+    if (port) this.#table.pin(mac, port)
   }
 
   /** False: there was no room at the one port it is for, or it must not go there. */

@@ -56,7 +56,7 @@ test('an address that moved is found where it is now', () => {
 
 test('addresses age, unless they are refreshed or pinned', () => {
   const { clock, lan, ports, counts } = make()
-  lan.pin(C, ports[2]!)
+  lan.pin(C, 'port-2')
   ports[0]!.send(frame(BROADCAST, A))
   clock.advance(AGEING)
   counts()
@@ -80,7 +80,7 @@ test('a frame to where it comes from goes nowhere', () => {
 
 test('nobody speaks for a group, or in the name of a pinned address', () => {
   const { lan, ports, counts } = make()
-  lan.pin(C, ports[2]!)
+  lan.pin(C, 'port-2')
   expect(ports[0]!.send(frame(B, BROADCAST))).toBe(false)
   expect(ports[0]!.send(frame(B, 0x0100_0000_0000))).toBe(false)
   expect(ports[0]!.send(frame(BROADCAST, C))).toBe(false)
