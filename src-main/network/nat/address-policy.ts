@@ -10,18 +10,12 @@ import type { NatOptions } from './nat.ts'
 
 export type Verdict =
   /** As it is. */
-  | { kind: 'outside' }
+  | 'outside'
   /** The gateway itself: the host's loopback is meant. */
-  | { kind: 'host' }
+  | 'host'
   /** The gateway, whose loopback is closed: refused as a closed port is. */
-  | { kind: 'refused' }
-  /** Administratively prohibited. */
-  | { kind: 'prohibited' }
-
-const OUTSIDE: Verdict = { kind: 'outside' }
-const HOST: Verdict = { kind: 'host' }
-const REFUSED: Verdict = { kind: 'refused' }
-const PROHIBITED: Verdict = { kind: 'prohibited' }
+  | 'refused'
+  | 'prohibited'
 
 /** This host and its loopback (RFC 1122, 3.2.1.3; RFC 4291, 2.5), and IPv4 in other clothes that a socket would take off (RFC 4291, 2.5.5). */
 const NEVER = subnets('0.0.0.0/8', '127.0.0.0/8', '::/96', '::ffff:0:0/96', '::ffff:0:0:0/96')
@@ -39,8 +33,8 @@ const CARRIERS: readonly { subnet: Subnet; at: number }[] = [
 export function judge(destination: IpAddress, options: NatOptions): Verdict {
   const { gateway } = options
   if ((gateway.ipv4 && sameIp(destination, gateway.ipv4)) || (gateway.ipv6 && sameIp(destination, gateway.ipv6)))
-    return options.hostAccess ? HOST : REFUSED
-  return options.kind === 'nat' && isOutside(destination, options) ? OUTSIDE : PROHIBITED
+    return options.hostAccess ? 'host' : 'refused'
+  return options.kind === 'nat' && isOutside(destination, options) ? 'outside' : 'prohibited'
 }
 
 function isOutside(destination: IpAddress, options: NatOptions): boolean {
