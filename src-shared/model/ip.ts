@@ -94,7 +94,10 @@ export function maskIp(address: IpAddress, prefix: number): IpAddress {
 }
 
 export function inSubnet(address: IpAddress, { address: base, prefix }: Subnet): boolean {
-  return address.length === base.length && sameIp(maskIp(address, prefix), base)
+  if (address.length !== base.length) return false
+  const whole = prefix >> 3
+  for (let at = 0; at < whole; at++) if (address[at] !== base[at]) return false
+  return (prefix & 7) === 0 || ((address[whole]! ^ base[whole]!) & (0xff00 >> (prefix & 7)) & 0xff) === 0
 }
 
 /** The `nth` address of a subnet: 1 is the first host of an IPv4 one. @param nth below 2^32 */

@@ -259,6 +259,14 @@ export const networkSchema = z.strictObject({ name: networkNameSchema, ...networ
   })
 })
 export type Network = z.output<typeof networkSchema>
+/** Of one that is still to be made: subnets that are left out are chosen. */
+export const newNetworkSchema = z.strictObject({
+  name: networkNameSchema.refine((name) => name !== 'none', 'A network cannot be called “none”: that word means plugged into no network.'),
+  ...networkShape,
+  ipv4: ipv4SubnetSchema.nullable().optional(),
+  ipv6: ipv6SubnetSchema.nullable().optional(),
+})
+export type NewNetwork = z.output<typeof newNetworkSchema>
 export const networkPatchSchema = patchSchema(networkShape)
 export type NetworkPatch = z.output<typeof networkPatchSchema>
 
@@ -315,6 +323,12 @@ export type Networks = z.output<typeof networksSchema>
 /** The address of the gateway: the first of the subnet (RFC 4291, 2.6.1 keeps the zeroth for routers of IPv6). */
 export function gatewayOf(subnet: string): string {
   return formatIp(addressIn(parseSubnet(subnet)!, 1))
+}
+
+/** Whether this computer has an address in the network itself: the way outside, or services, or both. */
+export function hasGateway({ kind, ipv4, ipv6, dhcp, dns, ntp, tftp }: Network): boolean {
+  if (kind === 'bridged' || (ipv4 === null && ipv6 === null)) return false
+  return kind !== 'segment' || dhcp.enabled || dns.enabled || ntp || tftp !== null
 }
 
 export function domainOf({ name, dns }: Pick<Network, 'name' | 'dns'>): string {

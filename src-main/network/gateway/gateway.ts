@@ -17,10 +17,11 @@ import type { IncomingPacket, IpOutput } from '../ip-output.ts'
 import type { Plugboard, Port } from '../port.ts'
 import { isLinkLocal } from './addresses.ts'
 import { Advertiser, type Advertisement } from './advertiser.ts'
-import { IpInterface, type InterfaceDrops, type InterfaceOwner, type NextHop, type OwnAddress } from './ip-interface.ts'
+import { IpInterface, type InterfaceDrops, type InterfaceOwner, type OwnAddress } from './ip-interface.ts'
 import { UdpPorts } from './udp-ports.ts'
 import type { UdpServices } from './udp-service.ts'
-import { viaOf, type Route } from '../routers/routes.ts'
+import type { NetworkRoutes } from '../routers/plan-routes.ts'
+import { routeTo, type Route } from '../routers/routes.ts'
 
 /** Of its port. */
 export const GATEWAY_PORT = 'gateway'
@@ -54,6 +55,7 @@ export class Gateway implements Disposable {
   readonly #advertiser: Advertiser | null
   #network: Network
   #routes: readonly Route[] = []
+  #relays: ReadonlySet<number> = new Set()
 
   constructor({ network, board, clock, warn }: GatewayOptions) {
     this.#network = network
@@ -61,7 +63,8 @@ export class Gateway implements Disposable {
     const owner: InterfaceOwner = {
       local: (packet) => this.#local(packet),
       transit: (packet) => this.#transit(packet),
-      nextHop: (address) => this.#nextHop(address),
+      nextHop: (address) => routeTo(this.#routes, address),
+      relays: (mac) => this.#relays.has(mac),
       heard: () => this.#advertiser?.heard(),
       solicited: (mac) => this.#advertiser?.solicited(mac),
       warn: (message) => warn(`Network “${network.name}”: ${message}`),
@@ -91,9 +94,10 @@ export class Gateway implements Disposable {
     this.#advertiser?.update(this.#advertisement())
   }
 
-  /** What is reached through routers: `routesOf` tells. */
-  setRoutes(routes: readonly Route[]): void {
+  /** Who else hands packets on, and which. */
+  setRoutes({ routes, relays }: Pick<NetworkRoutes, 'routes' | 'relays'>): void {
     this.#routes = routes
+    this.#relays = new Set(relays)
     this.#advertiser?.update(this.#advertisement())
   }
 
@@ -119,17 +123,13 @@ export class Gateway implements Disposable {
     // Neighbours reach each other without the gateway, and past the policy not through it either.
     else if (this.#card.isOnLink(destination)) this.#card.refuse(packet, 'prohibited')
     else {
-      const route = viaOf(this.#routes, destination)
+      const route = routeTo(this.#routes, destination)
       if (route) return this.#card.forward(whole, destination, route, (why, lost) => this.#card.refuseLater(lost, sourceMac, why))
       const complete = fragment ? this.#card.reassembly.add(packet) : packet
       if (!complete) return
       if (this.outside) this.outside.receive(complete)
       else this.#card.refuse(complete, 'network')
     }
-  }
-
-  #nextHop(address: IpAddress): NextHop | null {
-    return viaOf(this.#routes, address)
   }
 
   #advertisement(): Advertisement {

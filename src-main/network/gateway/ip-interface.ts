@@ -42,8 +42,10 @@ export interface InterfaceOwner {
   local(packet: IncomingPacket): void
   /** For somebody else; perhaps a fragment. */
   transit(packet: IncomingPacket): void
-  /** Who on this network hands packets on to, and from, an address outside of its subnet; null: nobody. */
+  /** Who on this network hands packets on to an address outside of its subnet; null: nobody. */
   nextHop(address: IpAddress): NextHop | null
+  /** Whether a card is a router's, or a gateway's: it hands on packets from outside of the subnet, and has looked at their sources where they came from. */
+  relays(mac: number): boolean
   /** A frame came, of whatever kind. */
   heard?(): void
   /** Asks for a router advertisement. */
@@ -209,16 +211,23 @@ export class IpInterface implements IpOutput, Disposable {
    * @param back where the interface that it came from tells its sender what is wrong with it
    */
   forward(whole: Uint8Array, destination: IpAddress, via: NextHop | null, back: (why: Refusal, whole: Uint8Array) => void): void {
+    const mac = via?.mac ?? this.neighbours.find(destination)
+    if (whole.length <= this.mtu && mac !== NOT_KNOWN) {
+      this.#framed(ETHERNET_HEADER + whole.length, (frame) => {
+        frame.set(whole, ETHERNET_HEADER)
+        age(frame, ETHERNET_HEADER)
+        writeEthernet(frame, mac, this.mac, destination.length === 4 ? ETHERTYPE.ipv4 : ETHERTYPE.ipv6)
+      })
+      return
+    }
     const packet = whole.slice()
-    age(packet)
-    const four = destination.length === 4
+    age(packet, 0)
     let pieces: Uint8Array[] = [packet]
     if (packet.length > this.mtu) {
       // Not to be cut: by its sender's wish, as IPv6 is, or as it has options.
-      if (!four || (packet[6]! & 0x40) !== 0 || packet[0] !== 0x45) return back({ tooBig: this.mtu }, whole)
+      if (destination.length !== 4 || (packet[6]! & 0x40) !== 0 || packet[0] !== 0x45) return back({ tooBig: this.mtu }, whole)
       pieces = cutIpv4(packet, this.mtu)
     }
-    const mac = via?.mac ?? this.neighbours.find(destination)
     for (const piece of pieces) {
       if (mac !== NOT_KNOWN) this.#transmit(piece, mac)
       else if (!this.neighbours.wait(destination, piece, (lost) => back('host', lost))) this.drops.unresolved++
@@ -301,7 +310,7 @@ export class IpInterface implements IpOutput, Disposable {
     }
     // Who has no address yet asks for one (RFC 2131, 4.1), or whether another has it (RFC 4862, 5.4).
     if (isZero(source)) return toMany && (version === 4 ? protocol === PROTOCOL.udp : protocol === PROTOCOL.icmpv6)
-    return this.#owner.nextHop(source)?.mac === sourceMac
+    return this.#owner.relays(sourceMac)
   }
 
   #isBroadcast(address: IpAddress): boolean {
@@ -372,14 +381,14 @@ function broadcastOf({ address, prefix }: Subnet): IpAddress {
 }
 
 /** One hop less to go, and the checksum with it (RFC 1624). */
-function age(packet: Uint8Array): void {
-  if (packet[0]! >> 4 === 6) {
-    packet[7]!--
+function age(bytes: Uint8Array, at: number): void {
+  if (bytes[at]! >> 4 === 6) {
+    bytes[at + 7]!--
     return
   }
-  packet[8]!--
-  const added = ((packet[10]! << 8) | packet[11]!) + 0x100
+  bytes[at + 8]!--
+  const added = ((bytes[at + 10]! << 8) | bytes[at + 11]!) + 0x100
   const sum = added + (added >= 0xffff ? 1 : 0)
-  packet[10] = sum >> 8
-  packet[11] = sum
+  bytes[at + 10] = sum >> 8
+  bytes[at + 11] = sum
 }

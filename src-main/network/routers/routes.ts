@@ -1,9 +1,12 @@
 /** Which way packets go between networks. */
 import { inSubnet, type IpAddress, type Subnet } from '../../../src-shared/model/ip.ts'
 
-/** Packets to a subnet go to a neighbour. */
-export interface Route {
+export interface Destination {
   subnet: Subnet
+}
+
+/** Packets to a subnet go to a neighbour. */
+export interface Route extends Destination {
   /** The network of that neighbour. */
   network: string
   /** The neighbour. */
@@ -11,9 +14,9 @@ export interface Route {
   mac: number
 }
 
-/** The route with the longest prefix; null: there is none. */
-export function viaOf(routes: readonly Route[], destination: IpAddress): Route | null {
-  let best: Route | null = null
-  for (const route of routes) if ((!best || route.subnet.prefix > best.subnet.prefix) && inSubnet(destination, route.subnet)) best = route
+/** The one with the longest prefix; null: there is none. */
+export function routeTo<Way extends Destination>(ways: readonly Way[], address: IpAddress): Way | null {
+  let best: Way | null = null
+  for (const way of ways) if ((!best || way.subnet.prefix > best.subnet.prefix) && inSubnet(address, way.subnet)) best = way
   return best
 }

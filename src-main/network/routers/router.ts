@@ -1,0 +1,96 @@
+/** A router: a card in each of its networks, and packets handed from one to the other (RFC 1812, 5; RFC 8200). What it is not asked to hand on, it refuses by ICMP. */
+import type { Disposable } from '../../../src-shared/base/disposable.ts'
+import type { IpAddress } from '../../../src-shared/model/ip.ts'
+import type { Clock } from '../clock.ts'
+import { PROTOCOL } from '../codec/ip.ts'
+import { isLinkLocal } from '../gateway/addresses.ts'
+import { Advertiser } from '../gateway/advertiser.ts'
+import { IpInterface, type InterfaceOwner, type NextHop } from '../gateway/ip-interface.ts'
+import type { IncomingPacket } from '../ip-output.ts'
+import type { Plugboard } from '../port.ts'
+import type { RouterPlan } from './plan-routes.ts'
+import { routeTo, type Destination } from './routes.ts'
+
+export interface RouterOptions {
+  plan: RouterPlan
+  /** Of each network that the plan has an interface in. */
+  board: (network: string) => Plugboard
+  clock: Clock
+  /** For the log. */
+  warn: (message: string) => void
+}
+
+/** Where a packet goes: out of a card, to a neighbour there (null: its destination is one). */
+interface Way extends Destination {
+  card: IpInterface
+  hop: NextHop | null
+}
+
+/** Of a router's port in each of its networks. */
+export function routerPort(name: string): string {
+  return `router/${name}`
+}
+
+export class Router implements Disposable {
+  #cards = new Map<string, IpInterface>()
+  #advertisers: Advertiser[] = []
+  #ways: Way[] = []
+
+  constructor({ plan, board, clock, warn }: RouterOptions) {
+    for (const { network, mac, mtu, ipv4, ipv6, relays, advertise } of plan.interfaces) {
+      const macs = new Set(relays)
+      let advertiser: Advertiser | null = null
+      const owner: InterfaceOwner = {
+        local: (packet) => this.#local(card, packet),
+        transit: (packet) => this.#transit(card, packet),
+        nextHop: (address) => this.#nextHop(card, address),
+        relays: (relay) => macs.has(relay),
+        heard: () => advertiser?.heard(),
+        solicited: (to) => advertiser?.solicited(to),
+        warn: (message) => warn(`Router “${plan.name}” in “${network}”: ${message}`),
+      }
+      const card: IpInterface = new IpInterface({ id: routerPort(plan.name), board: board(network), clock, mac, mtu, ipv4, ipv6 }, owner)
+      this.#cards.set(network, card)
+      for (const own of [ipv4, ipv6]) if (own) this.#ways.push({ subnet: own.subnet, card, hop: null })
+      if (advertise && ipv6) {
+        advertiser = new Advertiser(card, clock, { isDefault: true, dhcp: false, servers: [], domains: [] })
+        this.#advertisers.push(advertiser)
+      }
+    }
+    for (const { subnet, network, address, mac } of plan.routes) {
+      const card = this.#cards.get(network)
+      if (card) this.#ways.push({ subnet, card, hop: { address, mac } })
+    }
+    for (const card of this.#cards.values()) card.announce()
+  }
+
+  dispose(): void {
+    for (const advertiser of this.#advertisers) advertiser.dispose()
+    for (const card of this.#cards.values()) card.dispose()
+  }
+
+  #transit(from: IpInterface, packet: IncomingPacket): void {
+    const { source, destination, ttl, whole, sourceMac } = packet
+    if (isLinkLocal(source) || isLinkLocal(destination)) {
+      from.drops.unroutable++
+      return
+    }
+    if (ttl <= 1) return from.refuse(packet, 'time-exceeded')
+    const way = routeTo(this.#ways, destination)
+    if (!way) return from.refuse(packet, 'network')
+    // Neighbours reach each other without a router, and past the policy not through it either.
+    if (way.card === from && !way.hop) return from.refuse(packet, 'prohibited')
+    way.card.forward(whole, destination, way.hop, (why, lost) => from.refuseLater(lost, sourceMac, why))
+  }
+
+  #local(card: IpInterface, packet: IncomingPacket): void {
+    const { destination, protocol, version } = packet
+    if (!card.isOwn(destination) || protocol === (version === 4 ? PROTOCOL.icmp : PROTOCOL.icmpv6)) return
+    card.refuse(packet, protocol === PROTOCOL.tcp || protocol === PROTOCOL.udp ? 'port' : 'protocol')
+  }
+
+  #nextHop(card: IpInterface, address: IpAddress): NextHop | null {
+    const way = routeTo(this.#ways, address)
+    return way?.card === card ? way.hop : null
+  }
+}
