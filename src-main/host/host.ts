@@ -27,6 +27,7 @@ import { MachineService } from './machines/machine-service.ts'
 import { quiesceMachines } from './machines/running/quiesce.ts'
 import { cleanStaging } from './machines/making/staging.ts'
 import { MetricsService } from './metrics/metrics-service.ts'
+import { NetworkService } from './networks/network-service.ts'
 import { SettingsService } from './settings/settings-service.ts'
 import { createDoctor } from './system/doctor.ts'
 import { COMPUTER_CLOCK, type Clock } from './snapshots/policy/clock.ts'
@@ -59,6 +60,7 @@ export interface HostDoubles {
   qemu?: URL
   storage?: URL
   appliance?: URL
+  network?: URL
   clock?: Clock
 }
 
@@ -79,6 +81,7 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
   const storage = new SharedThread('storage', log, doubles.storage)
   const appliance = new SharedThread('appliance', log, doubles.appliance)
   const qemu = new SharedThread('qemu', log, doubles.qemu)
+  const network = new SharedThread('network', log, doubles.network)
 
   // The machines. Engines beside the embedded one are offered once they were found.
   const hasQemu = doubles.embedded === undefined || doubles.qemu !== undefined
@@ -89,9 +92,14 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
     cacheFolder: options.cacheFolder,
     resources: options.resources,
     defaultMemoryMiB: () => settings.current.defaultMemoryMiB,
-    hasNetwork: () => true,
+    hasNetwork: (name: string) => networks.has(name),
     begin: (machine, end, start) => snapshots.begin(machine, end, start),
     ...(doubles.embedded ? { engineEntry: doubles.embedded } : {}),
+  })
+  const networks: NetworkService = await NetworkService.open({
+    file: join(options.library, 'networks.json'),
+    leasesFile: join(options.library, 'network-leases.json'),
+    ...{ thread: network, tasks, log, machines },
   })
   const needs = new ImageNeeds({
     machines: () => machines.all(),
@@ -109,7 +117,7 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
   const metrics = store.add(new MetricsService({ machines: () => machines.counters(), onActiveChanged: machines.onActiveChanged }))
   store.add(engines.onFound(() => machines.refreshViews()))
   const disks = new DiskService({
-    ...{ storage, find: (id: string) => machines.find(id) },
+    ...{ storage, log, find: (id: string) => machines.find(id), machines: () => machines.all() },
     update: (id, patch, signal) => machines.update(id, patch, signal),
     resizeImage: (image, size, shrink) => images.resize(image, size, shrink),
     refuseNeeded: (path) => images.refuseNeededByAny(path),
@@ -155,7 +163,8 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
     snapshots.dispose()
     // Together: a suspend that waits for an engine ends with that engine.
     await Promise.all([tasks.close(), machines.close()])
-    await Promise.all([storage.close(), appliance.close(), qemu.close(), library.close(), cleaning])
+    await networks.close()
+    await Promise.all([storage.close(), appliance.close(), qemu.close(), network.close(), library.close(), cleaning])
     await lookingRound
     store.dispose()
   }
@@ -167,6 +176,7 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
   server.register(api.snapshots, snapshots.handlers)
   server.register(api.tasks, tasks.handlers)
   server.register(api.settings, settings.handlers)
+  server.register(api.networks, networks.handlers)
   server.register(api.metrics, metrics.handlers)
   server.register(api.disks, disks.handlers)
   server.register(api.terminals, terminals.handlers)

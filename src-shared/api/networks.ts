@@ -6,7 +6,7 @@ import {
   impairmentSchema,
   networkNameSchema,
   networkPatchSchema,
-  networkSchema,
+  newNetworkSchema,
   routerSchema,
   type Network,
   type Router,
@@ -57,6 +57,8 @@ export type NetworkChange =
   | { kind: 'removed'; name: string }
   | { kind: 'router'; router: RouterView }
   | { kind: 'routerRemoved'; name: string }
+  /** Cards that are plugged in nowhere: all of them. */
+  | { kind: 'loose'; nics: NicView[] }
   | { kind: 'map'; map: Record<string, { x: number; y: number }> }
 
 /** A second's worth of one plug. */
@@ -76,6 +78,9 @@ const nicOf = z.strictObject({ machine: z.string(), nic: z.string() })
 /** A card of a machine, or everything that is plugged into a network. */
 export const networkTargetSchema = z.union([nicOf, z.strictObject({ network: networkNameSchema })])
 export type NetworkTarget = z.output<typeof networkTargetSchema>
+/** The same, or what led to an alert. */
+export const packetsTargetSchema = z.union([...networkTargetSchema.options, z.strictObject({ alert: z.uuid() })])
+export type PacketsTarget = z.output<typeof packetsTargetSchema>
 const name = z.strictObject({ name: networkNameSchema })
 
 export const networks = defineService('networks', {
@@ -85,10 +90,12 @@ export const networks = defineService('networks', {
     /** Cards that are plugged in nowhere. */
     loose: NicView[]
     map: Record<string, { x: number; y: number }>
+    /** What was wrong with the file of the networks, and what became of it; null: nothing. */
+    problem: WireError | null
   }>(),
   get: call(name).returns<NetworkView>(),
   /** `invalid-input` with the field's path, `already-exists`. Subnets that are left out are chosen so that they meet no other network's and none of this computer's. */
-  create: call(networkSchema).returns<NetworkView>(),
+  create: call(newNetworkSchema).returns<NetworkView>(),
   /** Absent fields stay; what is given replaces the field as a whole. In force at once. */
   update: call(name.extend({ patch: networkPatchSchema })).returns<NetworkView>(),
   /** `wrong-state` for the network `default`, and where cards are plugged in, unless `unplug`. */
@@ -111,7 +118,7 @@ export const networks = defineService('networks', {
   /** A capture to a new file (pcapng), absolute. `last` and `duration` in ms; one of the two. A task; cancelling one that waits keeps what came. */
   capture: call(
     z.strictObject({
-      target: networkTargetSchema,
+      target: packetsTargetSchema,
       path: z.string().min(1),
       last: z.number().positive().nullable().default(null),
       duration: z.number().positive().nullable().default(null),
@@ -119,7 +126,7 @@ export const networks = defineService('networks', {
   ).returns<TaskStarted>(),
   /** See `packets` of network-thread.ts. */
   packets: stream(
-    z.strictObject({ target: networkTargetSchema, filter: z.string().max(1000).default(''), kept: z.boolean().default(true) }),
+    z.strictObject({ target: packetsTargetSchema, filter: z.string().max(1000).default(''), kept: z.boolean().default(true) }),
   ).returns<void>(),
   packet: call(z.strictObject({ id: z.string() })).returns<
     (PacketSummary & { layers: PacketLayerView[]; bytes: Uint8Array<ArrayBuffer> }) | null

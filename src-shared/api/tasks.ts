@@ -21,6 +21,7 @@ export type TaskKind =
   | 'rebase-image'
   | 'import-machine'
   | 'export-machine'
+  | 'capture-packets'
 export type TaskState = 'running' | 'done' | 'failed' | 'cancelled'
 
 export interface Task {
@@ -62,8 +63,10 @@ export interface TaskResult {
   into?: string
   /** check-image; null: its format has nothing to look through, and it could be opened. */
   check?: ImageCheck | null
-  /** export-machine: bytes of the file. */
+  /** export-machine, capture-packets: bytes of the file. */
   bytes?: number
+  /** capture-packets. */
+  frames?: number
   /** import-machine, export-machine: what is not as it was, as sentences. */
   remarks?: string[]
 }

@@ -25,6 +25,7 @@ import type {
   MachineEvent,
   SerialPort,
 } from '../../../../src-main/engines/engine.ts'
+import { FrameRing } from '../../../../src-shared/threads/frame-ring.ts'
 import { openRing, type RingClient } from '../../../../src-main/engines/ring-client.ts'
 import { RfbDisplay } from '../../../../src-main/engines/rfb/rfb-display.ts'
 import { serveEngine } from '../../../../src-main/engines/serve-engine.ts'
@@ -45,6 +46,7 @@ class DoubleMachine implements EngineMachine {
   #beat: NodeJS.Timeout | null = null
   #cmdline: string
   #listens = false
+  #cards: FrameRing[]
   /** Three by two pixels, red; null with the word `dark`. */
   readonly display: RfbDisplay | null
   readonly agent: AgentDouble | null
@@ -62,6 +64,12 @@ class DoubleMachine implements EngineMachine {
     this.unmountsShares = this.#word('inuse')
     const kept = Buffer.from('kept docs umount: target is busy.\nholder 12 cat\n').toString('base64')
     if (this.unmountsShares) this.agent?.answers.set('guest-exec-status', { return: { exited: true, exitcode: 0, 'out-data': kept } })
+    this.#cards = Object.values(attach.rings).map((ring) => new FrameRing(ring, 'machine'))
+    for (const card of this.#cards)
+      card.watch(
+        (frame) => this.#print(`{${new TextDecoder().decode(frame.subarray(14)).replaceAll('\0', '')}}\r\n`),
+        (run) => setImmediate(run),
+      )
     this.display = this.#word('dark') ? null : new RfbDisplay(new ScreenDouble(picture), spec.name)
     this.serial = Array.from({ length: spec.serialPorts }, () => ({
       onOutput: this.#output.event,
@@ -81,8 +89,8 @@ class DoubleMachine implements EngineMachine {
     this.#events.fire({ kind: 'hardware', spec: this.#spec, leaving: [] })
   }
 
-  cutLink(): Promise<void> {
-    return Promise.resolve()
+  async cutLink(nic: string, cut: boolean): Promise<void> {
+    this.#print(`[${nic} ${cut ? 'cut' : 'joined'}]\r\n`)
   }
 
   async start(): Promise<void> {
@@ -149,6 +157,7 @@ class DoubleMachine implements EngineMachine {
 
   dispose(): void {
     this.#halt()
+    for (const card of this.#cards) card.dispose()
     this.agent?.dispose()
     this.display?.dispose()
   }
@@ -220,6 +229,15 @@ class DoubleMachine implements EngineMachine {
         const lease = await this.#disk().read(0, 1)
         this.#print(`<${lease.bytes[0]}>\r\n`)
         lease.release()
+        break
+      }
+      // A frame to everybody, of the first card.
+      case 'frame': {
+        const frame = new Uint8Array(60)
+        frame.fill(0xff, 0, 6)
+        frame.set([0x52, 0x54, 0, 0, 0, this.#spec.id.charCodeAt(0), 0x88, 0xb5], 6)
+        frame.set(utf8(rest), 14)
+        this.#cards[0]!.send(frame)
         break
       }
       case 'eject':

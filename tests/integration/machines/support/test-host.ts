@@ -77,7 +77,9 @@ export async function testHost(options: TestHostOptions = {}): Promise<TestHost>
     },
     make: async (name, cmdline = '', more = {}) => {
       const kernel = await put(join(root, `kernel-${newId()}`), fakeKernel())
-      const task = await self.done(service.create({ name, source: { kind: 'kernel', kernel, cmdline }, ...more }))
+      // Without a network, whose thread takes a while to begin.
+      const machine: NewMachine = { name, source: { kind: 'kernel', kernel, cmdline }, networks: [null], ...more }
+      const task = await self.done(service.create(machine))
       return task.result!.id!
     },
   }

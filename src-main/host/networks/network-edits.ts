@@ -1,0 +1,227 @@
+/** Changes of the networks' document. Pure: each takes the document and gives the next one, or throws every reason why not, with the field. */
+import { newId } from '../../../src-shared/base/ids.ts'
+import { AppError, type FieldError } from '../../../src-shared/errors/app-error.ts'
+import { fieldErrors } from '../../../src-shared/errors/field-errors.ts'
+import { addressIn, formatIp, inSubnet, parseIp, parseSubnet, type Subnet } from '../../../src-shared/model/ip.ts'
+import {
+  DEFAULT_NETWORK,
+  MAX_NETWORKS,
+  MAX_ROUTERS,
+  networkSchema,
+  newNetworkSchema,
+  NO_IMPAIRMENT,
+  type Forward,
+  type Impairment,
+  type Network,
+  type NetworkPatch,
+  type Networks,
+  type NewNetwork,
+  type PortSettings,
+  type Router,
+} from '../../../src-shared/model/network.ts'
+import { interfacesOf } from '../../../src-shared/model/router-interfaces.ts'
+import { freeIpv4, freeIpv6, subnetsMeet, subnetsOf } from './choose-subnet.ts'
+import { noNetwork } from './no-network.ts'
+
+/** @param computer subnets that this computer is in */
+export function makeDefault(others: readonly Network[], computer: readonly Subnet[]): Network {
+  return completed({ ...newNetworkSchema.parse({ name: DEFAULT_NETWORK }), ipv4: null, ipv6: null }, others, computer)
+}
+
+/** @throws AppError `already-exists`, `invalid-input` */
+export function withNetwork(now: Networks, wish: NewNetwork, computer: readonly Subnet[]): Networks {
+  if (now.networks.some(({ name }) => name === wish.name))
+    throw new AppError('already-exists', `There is a network “${wish.name}” already. Choose another name.`, {
+      subject: wish.name,
+      fields: [{ path: 'name', message: 'There is a network of that name already.' }],
+    })
+  if (now.networks.length >= MAX_NETWORKS) throw new AppError('invalid-input', `A library has at most ${MAX_NETWORKS} networks.`)
+  const { ipv4, ipv6 } = wish
+  const network = completed({ ...wish, ipv4: ipv4 ?? null, ipv6: ipv6 ?? null }, now.networks, computer, {
+    ipv4: ipv4 === undefined,
+    ipv6: ipv6 === undefined,
+  })
+  return { ...now, networks: [...now.networks, checked(network, now)] }
+}
+
+/** Absent fields stay. A network that comes to need subnets gets some. @throws AppError `not-found`, `invalid-input` with every wrong field */
+export function withPatch(now: Networks, name: string, patch: NetworkPatch, computer: readonly Subnet[]): Networks {
+  const before = find(now, name)
+  const others = now.networks.filter((network) => network !== before)
+  const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined)) as Partial<Network>
+  const merged = { ...before, ...given }
+  const bare = merged.ipv4 === null && merged.ipv6 === null && patch.ipv4 === undefined && patch.ipv6 === undefined
+  const next = bare ? completed(merged, others, computer) : merged
+  return replaced(now, before, checked(next, { ...now, networks: others }))
+}
+
+/** With all that refers to it. @throws AppError `not-found`, `wrong-state` for the default network */
+export function withoutNetwork(now: Networks, name: string): Networks {
+  const network = find(now, name)
+  if (name === DEFAULT_NETWORK)
+    throw new AppError('wrong-state', `The network “${DEFAULT_NETWORK}” stays: new machines are plugged into it.`, { subject: name })
+  const { [`network/${name}`]: _, ...map } = now.map
+  return {
+    ...now,
+    networks: now.networks.filter((one) => one !== network),
+    routers: now.routers.map((router) => ({ ...router, interfaces: router.interfaces.filter((one) => one.network !== name) })),
+    map,
+  }
+}
+
+/** @throws AppError `not-found`, `already-exists` where another forward listens there, `invalid-input` */
+export function withForward(now: Networks, name: string, forward: Omit<Forward, 'id'>): Networks {
+  const network = find(now, name)
+  const next = { ...network, forwards: [...network.forwards, { ...forward, id: newId() }] }
+  return replaced(now, network, checked(next, { ...now, networks: now.networks.filter((one) => one !== network) }))
+}
+
+/** @throws AppError `not-found` */
+export function withoutForward(now: Networks, name: string, id: string): Networks {
+  const network = find(now, name)
+  if (!network.forwards.some((forward) => forward.id === id))
+    throw new AppError('not-found', `The network “${name}” has no such forward (any more).`, { subject: id })
+  return replaced(now, network, { ...network, forwards: network.forwards.filter((forward) => forward.id !== id) })
+}
+
+/** Addresses that are left out are chosen. @throws AppError `invalid-input` */
+export function withRouter(now: Networks, wish: Router): Networks {
+  const fields: FieldError[] = []
+  const others = now.routers.filter(({ name }) => name !== wish.name)
+  const interfaces = wish.interfaces.map((one, at) => {
+    const network = now.networks.find(({ name }) => name === one.network)
+    if (!network) fields.push({ path: `interfaces.${at}.network`, message: noNetwork(one.network) })
+    else if (wish.interfaces.findIndex((other) => other.network === one.network) < at)
+      fields.push({ path: `interfaces.${at}.network`, message: `The router is in “${one.network}” already.` })
+    return network ? addressed(one, network, others) : one
+  })
+  const router = { ...wish, interfaces }
+  interfacesOf(router, now.networks).forEach(({ problem }, at) => {
+    const { ipv4, ipv6 } = interfaces[at]!
+    // Without any address it waits until its network has a subnet.
+    if (problem !== null && (ipv4 !== null || ipv6 !== null))
+      fields.push({ path: `interfaces.${at}.${ipv4 === null ? 'ipv6' : 'ipv4'}`, message: problem })
+  })
+  if (fields.length > 0) throw AppError.invalid(fields)
+  if (others.length >= MAX_ROUTERS) throw new AppError('invalid-input', `A library has at most ${MAX_ROUTERS} routers.`)
+  return { ...now, routers: [...others, router] }
+}
+
+/** The last address of the network that no other router has; of IPv6, with as large a number behind the prefix. */
+function addressed(one: Router['interfaces'][number], network: Network, others: readonly Router[]): Router['interfaces'][number] {
+  const free = (text: string | null, family: 'ipv4' | 'ipv6', last: number): string | null => {
+    const subnet = text === null ? null : parseSubnet(text)
+    if (!subnet) return null
+    const taken = others.flatMap(({ interfaces }) => interfaces.map((other) => (other.network === network.name ? other[family] : null)))
+    for (let nth = last; nth > 1; nth--) {
+      const address = formatIp(addressIn(subnet, nth))
+      if (!taken.includes(address)) return address
+    }
+    return null
+  }
+  const { ipv4, ipv6 } = network
+  return {
+    ...one,
+    ipv4: one.ipv4 ?? free(ipv4, 'ipv4', ipv4 === null ? 0 : 2 ** (32 - parseSubnet(ipv4)!.prefix) - 2),
+    ipv6: one.ipv6 ?? free(ipv6, 'ipv6', 0xfffe),
+  }
+}
+
+/** @throws AppError `not-found` */
+export function withoutRouter(now: Networks, name: string): Networks {
+  if (!now.routers.some((router) => router.name === name))
+    throw new AppError('not-found', `There is no router “${name}”.`, { subject: name })
+  const { [`router/${name}`]: _, ...map } = now.map
+  return { ...now, routers: now.routers.filter((router) => router.name !== name), map }
+}
+
+/** What a card has beside its network. What is as everywhere is not kept. */
+export function withPort(now: Networks, machine: string, nic: string, change: Partial<Pick<PortSettings, 'impairment' | 'cut'>>): Networks {
+  const port = { ...portOf(now, machine, nic), ...change }
+  const others = now.ports.filter((one) => one.machine !== machine || one.nic !== nic)
+  return { ...now, ports: isPlain(port) ? others : [...others, port] }
+}
+
+export function portOf({ ports }: Pick<Networks, 'ports'>, machine: string, nic: string): PortSettings {
+  return ports.find((one) => one.machine === machine && one.nic === nic) ?? { machine, nic, impairment: NO_IMPAIRMENT, cut: false }
+}
+
+export function isImpaired(impairment: Impairment): boolean {
+  return (Object.keys(NO_IMPAIRMENT) as (keyof Impairment)[]).some((key) => key !== 'seed' && impairment[key] !== NO_IMPAIRMENT[key])
+}
+
+/** What a router cannot do as its networks are; null: nothing. */
+export function routerProblem(router: Router, { networks }: Pick<Networks, 'networks'>): AppError | null {
+  const { name, interfaces } = router
+  const found = interfaces.map(({ network }) => networks.find((one) => one.name === network)!)
+  for (const [at, network] of found.entries())
+    for (const other of found.slice(at + 1))
+      for (const subnet of subnetsOf(network))
+        if (subnetsOf(other).some((one) => subnetsMeet(one, subnet)))
+          return new AppError(
+            'wrong-state',
+            `The router “${name}” cannot tell “${network.name}” from “${other.name}”: they have the same addresses. Give one of them another subnet.`,
+            { subject: name },
+          )
+  const problems = interfacesOf(router, networks).flatMap(({ problem }) => problem ?? [])
+  return problems.length === 0 ? null : new AppError('wrong-state', `The router “${name}”: ${problems.join(' ')}`, { subject: name })
+}
+
+function isPlain({ impairment, cut }: PortSettings): boolean {
+  return !cut && !isImpaired(impairment)
+}
+
+function find({ networks }: Networks, name: string): Network {
+  const found = networks.find((network) => network.name === name)
+  if (!found) throw new AppError('not-found', noNetwork(name), { subject: name })
+  return found
+}
+
+function replaced(now: Networks, before: Network, next: Network): Networks {
+  return { ...now, networks: now.networks.map((one) => (one === before ? next : one)) }
+}
+
+/** With subnets, where its kind has some of its own. */
+function completed(
+  network: Network,
+  others: readonly Network[],
+  computer: readonly Subnet[],
+  wanted: { ipv4: boolean; ipv6: boolean } = { ipv4: true, ipv6: true },
+): Network {
+  if (network.kind !== 'nat' && network.kind !== 'host-only') return network
+  const taken = [...others.flatMap(subnetsOf), ...computer]
+  return {
+    ...network,
+    ipv4: wanted.ipv4 ? freeIpv4(taken) : network.ipv4,
+    ipv6: wanted.ipv6 && network.mtu >= 1280 ? freeIpv6(taken) : network.ipv6,
+  }
+}
+
+/** @throws AppError */
+function checked(network: Network, { networks }: Pick<Networks, 'networks'>): Network {
+  const parsed = networkSchema.safeParse(network)
+  if (!parsed.success) throw AppError.invalid(fieldErrors(parsed.error))
+  const subnets = subnetsOf(network)
+  const fields: FieldError[] = []
+  network.forwards.forEach(({ guest, protocol, hostAddress, hostPort }, at) => {
+    const address = parseIp(guest)
+    if (address && subnets.length > 0 && !subnets.some((subnet) => inSubnet(address, subnet)))
+      fields.push({ path: `forwards.${at}.guest`, message: `${guest} is not in the network “${network.name}”.` })
+    const other = networks.find(({ forwards }) =>
+      forwards.some((one) => one.protocol === protocol && one.hostPort === hostPort && sameHost(one.hostAddress, hostAddress)),
+    )
+    if (other)
+      fields.push({
+        path: `forwards.${at}.hostPort`,
+        message: `${protocol.toUpperCase()} port ${hostPort} is forwarded into the network “${other.name}” already. Choose another port.`,
+      })
+  })
+  if (fields.length > 0) throw AppError.invalid(fields)
+  return parsed.data
+}
+
+/** Whether two programs cannot both listen. */
+function sameHost(a: string, b: string): boolean {
+  const isAny = (text: string): boolean => text === '0.0.0.0' || text === '::'
+  return a === b || isAny(a) || isAny(b)
+}
