@@ -16,7 +16,7 @@ export interface NetworkRoutes {
   routes: Route[]
   /** Cards of routers: packets from everywhere come from them. */
   relays: number[]
-  /** Addresses of IPv4 that routers have here, and the subnets that they lead to (the shortest way), for DHCP. */
+  /** Addresses of IPv4 that routers have here, and the subnets that they lead to (the shortest way), for DHCP. First the one that leads outside. */
   routers: { address: IpAddress; to: Subnet[] }[]
 }
 
@@ -102,16 +102,16 @@ class Paths {
   routesOfNetwork(name: string): NetworkRoutes {
     const network = this.network(name)
     const routes = FAMILIES.flatMap((family) => this.#routesFrom(name, family, null, network.kind === 'segment'))
+    const four = routes.filter(({ address }) => address.length === 4)
+    const out = four.find(({ subnet }) => subnet.prefix === 0)?.mac
     const routers = this.nodes.flatMap((node) => {
       const own = node.interfaces.find((one) => one.network === name)?.ipv4
-      if (!own) return []
       const mac = this.macOf(node, name)
-      return {
-        address: own.address,
-        to: routes.filter((route) => route.mac === mac && route.address.length === 4).map(({ subnet }) => subnet),
-      }
+      const to = four.filter((route) => route.mac === mac && route.subnet.prefix > 0).map(({ subnet }) => subnet)
+      return own ? [{ address: own.address, to, mac }] : []
     })
-    return { routes, relays: this.relaysIn(name), routers }
+    routers.sort((a, b) => Number(b.mac === out) - Number(a.mac === out))
+    return { routes, relays: this.relaysIn(name), routers: routers.map(({ address, to }) => ({ address, to })) }
   }
 
   routesOfRouter(router: Node, family: Family): Route[] {

@@ -28,6 +28,7 @@ export interface DhcpSettings {
 
 /**
  * Null: the network leases no addresses. Machines of a host-only network are told of no router: there is nothing behind it, and their other networks may have one.
+ * In a segment the first router is their way out.
  * @param routers addresses in the network that routers have, and where they lead
  */
 export function dhcpSettings(network: Network, routers: readonly { address: IpAddress; to: readonly Subnet[] }[]): DhcpSettings | null {
@@ -37,6 +38,7 @@ export function dhcpSettings(network: Network, routers: readonly { address: IpAd
   const gateway = addressIn(subnet, 1)
   const reservations = dhcp.reservations.map(({ mac, address }) => ({ mac: parseMac(mac), address: parseIpv4(address)! }))
   const optional = (text: string | null): IpAddress | null => (text === null ? null : parseIpv4(text))
+  const wayOut = { nat: gateway, 'host-only': null, segment: routers[0]?.address ?? null, bridged: null }
   return {
     pool: {
       subnet,
@@ -48,7 +50,7 @@ export function dhcpSettings(network: Network, routers: readonly { address: IpAd
     gateway,
     subnet,
     leaseTime: dhcp.leaseTime,
-    router: optional(dhcp.router) ?? (network.kind === 'nat' ? gateway : null),
+    router: optional(dhcp.router) ?? wayOut[network.kind],
     dns: dhcp.dns.length > 0 ? dhcp.dns.map((text) => parseIpv4(text)!) : network.dns.enabled ? [gateway] : [],
     domain: domainOf(network),
     mtu: network.mtu,
