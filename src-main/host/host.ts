@@ -122,7 +122,9 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
     resizeImage: (image, size, shrink) => images.resize(image, size, shrink),
     refuseNeeded: (path) => images.refuseNeededByAny(path),
   })
-  const lookingRound = lookRound(engines, machines, hasQemu ? qemu : null, log).then(() => snapshots.lookRound())
+  const lookingRound = lookRound(engines, machines, hasQemu ? qemu : null, log).then(() =>
+    Promise.all([snapshots.lookRound(), disks.lookRound()]),
+  )
   const terminals = store.add(new TerminalService({ allowed: options.allowTerminal }))
 
   // The end.
@@ -174,9 +176,9 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
   server.register(api.exchange, exchange.handlers)
   server.register(api.images, images.handlers)
   server.register(api.snapshots, snapshots.handlers)
+  server.register(api.networks, networks.handlers)
   server.register(api.tasks, tasks.handlers)
   server.register(api.settings, settings.handlers)
-  server.register(api.networks, networks.handlers)
   server.register(api.metrics, metrics.handlers)
   server.register(api.disks, disks.handlers)
   server.register(api.terminals, terminals.handlers)

@@ -8,16 +8,25 @@ import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { DiskFormat } from '../../../src-shared/model/disk-format.ts'
 import type { Drive, MachineConfig, MachinePatch } from '../../../src-shared/model/machine.ts'
 import type { Handlers } from '../../../src-shared/rpc/service.ts'
+import { isActive } from '../../../src-shared/model/machine-state.ts'
 import { bundlePaths, refuseLinks } from '../library/bundle.ts'
+import { mapLimit } from '../library/map-limit.ts'
+import type { Log } from '../log/log.ts'
 import type { Machine } from '../machines/machine.ts'
 import { drive } from '../machines/making/sketch-machine.ts'
 import { wrongState } from '../machines/wrong-state.ts'
 import type { SharedThread } from '../threads/shared-thread.ts'
 import { diskStates } from './disk-states.ts'
-import { freeId, makeDisk, removeDisks } from './make-disk.ts'
+import { DisksInMaking, removeAbandoned } from './disks-in-making.ts'
+import { freeId, removeDisks } from './make-disk.ts'
+
+/** Machines that are looked at at once. */
+const READERS = 16
 
 export interface DiskServiceParts {
   storage: SharedThread
+  log: Log
+  machines(): Promise<readonly Machine[]>
   /** @throws AppError `not-found` */
   find(machine: string): Promise<Machine>
   /** As the `images` service does it. */
@@ -48,8 +57,33 @@ export class DiskService {
     this.#parts = parts
   }
 
-  /** The files are made first: a machine never names one that is not there. */
+  /** What earlier hosts made, and did not come to name, is removed. Never rejects. */
+  async lookRound(): Promise<void> {
+    await mapLimit(await this.#parts.machines(), READERS, async (machine) => {
+      const { folder, name } = machine.bundle
+      // Its guest may have been given one already.
+      if (machine.session || isActive(machine.state)) return
+      try {
+        if (await removeAbandoned(folder, (path) => this.#parts.refuseNeeded(path)))
+          this.#parts.log.info('machines', 'Removed what an interrupted making of a disk had left.', { machine: name })
+      } catch (error) {
+        this.#parts.log.info('machines', 'Left alone: disks that another Coppice may be making.', { machine: name, error })
+      }
+    })
+  }
+
   async #add(machine: Machine, wished: NewDisks, signal: AbortSignal): Promise<MachineView> {
+    if (!wished.some(({ source }) => source.kind === 'new')) return this.#name(machine, wished, null, signal)
+    const making = await DisksInMaking.begin(machine.bundle.folder, this.#parts.storage)
+    try {
+      return await this.#name(machine, wished, making, signal)
+    } finally {
+      await making.end()
+    }
+  }
+
+  /** The files are made first: a machine never names one that is not there. */
+  async #name(machine: Machine, wished: NewDisks, making: DisksInMaking | null, signal: AbortSignal): Promise<MachineView> {
     const { id } = machine
     const { folder } = machine.bundle
     const config = configOf(machine)
@@ -60,7 +94,7 @@ export class DiskService {
         if (signal.aborted) throw AppError.cancelled()
         const diskId = freeId('disk', drives)
         const isNew = source.kind === 'new'
-        const path = isNew ? await makeDisk(folder, diskId, source.bytes, this.#parts.storage) : source.path
+        const path = isNew ? await making!.make(diskId, source.bytes) : source.path
         if (isNew) made.push(path)
         drives.push({ ...drive(diskId, 'disk', path), format: isNew ? 'qcow2' : 'raw', ...use, readOnly: use.readOnly ?? false })
       }

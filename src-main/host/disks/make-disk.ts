@@ -1,7 +1,6 @@
 /** New, empty disks in a machine's bundle. */
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { AppError } from '../../../src-shared/errors/app-error.ts'
 import { storageThread } from '../../../src-shared/threads/storage-thread.ts'
 import type { SharedThread } from '../threads/shared-thread.ts'
 
@@ -15,24 +14,27 @@ export function freeId(stem: string, taken: readonly { id: string }[]): string {
   return `${stem}${number}`
 }
 
+/** Names for the file of a disk, in the machine's folder of disks: the first that is free is to be taken. */
+export function* placesFor(id: string): Generator<string> {
+  for (let number = 1; number <= MAX_SAME; number++) yield `${id}${number === 1 ? '' : `-${number}`}.qcow2`
+}
+
+/** An empty image. @throws AppError `already-exists`, `no-space`, or the system's reason; no file is left then */
+export async function makeImage(path: string, bytes: number, storage: SharedThread): Promise<void> {
+  await storage.use((thread) => thread.rpc.service(storageThread).create({ path, format: 'qcow2', size: bytes, backing: null }))
+}
+
 /**
+ * Of a machine that is being made: where it comes to nothing, its folder goes as a whole.
  * @param bundle the machine's folder; @param id the disk's, after which its file is called
  * @returns the file's path inside of the bundle
  * @throws AppError `no-space`, or the system's reason; no file is left then
  */
 export async function makeDisk(bundle: string, id: string, bytes: number, storage: SharedThread): Promise<string> {
   await mkdir(join(bundle, 'disks'), { recursive: true })
-  for (let number = 1; ; number++) {
-    const path = `disks/${id}${number === 1 ? '' : `-${number}`}.qcow2`
-    try {
-      await storage.use((thread) =>
-        thread.rpc.service(storageThread).create({ path: join(bundle, path), format: 'qcow2', size: bytes, backing: null }),
-      )
-      return path
-    } catch (error) {
-      if (!(error instanceof AppError) || error.code !== 'already-exists' || number === MAX_SAME) throw error
-    }
-  }
+  const path = `disks/${id}.qcow2`
+  await makeImage(join(bundle, path), bytes, storage)
+  return path
 }
 
 /** Those that were made for nothing. */

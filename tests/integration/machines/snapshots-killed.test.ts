@@ -1,6 +1,4 @@
 /** kill -9 of a host in the middle of taking, going back to and deleting snapshots: the next one finds the old state or the new, and every snapshot whole. */
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
 import { cp, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -11,10 +9,10 @@ import { openImage } from '../../../src-main/storage/open-image.ts'
 import { readBytes } from '../../support/read-bytes.ts'
 import { seeded } from '../../support/seeded.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
-import type { SnapshotOrder } from './support/snapshot-child.ts'
+import type { HostOrder } from './support/host-child.ts'
+import { killedHost } from './support/killed-host.ts'
 import { attach, testHost, type TestHost } from './support/test-host.ts'
 
-const CHILD = join(import.meta.dirname, 'support/snapshot-child.ts')
 /** Hosts that are killed for each kind of work, at moments over all of its length. */
 const KILLS = 2
 
@@ -99,23 +97,6 @@ async function stateOf(host: TestHost, id: string): Promise<string> {
   return found
 }
 
-/** @returns how long it took, in ms; null: it was killed */
-async function perform(order: SnapshotOrder, killAfter: number | null): Promise<number | null> {
-  const child = fork(CHILD, [JSON.stringify(order)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
-  const exited = once(child, 'exit')
-  const [first] = (await once(child, 'message')) as [string]
-  expect(first).toBe('begins')
-  const began = performance.now()
-  const ended = once(child, 'message') as Promise<[string]>
-  const last = killAfter === null ? await ended : await Promise.race([ended, sleep(killAfter)])
-  const took = performance.now() - began
-  child.kill('SIGKILL')
-  await exited
-  if (!last) return null
-  expect(last[0]).toBe('done')
-  return took
-}
-
 /** The disks' files that snapshots name, with their bytes. */
 async function frozenFiles(bundle: string): Promise<Map<string, Buffer>> {
   const files = new Map<string, Buffer>()
@@ -142,7 +123,7 @@ describe.each([
     : { first: '1', second: '2', branch: '4', taken: '5', kept: '5' }
   const now = contents['taken']!
 
-  const works: { name: string; work: () => SnapshotOrder['work']; after: string[] }[] = [
+  const works: { name: string; work: () => HostOrder['work']; after: string[] }[] = [
     { name: 'taking', work: () => ({ kind: 'take' }), after: [now] },
     {
       name: 'going back',
@@ -177,7 +158,7 @@ describe.each([
         const bundle = join(library, 'web-1.coppice')
         const before = await frozenFiles(bundle)
         const delay = kill < 0 ? null : (length * (kill + random(1000) / 1000)) / kills
-        length = (await perform(order, delay)) ?? length
+        length = (await killedHost(order, delay)) ?? length
         if (kill < 0) continue
         const where = `${name}, killed after ${delay} of ${length} ms`
 

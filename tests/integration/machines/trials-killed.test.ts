@@ -1,39 +1,22 @@
 /** kill -9 of a host while a trial begins, runs, ends and is decided about: nothing of the state before it is lost, and what it did is lost by an answer alone. */
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
 import { cp, mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test, vi } from 'vitest'
 import { snapshots } from '../../../src-shared/api/index.ts'
 import { MiB } from '../../../src-shared/base/units.ts'
 import { seeded } from '../../support/seeded.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 import { onDisk, write } from './support/first-byte.ts'
-import type { SnapshotOrder } from './support/snapshot-child.ts'
+import type { HostOrder } from './support/host-child.ts'
+import { killedHost } from './support/killed-host.ts'
 import { testHost } from './support/test-host.ts'
 
-const CHILD = join(import.meta.dirname, 'support/snapshot-child.ts')
 /** Hosts that are killed for each kind of work, at moments over all of its length. */
 const KILLS = 4
 const BEFORE = 1
 const AFTER = 2
 
-/** @returns how long it took, in ms; null: it was killed */
-async function perform(order: SnapshotOrder, killAfter: number | null): Promise<number | null> {
-  const child = fork(CHILD, [JSON.stringify(order)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
-  const exited = once(child, 'exit')
-  await once(child, 'message')
-  const began = performance.now()
-  const ended = once(child, 'message')
-  const last = killAfter === null ? await ended : await Promise.race([ended, sleep(killAfter)])
-  const took = performance.now() - began
-  child.kill('SIGKILL')
-  await exited
-  return last ? took : null
-}
-
-const works: { name: string; undecided: boolean; work: SnapshotOrder['work']; disk: number[] }[] = [
+const works: { name: string; undecided: boolean; work: HostOrder['work']; disk: number[] }[] = [
   { name: 'keeping', undecided: true, work: { kind: 'decide', decision: 'keep' }, disk: [AFTER] },
   { name: 'discarding', undecided: true, work: { kind: 'decide', decision: 'discard' }, disk: [AFTER, BEFORE] },
   { name: 'making a branch', undecided: true, work: { kind: 'decide', decision: 'branch' }, disk: [AFTER, BEFORE] },
@@ -60,7 +43,7 @@ test.each(works)('$name', { timeout: 120_000 }, async ({ name, undecided, work, 
     const cacheFolder = join(root, 'cache')
     await mkdir(cacheFolder)
     const delay = kill < 0 ? null : (length * (kill + random(1000) / 1000)) / KILLS
-    length = (await perform({ library, cacheFolder, machine, running: false, work }, delay)) ?? length
+    length = (await killedHost({ library, cacheFolder, machine, running: false, work }, delay)) ?? length
     if (kill < 0) continue
     const where = `${name}, killed after ${delay} of ${length} ms`
 
