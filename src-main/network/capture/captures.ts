@@ -34,6 +34,9 @@ const LIVE_EVERY = 100
 /** Packets in one look of one reader. */
 const LIVE_AT_ONCE = 2000
 
+/** Of alerts: bytes for each, and how many. */
+const FROZEN = { bytes: 1024 * 1024, alerts: 50 } as const
+
 interface Kept extends CapturePort {
   store: FrameStore
 }
@@ -62,6 +65,18 @@ export class Captures {
   /** A frame that passes a port. */
   see(port: string, frame: Uint8Array, direction: Direction): void {
     this.#ports.get(port)?.store.add(frame, direction, this.#stamps.now())
+  }
+
+  /** Keeps what passed a port until now for an alert; it is read as the port `alert/<id>` from then on. Of very many alerts the oldest ones' packets go. */
+  freeze(alert: string, port: string): void {
+    const kept = this.#ports.get(port)
+    if (!kept || kept.store.limit === 0) return
+    const frozen = [...this.#ports.keys()].filter((key) => key.startsWith('alert/'))
+    if (frozen.length >= FROZEN.alerts) this.remove(frozen[0]!)
+    const store = new FrameStore(FROZEN.bytes, this.#budget)
+    for (const { bytes, direction, at } of kept.store.from(kept.store.oldest)) store.add(bytes, direction, at)
+    // It is in no network: its packets are not told twice.
+    this.#ports.set(`alert/${alert}`, { ...kept, port: `alert/${alert}`, network: '', store })
   }
 
   keptBytes(port: string): number {

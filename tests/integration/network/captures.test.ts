@@ -130,6 +130,19 @@ describe('a capture', () => {
   })
 })
 
+test('what led to an alert is kept for it, whatever passes later, and is told only where it is asked for', async () => {
+  talk()
+  captures.freeze('a1', WEB.port)
+  captures.remove(WEB.port)
+  talk()
+  expect(await captures.save({ port: 'alert/a1' }, { path, last: 60_000, duration: null }, never())).toMatchObject({ frames: 5 })
+  expect(await captures.save({ network: 'lab' }, { path: `${path}2`, last: 60_000, duration: null }, never())).toMatchObject({ frames: 2 })
+  for (let at = 0; at < 60; at++) captures.freeze(`b${at}`, DB.port)
+  await expect(captures.save({ port: 'alert/a1' }, { path: `${path}3`, last: 60_000, duration: null }, never())).rejects.toMatchObject({
+    code: 'not-found',
+  })
+})
+
 describe('a list of packets', () => {
   test('begins with what is kept, goes on with what comes, and shows what its filter lets through', async () => {
     talk()

@@ -1,5 +1,6 @@
 /** DNS messages (RFC 1035, 4.1), over UDP and TCP (4.2.2). */
 import { formatIp } from '../../../../src-shared/model/ip.ts'
+import { readName } from '../../services/dns/name.ts'
 import { asText, type Dissection } from './dissection.ts'
 
 const HEADER = 12
@@ -44,7 +45,7 @@ export function dissectDns(found: Dissection, message: Uint8Array, at: number): 
   for (let count = 0; count < Math.min(word(4), MAX_RECORDS); count++) {
     const name = readName(message, position)
     if (!name || name.end + 4 > message.length) break
-    questions.push(`${typeOf(word(name.end))} ${name.text}`)
+    questions.push(`${typeOf(word(name.end))} ${name.name}`)
     position = name.end + 4
   }
   for (const question of questions) fields.push(['Question', question])
@@ -58,7 +59,7 @@ export function dissectDns(found: Dissection, message: Uint8Array, at: number): 
     if (end > message.length) break
     const value = valueOf(message, type, start, end)
     answers.push(value)
-    fields.push(['Answer', `${name.text} ${typeOf(type)} ${value}`])
+    fields.push(['Answer', `${name.name} ${typeOf(type)} ${value}`])
     position = end
   }
   found.layer('DNS', at, message.length, fields)
@@ -69,34 +70,12 @@ export function dissectDns(found: Dissection, message: Uint8Array, at: number): 
 function valueOf(message: Uint8Array, type: number, start: number, end: number): string {
   const bytes = message.subarray(start, end)
   if ((type === 1 && bytes.length === 4) || (type === 28 && bytes.length === 16)) return formatIp(bytes)
-  if (type === 2 || type === 5 || type === 12) return readName(message, start)?.text ?? 'damaged'
-  if (type === 15) return readName(message, start + 2)?.text ?? 'damaged'
+  if (type === 2 || type === 5 || type === 12) return readName(message, start)?.name ?? 'damaged'
+  if (type === 15) return readName(message, start + 2)?.name ?? 'damaged'
   if (type === 16) return asText(bytes.subarray(1))
   return `${bytes.length} bytes`
 }
 
 function typeOf(type: number): string {
   return TYPES.get(type) ?? `type ${type}`
-}
-
-/** RFC 1035, 4.1.4. Null: it leads out of the message, or in a circle. */
-function readName(message: Uint8Array, start: number): { text: string; end: number } | null {
-  const labels: string[] = []
-  let at = start
-  let end = -1
-  let length = 0
-  for (let jumps = 0; ;) {
-    const size = message[at]
-    if (size === undefined) return null
-    if (size === 0) return { text: labels.join('.') || '.', end: end < 0 ? at + 1 : end }
-    if (size >= 0xc0) {
-      if (at + 1 >= message.length || ++jumps > 16) return null
-      if (end < 0) end = at + 2
-      at = ((size & 0x3f) << 8) | message[at + 1]!
-      continue
-    }
-    if (size > 63 || at + 1 + size > message.length || (length += size + 1) > 255) return null
-    labels.push(asText(message, at + 1, at + 1 + size))
-    at += 1 + size
-  }
 }
