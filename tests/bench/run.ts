@@ -12,6 +12,7 @@ import { displayFigures } from './figures/display.ts'
 import { guestDiskFigures } from './figures/guest-disk.ts'
 import { idleFigure } from './figures/idle.ts'
 import { libraryFigure } from './figures/library.ts'
+import { networkSwitchFigures } from './figures/network-switch.ts'
 import { powerOnFigures } from './figures/power-on.ts'
 import { qemuSuspendFigures } from './figures/qemu-suspend.ts'
 import { rpcFigures } from './figures/rpc.ts'
@@ -36,6 +37,7 @@ const GROUPS: Record<string, () => Promise<Figure[]>> = {
   'block-ring': blockRingFigures,
   'guest-disk': guestDiskFigures,
   snapshots: () => snapshotFigures(),
+  'network-switch': networkSwitchFigures,
 }
 
 function median(values: readonly number[]): number {
