@@ -131,6 +131,15 @@ export function engineContract(name: string, engine: EngineUnderTest, skip = fal
       expect(await readFile(join(spec.logFolder, 'serial0.log'), 'latin1')).toBe('AtypedwaitsA')
     })
 
+    test('it merges layers of disks that it opens itself; else that is the host’s to do', async () => {
+      expect((await thread.engine.describe({})).features.includes('mergeDisk')).toBe(!engine.takesBlocks)
+      await create()
+      await thread.engine.start(it())
+      await seen('running')
+      const order = { ...it(), lower: join(folder, 'a'), upper: join(folder, 'b'), base: null }
+      await expect(thread.engine.mergeDisk(order)).rejects.toMatchObject({ code: engine.takesBlocks ? 'unsupported' : 'not-found' })
+    })
+
     test('its screen is seen by several viewers, and taken as a picture, until it is switched off', async () => {
       await create()
       await thread.engine.start(it())

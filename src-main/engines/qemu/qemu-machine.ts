@@ -139,6 +139,7 @@ export class QemuMachine implements EngineMachine {
 
   async saveMemory(place: MemoryPlace): Promise<MemoryHeader> {
     this.#expect(['paused'], 'suspended')
+    await this.#live.settled()
     await this.#leaveMigrated()
     return saveMemory(this.#instance, place).kept
   }
@@ -146,6 +147,7 @@ export class QemuMachine implements EngineMachine {
   async capture({ memory, disks }: CaptureOrder): Promise<void> {
     this.#expect(['paused'], 'captured for a snapshot')
     if (memory) await refuseBlocked(this.#instance)
+    await this.#live.settled()
     await this.#leaveMigrated()
     await this.#live.goOnIn(disks)
     this.#captured = memory && saveMemory(this.#instance, memory, CAPTURED_AT_ONCE)

@@ -48,7 +48,10 @@ export class Merging {
     await this.mergeWhenPossible(machine)
   }
 
-  /** A part, and the last, of a task that has its turn: a snapshot of the machine was deleted while it runs. @throws AppError why that is not merged now */
+  /**
+   * The last part of a task that has its turn: a snapshot of the machine was deleted while it runs. Where its disks cannot be merged now, they are when it is off.
+   * @throws AppError `cancelled`
+   */
   async mergeNow(machine: Machine, context: TaskContext): Promise<void> {
     const { id } = machine
     this.#tried.delete(id)
@@ -57,6 +60,8 @@ export class Merging {
     this.#underWay.add(id)
     try {
       await this.#tasks.givingWay(id, (soon) => this.#mergeInUse(machine, context, soon))
+    } catch (error) {
+      if (context.signal.aborted) throw error
     } finally {
       this.#underWay.delete(id)
       void this.mergeWhenPossible(machine)

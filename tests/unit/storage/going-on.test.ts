@@ -59,3 +59,26 @@ test.each([
   await device.write(0, Uint8Array.of(7))
   expect(log.at(-1)).toBe('a again write 7')
 })
+
+test('while its files are worked on it is closed, and what is asked for waits; closed for good, it is not opened again', async () => {
+  const log: string[] = []
+  const device = new GoingOn(disk('a', log))
+  const working = device.away(
+    async () => void log.push('work'),
+    async () => (log.push('open'), disk('a', log)),
+  )
+  await Promise.resolve()
+  await Promise.all([working, device.write(0, Uint8Array.of(3))])
+  expect(log).toEqual(['a flush', 'a close', 'work', 'open', 'a write 3'])
+  await expect(
+    device.away(
+      () => Promise.reject(new Error('no')),
+      async () => (log.push('open'), disk('a', log)),
+    ),
+  ).rejects.toThrow('no')
+  await device.write(0, Uint8Array.of(4))
+  expect(log.at(-1)).toBe('a write 4')
+  await device.close()
+  const never = (): Promise<never> => expect.fail('not asked for')
+  await expect(device.away(never, never)).rejects.toMatchObject({ code: 'disconnected' })
+})

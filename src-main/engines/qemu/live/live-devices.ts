@@ -126,6 +126,11 @@ export class LiveDevices {
     return this.#turns.run(() => mergeLayers(this.#instance.qmp, order, signal, onProgress))
   }
 
+  /** Resolves when what was asked for before has ended, also where nobody waits for it any more. */
+  settled(): Promise<void> {
+    return this.#turns.run(() => {})
+  }
+
   /** The nodes of a disk's image and of what it rested on since the machine began; the one that is written first. */
   async #imageNodes(id: string): Promise<string[]> {
     const first = diskImage(id)

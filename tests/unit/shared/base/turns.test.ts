@@ -73,3 +73,14 @@ test('idle also waits for what is asked for meanwhile', async () => {
   expect(seen).toEqual(['first', 'asked for meanwhile'])
   await first
 })
+
+test('it is known whether somebody waits', async () => {
+  const turns = new Turns()
+  const done = await turns.take()
+  expect(turns.wanted).toBe(false)
+  const next = turns.run(() => 'next')
+  expect(turns.wanted).toBe(true)
+  done()
+  await next
+  expect(turns.wanted).toBe(false)
+})
