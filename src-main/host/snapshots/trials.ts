@@ -209,9 +209,30 @@ export class Trials {
         freeze(bundle, config, null, { label, note: '', memory: false, picture: null, by: 'person' }, this.#parts),
       )
       this.#tasks.changed(machine.id)
-      await this.#back(machine, context)
+      try {
+        await this.#back(machine, context)
+      } catch (error) {
+        // Who decides again would have it twice.
+        if (undealt(machine)?.over === false) await this.#withoutBranch(machine, id, context)
+        throw error
+      }
       return { id }
     })
+  }
+
+  /** The machine has not gone back: the snapshot that was taken for that goes again. Never rejects: it stays where it cannot be deleted. */
+  async #withoutBranch(machine: Machine, id: string, context: TaskContext): Promise<void> {
+    const { library, log } = this.#parts
+    try {
+      await atRest(machine, 'having its snapshots deleted', library, async (bundle, config) => {
+        const next = await forgetSnapshots(bundle, config, await readSnapshots(bundle), new Set([id]), null, library)
+        this.#tasks.changed(machine.id)
+        await tidy(bundle, next, await readSnapshots(bundle), false, this.#parts, context)
+      })
+    } catch (error) {
+      log.warn('machines', `Of a branch that was not made, something of “${machine.bundle.name}” stays.`, { error })
+      this.#merging.waitFor(machine)
+    }
   }
 
   #finish(machine: Machine): TaskStarted {
