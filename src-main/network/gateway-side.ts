@@ -1,44 +1,79 @@
-/** The way out of a network, wired: its gateway, and the services at the gateway's addresses. */
-import type { Disposable } from '../../src-shared/base/disposable.ts'
-import type { Network } from '../../src-shared/model/network.ts'
-import type { PortCounters } from '../../src-shared/threads/network-thread.ts'
+/** The way out of a network, wired: its gateway, the services at the gateway's addresses, and NAT behind it. */
+import { DisposableStore, type Disposable } from '../../src-shared/base/disposable.ts'
+import { domainOf, type Network } from '../../src-shared/model/network.ts'
+import { parseSubnet, sameIp, type IpAddress, type Subnet } from '../../src-shared/model/ip.ts'
+import type { NetworkState } from '../../src-shared/threads/network-thread.ts'
 import type { Clock } from './clock.ts'
 import { Gateway } from './gateway/gateway.ts'
 import { ListeningService } from './gateway/listening-service.ts'
-import { DhcpServer } from './services/dhcp/server.ts'
+import type { NatOptions } from './nat/nat.ts'
+import { UserNat } from './nat/user-nat.ts'
+import type { NetworkRoutes } from './routers/plan-routes.ts'
+import { Dhcp6Server, type Dhcp6Settings } from './services/dhcp6/server.ts'
 import type { Leases, PoolSettings } from './services/dhcp/leases.ts'
+import { DhcpServer } from './services/dhcp/server.ts'
 import { dhcpSettings, type DhcpSettings } from './services/dhcp/settings.ts'
+import type { KnownHost } from './services/dns/known-hosts.ts'
+import { DnsServer, dnsSettings, type DnsSettings } from './services/dns/server.ts'
+import { serveDnsStream } from './services/dns/stream.ts'
+import { NtpServer } from './services/ntp/server.ts'
 import type { Switch } from './switch/switch.ts'
 
+const DNS_PORT = 53
+
 export interface GatewaySideOptions {
-  document: Network
   lan: Switch
   clock: Clock
   /** The network's leases, which outlive its gateway. */
   leasesIn: (pool: PoolSettings) => Leases
+  /** Machines that have names here, as they are now. */
+  hosts: () => readonly KnownHost[]
   /** For the log. */
   warn: (message: string) => void
 }
 
 export class GatewaySide implements Disposable {
   #gateway: Gateway
+  #nat: UserNat
   #dhcp: ListeningService<DhcpSettings, DhcpServer>
+  #dhcp6: ListeningService<Dhcp6Settings, Dhcp6Server>
+  #dns: ListeningService<DnsSettings, DnsServer>
+  #ntp: ListeningService<'on', NtpServer>
+  #store = new DisposableStore()
 
-  constructor({ document, lan, clock, leasesIn, warn }: GatewaySideOptions) {
-    this.#gateway = new Gateway({ network: document, board: lan, clock, warn })
-    lan.pin(this.#gateway.mac, this.#gateway.port.id)
-    this.#dhcp = new ListeningService(this.#gateway.udp, (settings) => new DhcpServer(settings, leasesIn(settings.pool)))
-    this.#configure(document)
+  constructor(document: Network, routes: NetworkRoutes, { lan, clock, leasesIn, hosts, warn }: GatewaySideOptions) {
+    const gateway = this.#store.add(new Gateway({ network: document, board: lan, clock, warn }))
+    this.#gateway = gateway
+    lan.pin(gateway.mac, gateway.port.id)
+    this.#nat = this.#store.add(new UserNat(gateway.output, clock, this.#natOptions(document)))
+    gateway.outside = this.#nat
+    const { udp } = gateway
+    this.#dhcp = this.#store.add(new ListeningService(udp, (settings) => new DhcpServer(settings, leasesIn(settings.pool))))
+    this.#dhcp6 = this.#store.add(new ListeningService(udp, (settings) => new Dhcp6Server(settings)))
+    this.#dns = this.#store.add(new ListeningService(udp, (settings) => new DnsServer(settings, hosts, clock)))
+    this.#ntp = this.#store.add(new ListeningService(udp, () => new NtpServer(clock)))
+    this.#nat.listenTcp(DNS_PORT, (stream) => {
+      const { service } = this.#dns
+      if (service) serveDnsStream(service, clock, stream)
+      else stream.reset()
+    })
+    this.#configure(document, routes)
   }
 
-  get counters(): PortCounters {
-    return this.#gateway.port.counters
+  get state(): Pick<NetworkState, 'gateway' | 'flows'> {
+    return { gateway: this.#gateway.port.counters, flows: this.#nat.flows }
   }
 
   /** What may change while it is there: all but name, kind and subnets. */
-  update(document: Network): void {
+  update(document: Network, routes: NetworkRoutes): void {
     this.#gateway.update(document)
-    this.#configure(document)
+    this.#nat.update(this.#natOptions(document))
+    this.#configure(document, routes)
+  }
+
+  /** Machines, their names or their addresses changed. */
+  hostsChanged(): void {
+    this.#dns.service?.hostsChanged()
   }
 
   /** Tells machines, one of which just came, that it is there. */
@@ -46,12 +81,42 @@ export class GatewaySide implements Disposable {
     this.#gateway.announce()
   }
 
-  dispose(): void {
-    this.#dhcp.dispose()
-    this.#gateway.dispose()
+  closeFlows(address: IpAddress): void {
+    this.#nat.closeFlows(address)
   }
 
-  #configure(document: Network): void {
-    this.#dhcp.configure(dhcpSettings(document, []))
+  /** Its card, where the address is its own. */
+  cardOf(address: IpAddress): number | null {
+    const { ipv4, ipv6, linkLocal } = this.#gateway.addresses
+    return [ipv4, ipv6, linkLocal].some((own) => own !== null && sameIp(own, address)) ? this.#gateway.mac : null
+  }
+
+  dispose(): void {
+    this.#store.dispose()
+  }
+
+  #configure(document: Network, routes: NetworkRoutes): void {
+    const { ipv6 } = this.#gateway.addresses
+    const { dns, ntp } = document
+    this.#gateway.setRoutes(routes)
+    this.#dhcp.configure(dhcpSettings(document, routes.routers))
+    this.#dns.configure(dnsSettings(document))
+    this.#ntp.configure(ntp ? 'on' : null)
+    this.#dhcp6.configure(
+      ipv6 && { mac: this.#gateway.mac, dns: dns.enabled ? [ipv6] : [], ntp: ntp ? [ipv6] : [], domain: domainOf(document) },
+    )
+  }
+
+  #natOptions({ kind, ipv4, ipv6, hostAccess, linkLocalAccess }: Network): NatOptions {
+    const subnets = [ipv4, ipv6].flatMap((text): Subnet[] => (text === null ? [] : [parseSubnet(text)!]))
+    const { addresses } = this.#gateway
+    return {
+      // A segment has services, and no way out.
+      kind: kind === 'nat' ? 'nat' : 'host-only',
+      gateway: { ipv4: addresses.ipv4, ipv6: addresses.ipv6 },
+      subnets,
+      hostAccess: hostAccess && kind !== 'segment',
+      linkLocalAccess,
+    }
   }
 }

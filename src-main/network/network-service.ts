@@ -7,11 +7,15 @@ import type { Handlers } from '../../src-shared/rpc/service.ts'
 import type { Lease, NetworkAlert, networkThread, Plug } from '../../src-shared/threads/network-thread.ts'
 import { REAL_CLOCK, type Clock } from './clock.ts'
 import { Captures } from './capture/captures.ts'
-import { LiveNetwork, type NetworkListener } from './network.ts'
+import { LiveNetwork, type NetworkListener, type NetworkPlace } from './network.ts'
+import { planRoutes } from './routers/plan-routes.ts'
+import { routerPort } from './routers/router.ts'
+import { Routers } from './routers/routers.ts'
 
 export class NetworkService implements Disposable {
   #clock: Clock
   #captures = new Captures()
+  #routers: Routers
   #networks = new Map<string, LiveNetwork>()
   /** In which network each port is. */
   #where = new Map<string, LiveNetwork>()
@@ -22,17 +26,23 @@ export class NetworkService implements Disposable {
 
   constructor(clock: Clock = REAL_CLOCK) {
     this.#clock = clock
+    this.#routers = new Routers({ clock, warn: (message) => console.error(message) })
   }
 
   readonly handlers: Handlers<typeof networkThread> = {
-    configure: ({ networks }) => {
-      const names = new Set(networks.map(({ name }) => name))
-      for (const network of this.#networks.values()) if (!names.has(network.name)) this.#remove(network)
+    configure: ({ networks, routers, names }) => {
+      const plan = planRoutes(networks, routers)
+      const there = new Set(networks.map(({ name }) => name))
       for (const document of networks) {
+        const place = { names, routes: plan.networks.get(document.name)! }
         const network = this.#networks.get(document.name)
-        if (network) network.update(document)
-        else this.#add(document)
+        if (network) network.update(document, place)
+        else this.#add(document, place)
       }
+      this.#routers.configure(plan.routers, (name) => this.#networks.get(name)!.board)
+      for (const { name, interfaces } of plan.routers)
+        for (const { network, mac } of interfaces) this.#networks.get(network)!.board.pin(mac, routerPort(name))
+      for (const network of this.#networks.values()) if (!there.has(network.name)) this.#remove(network)
     },
     restoreLeases: ({ leases }) => {
       const known = Map.groupBy(leases, ({ network }) => network)
@@ -45,7 +55,9 @@ export class NetworkService implements Disposable {
       if (!network) throw new AppError('not-found', `Nothing is plugged in as “${port}”.`)
       network.setPort(port, settings)
     },
-    closeFlows: notThere,
+    closeFlows: ({ machine }) => {
+      for (const network of this.#networks.values()) network.closeFlows(machine)
+    },
     releaseLease: ({ network, mac }) => this.#network(network).releaseLease(mac),
     state: () => {
       const networks = [...this.#networks.values()]
@@ -65,16 +77,20 @@ export class NetworkService implements Disposable {
   }
 
   dispose(): void {
+    this.#routers.dispose()
     for (const network of this.#networks.values()) network.dispose()
     for (const emitter of [this.#stateChanged, this.#leaseChanged, this.#alert, this.#logged]) emitter.dispose()
   }
 
-  #add(document: Network): void {
+  #add(document: Network, place: NetworkPlace): void {
     const listener: NetworkListener = {
       stateChanged: () => this.#stateChanged.fire({ network: document.name }),
       leaseChanged: (change) => this.#leaseChanged.fire(change),
+      alert: (alert) => this.#alert.fire(alert),
+      logged: (port, message) => this.#logged.fire({ network: document.name, port, message }),
     }
-    this.#networks.set(document.name, new LiveNetwork(document, { clock: this.#clock, captures: this.#captures, listener }))
+    const parts = { clock: this.#clock, captures: this.#captures, listener }
+    this.#networks.set(document.name, new LiveNetwork(document, place, parts))
   }
 
   /** @throws AppError `not-found` */
@@ -101,8 +117,4 @@ export class NetworkService implements Disposable {
     this.#networks.delete(network.name)
     network.dispose()
   }
-}
-
-function notThere(): never {
-  throw new AppError('unavailable', 'This version of the network thread cannot do that yet.')
 }

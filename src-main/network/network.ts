@@ -4,25 +4,41 @@
  */
 import type { Disposable } from '../../src-shared/base/disposable.ts'
 import { AppError } from '../../src-shared/errors/app-error.ts'
-import type { Network } from '../../src-shared/model/network.ts'
-import type { Lease, NetworkState, Plug, PortState } from '../../src-shared/threads/network-thread.ts'
+import { hasGateway, type Network } from '../../src-shared/model/network.ts'
+import type { Lease, NetworkAlert, NetworkState, Plug, PortState } from '../../src-shared/threads/network-thread.ts'
 import type { Clock } from './clock.ts'
 import { parseMac } from './codec/ethernet.ts'
 import type { Captures } from './capture/captures.ts'
+import { dissect } from './capture/dissect/dissect.ts'
 import { GatewaySide } from './gateway-side.ts'
 import { MachinePort, type PortChange } from './machine-port.ts'
 import { compilePolicy, GATEWAY_ZONE, OTHER_ZONE } from './policy/policy.ts'
+import type { NetworkRoutes } from './routers/plan-routes.ts'
 import { Leases, type PoolSettings } from './services/dhcp/leases.ts'
+import { knownHosts, type KnownHost } from './services/dns/known-hosts.ts'
 import { Switch } from './switch/switch.ts'
+import { Watcher, type WatchedPort } from './watch/watcher.ts'
 
 /** ms after which the gateway tells machines that came, all at once, that it is there. */
 const ANNOUNCE_AFTER = 500
+/** Frames of a second that the policy's log tells of. */
+const MAX_LOGGED = 10
 
 /** What a network tells the thread's service. */
 export interface NetworkListener {
   /** A port or a forward changed. */
   stateChanged(): void
   leaseChanged(change: { kind: 'put' | 'removed'; lease: Lease }): void
+  alert(alert: NetworkAlert): void
+  /** @param port who sent it; null: nobody's card */
+  logged(port: string | null, message: string): void
+}
+
+/** What surrounds a network, as it is now. */
+export interface NetworkPlace {
+  /** What people call machines, by their ids. */
+  names: Readonly<Record<string, string>>
+  routes: NetworkRoutes
 }
 
 export interface NetworkOptions {
@@ -33,6 +49,7 @@ export interface NetworkOptions {
 
 export class LiveNetwork implements Disposable {
   #document: Network
+  #place: NetworkPlace
   #clock: Clock
   #captures: Captures
   #listener: NetworkListener
@@ -44,14 +61,25 @@ export class LiveNetwork implements Disposable {
   /** Of an earlier thread, until there is a place for them. */
   #restored: readonly Lease[] = []
   #side: GatewaySide | null
+  #watcher: Watcher
   #announcing: Disposable | null = null
+  /** Frames that were told of in the second that began then, ms. */
+  #logged = { since: -Infinity, count: 0 }
 
-  constructor(document: Network, { clock, captures, listener }: NetworkOptions) {
+  constructor(document: Network, place: NetworkPlace, { clock, captures, listener }: NetworkOptions) {
     this.#document = document
+    this.#place = place
     this.#clock = clock
     this.#captures = captures
     this.#listener = listener
     this.#switch = new Switch(clock)
+    this.#switch.onLogged = (from, to, frame) => this.#log(from.id, to.id, frame)
+    this.#watcher = new Watcher(document.watch, {
+      network: document.name,
+      clock,
+      ownerOf: (address) => this.#side?.cardOf(address) ?? (address.length === 4 ? (this.#leases?.cardOf(address) ?? null) : null),
+      onAlert: (alert) => this.#alert(alert),
+    })
     this.#applyPolicy()
     this.#side = this.#makeSide()
   }
@@ -60,16 +88,24 @@ export class LiveNetwork implements Disposable {
     return this.#document.name
   }
 
-  update(document: Network): void {
+  /** Where routers are plugged in. */
+  get board(): Switch {
+    return this.#switch
+  }
+
+  update(document: Network, place: NetworkPlace): void {
     const before = this.#document
     this.#document = document
+    this.#place = place
     if (!same(before.policy, document.policy)) this.#applyPolicy()
-    if (same(placeOf(before), placeOf(document))) this.#side?.update(document)
+    if (!same(before.watch, document.watch)) this.#watcher.set(document.watch)
+    if (same(standingOf(before), standingOf(document))) this.#side?.update(document, place.routes)
     else {
       this.#side?.dispose()
       this.#side = this.#makeSide()
     }
-    if (before.captureBytes !== document.captureBytes) for (const port of this.#ports.values()) this.#keep(port)
+    this.#side?.hostsChanged()
+    for (const port of this.#ports.values()) this.#tap(port)
   }
 
   /** Joins a card; one with the same port is unplugged before. @throws AppError `invalid-input` for a ring that is none */
@@ -77,7 +113,8 @@ export class LiveNetwork implements Disposable {
     this.unplug(plug.port)
     const port = new MachinePort(plug, this.#switch, this.#clock, () => this.#changed())
     this.#ports.set(plug.port, port)
-    this.#keep(port)
+    this.#tap(port)
+    this.#side?.hostsChanged()
     this.#changed()
   }
 
@@ -87,7 +124,14 @@ export class LiveNetwork implements Disposable {
     this.#ports.delete(id)
     port.dispose()
     this.#captures.remove(id)
+    this.#closeFlows(port)
+    this.#side?.hostsChanged()
     this.#listener.stateChanged()
+  }
+
+  /** Ends the flows of all cards of a machine. */
+  closeFlows(machine: string): void {
+    for (const port of this.#ports.values()) if (port.plug.machine === machine) this.#closeFlows(port)
   }
 
   /** What is absent stays. @throws AppError `not-found` */
@@ -95,7 +139,7 @@ export class LiveNetwork implements Disposable {
     const port = this.#ports.get(id)
     if (!port) throw new AppError('not-found', `Nothing is plugged in as “${id}”.`)
     port.set(settings)
-    if (settings.private !== undefined) this.#keep(port)
+    if (settings.private !== undefined) this.#tap(port)
     if (settings.cut !== undefined) this.#changed()
   }
 
@@ -113,7 +157,8 @@ export class LiveNetwork implements Disposable {
   }
 
   state(): NetworkState {
-    return { network: this.name, gateway: this.#side?.counters ?? null, flows: { tcp: 0, udp: 0 }, forwards: {}, problem: null }
+    const side = this.#side?.state ?? { gateway: null, flows: { tcp: 0, udp: 0 } }
+    return { network: this.name, ...side, forwards: {}, problem: null }
   }
 
   portStates(): PortState[] {
@@ -138,15 +183,25 @@ export class LiveNetwork implements Disposable {
   }
 
   #makeSide(): GatewaySide | null {
-    const { kind, ipv4, ipv6 } = this.#document
-    if ((kind !== 'nat' && kind !== 'host-only') || (ipv4 === null && ipv6 === null)) return null
-    return new GatewaySide({
-      document: this.#document,
+    if (!hasGateway(this.#document)) return null
+    return new GatewaySide(this.#document, this.#place.routes, {
       lan: this.#switch,
       clock: this.#clock,
       leasesIn: (pool) => this.#leasesIn(pool),
+      hosts: () => this.#hosts(),
       warn: (message) => console.error(message),
     })
+  }
+
+  /** Machines with the cards that they have here. */
+  #hosts(): KnownHost[] {
+    const machines = new Map<string, { name: string; macs: string[] }>()
+    for (const { plug } of this.#ports.values()) {
+      const machine = machines.get(plug.machine) ?? { name: this.#place.names[plug.machine] ?? plug.name, macs: [] }
+      machine.macs.push(plug.mac)
+      machines.set(plug.machine, machine)
+    }
+    return knownHosts(machines.values(), this.#document.dhcp.reservations, this.leases())
   }
 
   #leasesIn(pool: PoolSettings): Leases {
@@ -157,15 +212,52 @@ export class LiveNetwork implements Disposable {
     const leases = new Leases(this.name, this.#clock, pool)
     leases.restore(this.#restored)
     this.#restored = []
-    leases.onChanged((change) => this.#listener.leaseChanged(change))
+    leases.onChanged((change) => {
+      this.#side?.hostsChanged()
+      this.#listener.leaseChanged(change)
+    })
     return (this.#leases = leases)
   }
 
-  /** Begins, or ceases, to keep what passes the port. */
-  #keep({ plug, port }: MachinePort): void {
-    const bytes = plug.private ? 0 : this.#document.captureBytes
+  /** What passes the port is kept, and what its machine sends is watched, where that is wished. */
+  #tap({ plug, port }: MachinePort): void {
+    const { captureBytes, watch } = this.#document
+    const bytes = plug.private ? 0 : captureBytes
     this.#captures.put({ port: plug.port, network: this.name, name: `${plug.name}:${plug.nic}`, mac: plug.mac }, bytes)
-    port.tap = bytes === 0 ? null : (id, frame, direction) => this.#captures.see(id, frame, direction)
+    const watched: WatchedPort | null = watch.enabled ? { port: plug.port, name: plug.name, mac: parseMac(plug.mac) } : null
+    port.tap =
+      bytes === 0 && !watched
+        ? null
+        : (id, frame, direction) => {
+            if (bytes > 0) this.#captures.see(id, frame, direction)
+            if (watched && direction === 'out') this.#watcher.see(watched, frame)
+          }
+  }
+
+  #alert(alert: NetworkAlert): void {
+    if (alert.port !== null && alert.count === 1) {
+      this.#captures.freeze(alert.id, alert.port)
+      if (alert.cut) this.setPort(alert.port, { cut: true })
+    }
+    this.#listener.alert(alert)
+  }
+
+  /** Of very many the first of each second. */
+  #log(from: string, to: string, frame: Uint8Array): void {
+    const now = this.#clock.now()
+    if (now - this.#logged.since >= 1000) this.#logged = { since: now, count: 0 }
+    if (this.#logged.count++ >= MAX_LOGGED) return
+    const { protocol, source, destination, info } = dissect(frame)
+    const nameOf = (port: string): string => this.#ports.get(port)?.plug.name ?? port
+    this.#listener.logged(
+      this.#ports.has(from) ? from : null,
+      `Network “${this.name}”, from ${nameOf(from)} to ${nameOf(to)}: ${protocol} ${source} → ${destination} ${info}`,
+    )
+  }
+
+  #closeFlows({ plug }: MachinePort): void {
+    const address = this.#leases?.addressOf(parseMac(plug.mac))
+    if (address) this.#side?.closeFlows(address)
   }
 
   #applyPolicy(): void {
@@ -182,8 +274,8 @@ export class LiveNetwork implements Disposable {
 }
 
 /** What a gateway cannot change while it is there. */
-function placeOf({ kind, ipv4, ipv6 }: Network): unknown {
-  return [kind, ipv4, ipv6]
+function standingOf(document: Network): unknown {
+  return [document.kind, document.ipv4, document.ipv6, hasGateway(document)]
 }
 
 /** Of two parts of documents. */

@@ -125,6 +125,12 @@ export class Leases {
     return entry?.told && entry.until > this.#clock.date() ? addressIn(this.#subnet, entry.ordinal) : null
   }
 
+  /** The card that has a lease of the address now; null: none. */
+  cardOf(address: IpAddress): number | null {
+    const entry = inSubnet(address, this.#subnet) ? this.#byAddress.get(ordinalIn(this.#subnet, address)) : undefined
+    return entry?.told && entry.until > this.#clock.date() ? entry.mac : null
+  }
+
   /** Entries of all kinds, for tests and counters: never more than MAX_LEASES. */
   get size(): number {
     return this.#byAddress.size
