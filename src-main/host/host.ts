@@ -93,7 +93,10 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
     resources: options.resources,
     defaultMemoryMiB: () => settings.current.defaultMemoryMiB,
     hasNetwork: (name: string) => networks.has(name),
-    begin: (machine, end, start) => snapshots.begin(machine, end, start),
+    begin: async (machine, end, start) => {
+      if (!machine.session) await images.refuseWritten(machine)
+      return snapshots.begin(machine, end, start)
+    },
     ...(doubles.embedded ? { engineEntry: doubles.embedded } : {}),
   })
   const networks: NetworkService = await NetworkService.open({

@@ -5,12 +5,13 @@ import type { z } from 'zod'
 import type { images } from '../../../src-shared/api/images.ts'
 import type { TaskResult, TaskStarted } from '../../../src-shared/api/tasks.ts'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
+import { isAbsolutePath } from '../../../src-shared/model/machine.ts'
 import type { Client, Handlers } from '../../../src-shared/rpc/service.ts'
 import { storageThread } from '../../../src-shared/threads/storage-thread.ts'
 import type { TaskContext, TaskService, TaskSpec } from '../tasks/task-service.ts'
 import type { SharedThread } from '../threads/shared-thread.ts'
 import { ImageHolders, type HoldingMachine, type ImageUse } from './image-holders.ts'
-import { ImageNeeds, type ImageNeed } from './image-needs.ts'
+import { ImageNeeds, type ImageNeed, type NeedingMachine } from './image-needs.ts'
 import { storageJob } from './storage-job.ts'
 
 export interface ImageServiceParts {
@@ -130,6 +131,25 @@ export class ImageService {
   /** @throws AppError `wrong-state` where a machine, a snapshot or another image needs the file */
   async refuseNeededByAny(path: string): Promise<void> {
     refuseAll(path, await this.#needs.of(path))
+  }
+
+  /**
+   * A machine that is about to be started writes disks that lie outside of its folder: none on which another machine's disk rests. Those in its folder are its
+   * own, and what others share of it is frozen.
+   * @throws AppError `wrong-state`
+   */
+  async refuseWritten({ id, bundle }: NeedingMachine): Promise<void> {
+    for (const { id: drive, kind, readOnly, path } of bundle.config?.drives ?? []) {
+      if (kind !== 'disk' || readOnly || path === null || !isAbsolutePath(path)) continue
+      const need = (await this.#needs.of(path)).find(({ how, machine }) => how === 'below' && machine.id !== id)
+      if (!need) continue
+      const { name } = need.machine.bundle
+      throw new AppError(
+        'wrong-state',
+        `“${bundle.name}” would write its disk “${drive}” (“${path}”), on which a disk of “${name}” rests, which would be lost. Make the disk read-only, or give “${bundle.name}” a copy of it.`,
+        { subject: path },
+      )
+    }
   }
 
   /** An image that a machine has as its disk now may be changed as a whole; one that a snapshot keeps, or another disk rests on, may not. */
