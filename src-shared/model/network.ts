@@ -106,6 +106,7 @@ export const dhcpSchema = z.strictObject({
   bootServer: ipv4Schema.nullable().default(null),
 })
 
+export const DNS_TYPES = ['A', 'AAAA', 'CNAME', 'TXT'] as const
 export const dnsRecordSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('A'), name: domainSchema, value: ipv4Schema }),
   z.strictObject({

@@ -13,7 +13,7 @@ import { Output } from './output/output.ts'
 import { servicesOf, type Services } from './services.ts'
 
 /** Where a cancelled task may have done a part of its work. */
-const CHANGES_IN_PLACE: ReadonlySet<TaskKind> = new Set(['compact-image', 'check-image', 'commit-image', 'rebase-image'])
+const CHANGES_IN_PLACE: ReadonlySet<TaskKind> = new Set(['compact-image', 'check-image', 'commit-image', 'rebase-image', 'capture-packets'])
 
 export interface GlobalOptions {
   json?: boolean

@@ -1,5 +1,5 @@
 /** The host as the command line sees it. */
-import { disks, exchange, images, machines, metrics, snapshots, system, tasks } from '../../../src-shared/api/index.ts'
+import { disks, exchange, images, machines, metrics, networks, snapshots, system, tasks } from '../../../src-shared/api/index.ts'
 import { app } from '../../../src-shared/api/app.ts'
 import type { RpcClient } from '../../../src-shared/rpc/client.ts'
 import type { Client } from '../../../src-shared/rpc/service.ts'
@@ -11,6 +11,7 @@ export interface Services {
   images: Client<typeof images>
   machines: Client<typeof machines>
   metrics: Client<typeof metrics>
+  networks: Client<typeof networks>
   snapshots: Client<typeof snapshots>
   system: Client<typeof system>
   tasks: Client<typeof tasks>
@@ -24,6 +25,7 @@ export function servicesOf(client: RpcClient): Services {
     images: client.service(images),
     machines: client.service(machines),
     metrics: client.service(metrics),
+    networks: client.service(networks),
     snapshots: client.service(snapshots),
     system: client.service(system),
     tasks: client.service(tasks),

@@ -26,6 +26,7 @@ interface CreateOptions {
   newDisk?: number
   serialPorts?: number
   share?: SharedFolder[]
+  net?: (string | null)[]
 }
 
 const WORDS = new Map([
@@ -40,6 +41,7 @@ const WORDS = new Map([
   ['disks', '--disk'],
   ['serialPorts', '--serial-ports'],
   ['sharedFolders', '--share'],
+  ['networks', '--net'],
   ['source.initrd', '--initrd'],
   ['source.cmdline', '--cmdline'],
 ])
@@ -70,6 +72,7 @@ export const defineCreate: Define = (program, run) => {
     .option('--new-disk <size>', 'add an empty disk, as in 2G, before those of --disk', sizeArgument)
     .option('--serial-ports <count>', `serial ports, ${SERIAL_PORTS.min} to ${SERIAL_PORTS.max}`, serialPortsArgument)
     .option('--share <tag:folder>', 'share a folder, read-only; with :rw behind it the guest may write; may be repeated', addShare)
+    .option('--net <network>', 'a network card in this network, or in none; may be repeated (default: one in “default”)', addNetwork)
     .action((name: string, options: CreateOptions) =>
       run(async (cli) => {
         const { source, disks } = sourceOf(options)
@@ -86,6 +89,7 @@ export const defineCreate: Define = (program, run) => {
           newDiskBytes: options.newDisk,
           serialPorts: options.serialPorts,
           sharedFolders: options.share,
+          networks: options.net,
         }
         const host = await cli.host()
         const task = await cli.follow(host, () => host.machines.create(machine)).catch(inWordsOf(WORDS))
@@ -97,6 +101,10 @@ export const defineCreate: Define = (program, run) => {
 
 function addShare(text: string, before: SharedFolder[] = []): SharedFolder[] {
   return [...before, shareArgument(text)]
+}
+
+function addNetwork(text: string, before: (string | null)[] = []): (string | null)[] {
+  return [...before, text === 'none' ? null : text]
 }
 
 /**

@@ -30,6 +30,7 @@ export const COMMANDS = {
   export: async () => (await import('./export.ts')).defineExport,
   snapshot: async () => (await import('./snapshot.ts')).defineSnapshot,
   disk: async () => (await import('./disk.ts')).defineDisk,
+  net: async () => (await import('./net.ts')).defineNet,
   serve: async () => (await import('./serve.ts')).defineServe,
   quit: async () => (await import('./quit.ts')).defineQuit,
 } satisfies Record<string, () => Promise<Define>>

@@ -111,8 +111,10 @@ function configFacts(config: MachineConfig, disks: readonly DiskState[]): [strin
     facts.push([drive.id, [driveWords(drive), ...(disk?.measure || disk?.problem ? [roomWords(disk)] : [])].join(', ')])
   }
   if (config.pointer !== 'tablet') facts.push(['pointer', config.pointer])
-  for (const { id, model, mac, link } of config.nics)
-    facts.push([id, `network card, ${model}, ${mac}${link === 'auto' ? '' : `, link ${link}`}`])
+  for (const { id, model, mac, link, network } of config.nics) {
+    const where = network === null ? 'plugged into nothing' : `in ${network}`
+    facts.push([id, `network card, ${model}, ${mac}, ${where}${link === 'auto' ? '' : `, link ${link}`}`])
+  }
   for (const { tag, path, readOnly } of config.sharedFolders) facts.push([`share ${tag}`, `${path}${readOnly ? ', read-only' : ''}`])
   facts.push(...snapshotFacts(config, formatBytes))
   facts.push(['serial-ports', String(config.serialPorts)])
