@@ -1,16 +1,23 @@
 /** The NAT of one network, wired: TCP by tcp/, UDP by udp/, echo by icmp/, and the host's listening sockets by forwards/. */
 import { DisposableStore, toDisposable, type Disposable } from '../../../src-shared/base/disposable.ts'
+import type { Event } from '../../../src-shared/base/event.ts'
 import { sameIp, type IpAddress } from '../../../src-shared/model/ip.ts'
 import type { Clock } from '../clock.ts'
 import { PROTOCOL } from '../codec/ip.ts'
+import type { TcpSegment } from '../codec/tcp.ts'
+import { parseUdp } from '../codec/udp.ts'
 import type { IncomingPacket, IpOutput } from '../ip-output.ts'
 import { judge } from './address-policy.ts'
 import { GuardedOutput } from './guarded-output.ts'
-import type { LocalStream, Nat, NatOptions } from './nat.ts'
+import { EchoOutside } from './icmp/echo.ts'
+import { Forwards } from './forwards/forwards.ts'
+import { keepWhole } from './kept-packet.ts'
+import type { ForwardStates, LocalStream, Nat, NatOptions, ResolvedForward } from './nat.ts'
 import { localEnd } from './tcp/local-end.ts'
 import { SocketEnd } from './tcp/socket-end.ts'
 import { endOfTurn, TcpFlows, type Route } from './tcp/tcp-flows.ts'
 import { TimerQueue } from './timer-queue.ts'
+import { UdpFlows } from './udp/udp-flows.ts'
 
 /** Packets that came while another was sent. */
 const MAX_LATER = 1024
@@ -19,10 +26,13 @@ const LOOPBACK = { 4: Uint8Array.of(127, 0, 0, 1), 16: Uint8Array.of(0, 0, 0, 0,
   IpAddress
 >
 
-export class UserNat {
+export class UserNat implements Nat {
   readonly #store = new DisposableStore()
   readonly #output: GuardedOutput
   readonly #tcp: TcpFlows
+  readonly #udp: UdpFlows
+  readonly #echo: EchoOutside
+  readonly #forwards: Forwards
   readonly #services = new Map<number, (stream: LocalStream) => void>()
   #options: NatOptions
   #later: IncomingPacket[] = []
@@ -32,31 +42,63 @@ export class UserNat {
     this.#output = new GuardedOutput(output)
     const timers = this.#store.add(new TimerQueue(clock))
     this.#tcp = this.#store.add(
-      new TcpFlows({ output: this.#output, timers, route: (packet, port) => this.#route(packet, port), endOfTurn }),
+      new TcpFlows({ output: this.#output, timers, route: (packet, port) => this.#routeTcp(packet, port), endOfTurn }),
     )
+    this.#udp = this.#store.add(new UdpFlows({ output: this.#output, timers, route: (address) => this.#route(address, 'port') }))
+    this.#echo = this.#store.add(new EchoOutside(this.#output, clock))
+    const gateway = (bytes: 4 | 16): IpAddress | null => this.#options.gateway[bytes === 4 ? 'ipv4' : 'ipv6']
+    this.#forwards = this.#store.add(new Forwards({ tcp: this.#tcp, udp: this.#udp, timers, gateway }))
   }
 
   get flows(): Nat['flows'] {
-    return { tcp: this.#tcp.count, udp: 0 }
+    return { tcp: this.#tcp.count, udp: this.#udp.count }
+  }
+
+  get forwards(): ForwardStates {
+    return this.#forwards.states
+  }
+
+  get onForwards(): Event<ForwardStates> {
+    return this.#forwards.onChanged
+  }
+
+  get echo(): Nat['echo'] {
+    return this.#echo.state
   }
 
   receive(packet: IncomingPacket): void {
     if (this.#store.disposed) return
     if (this.#output.inside) return this.#wait(packet)
-    if (packet.protocol === PROTOCOL.tcp) this.#tcp.receive(packet)
+    switch (packet.protocol) {
+      case PROTOCOL.tcp:
+        return this.#tcp.receive(packet)
+      case PROTOCOL.udp:
+        return this.#receiveUdp(packet)
+      case PROTOCOL.icmp:
+      case PROTOCOL.icmpv6:
+        return this.#echo.receive(packet, this.#route(packet.destination, 'host'))
+      default:
+        this.#output.refuse(packet, 'protocol')
+    }
+  }
+
+  setForwards(forwards: readonly ResolvedForward[]): void {
+    this.#forwards.set(forwards)
   }
 
   update(options: NatOptions): void {
     this.#options = options
-    this.#tcp.close(({ remote, remotePort }) => {
-      if (this.#isGateway(remote) && this.#services.has(remotePort)) return false
+    this.#tcp.close(({ remote, remotePort }, opened) => {
+      if (!opened || (this.#isGateway(remote) && this.#services.has(remotePort))) return false
       const verdict = judge(remote, options)
       return verdict === 'prohibited' || verdict === 'refused'
     })
+    this.#udp.closeWith((address) => !(this.#route(address, 'port') instanceof Uint8Array))
   }
 
   closeFlows(address: IpAddress | null): void {
     this.#tcp.close(({ guest }) => address === null || sameIp(guest, address))
+    this.#udp.closeOf((guest) => address === null || sameIp(guest, address))
   }
 
   listenTcp(port: number, accept: (stream: LocalStream) => void): Disposable {
@@ -68,15 +110,37 @@ export class UserNat {
     this.#store.dispose()
   }
 
-  #route({ source, sourceMac, destination }: IncomingPacket, port: number): Route {
-    const service = this.#isGateway(destination) ? this.#services.get(port) : undefined
-    const guest = source.slice()
-    if (service) return (events) => localEnd({ source: guest, sourcePort: 0, sourceMac }, events, service)
-    const verdict = judge(destination, this.#options)
-    if (verdict === 'refused') return 'reset'
-    if (verdict === 'prohibited') return 'prohibited'
-    const address = verdict === 'host' ? LOOPBACK[destination.length]! : destination.slice()
-    return (events) => SocketEnd.connect(address, port, events)
+  #routeTcp({ source, sourceMac, destination }: IncomingPacket, { sourcePort, destinationPort }: TcpSegment): Route {
+    const service = this.#isGateway(destination) ? this.#services.get(destinationPort) : undefined
+    if (service) {
+      const from = { source: source.slice(), sourcePort, sourceMac }
+      return (events) => localEnd(from, events, service)
+    }
+    const address = this.#route(destination, 'reset')
+    return address instanceof Uint8Array ? (events) => SocketEnd.connect(address, destinationPort, events) : address
+  }
+
+  /** Where the host goes for a machine that goes to an address; or why not. @param closed how the gateway says that it has nothing there */
+  #route<T>(destination: IpAddress, closed: T): IpAddress | T | 'prohibited' {
+    switch (judge(destination, this.#options)) {
+      case 'outside':
+        return destination.slice()
+      case 'host':
+        return LOOPBACK[destination.length]!
+      case 'refused':
+        return closed
+      case 'prohibited':
+        return 'prohibited'
+    }
+  }
+
+  #receiveUdp(packet: IncomingPacket): void {
+    const { source, destination, payload } = packet
+    if (this.#isGateway(destination)) {
+      const datagram = parseUdp(packet)
+      if (datagram && this.#forwards.answer(source, datagram.sourcePort, datagram.destinationPort, datagram.payload)) return
+    }
+    if (payload.length > 0) this.#udp.receive(packet)
   }
 
   #isGateway(address: IpAddress): boolean {
@@ -86,9 +150,7 @@ export class UserNat {
 
   #wait(packet: IncomingPacket): void {
     if (this.#later.length >= MAX_LATER) return
-    const { source, destination, payload, whole } = packet
-    const copy = { source: source.slice(), destination: destination.slice(), payload: payload.slice(), whole: whole.slice() }
-    this.#later.push({ ...packet, ...copy })
+    this.#later.push(keepWhole(packet))
     if (this.#later.length === 1) queueMicrotask(() => this.#later.splice(0).forEach((one) => this.receive(one)))
   }
 }

@@ -28,9 +28,11 @@ import { TcpSender } from './tcp-sender.ts'
 
 type Phase = 'connecting' | 'syn-received' | 'syn-sent' | 'open' | 'time-wait' | 'closed'
 
-/** Of the host's socket; and of a machine that does not answer a SYN, with the last wait. ms. */
+/** ms for the host's socket. */
 const CONNECT_MS = 60_000
+/** How often a SYN-ACK is sent again; and a SYN: a machine that is asked is near, or not there. */
 const SYN_TRIES = 5
+const OPEN_TRIES = 3
 /** RFC 9293, 3.4.1 asks for minutes; nothing is under way for longer than this between a machine and us. */
 const TIME_WAIT_MS = 1000
 /** How long a server may take to read what a machine left behind. */
@@ -134,10 +136,11 @@ export class TcpConnection implements Timed, HostEvents {
     this.#arm()
   }
 
-  /** The host opens. @param host an end that is connected */
+  /** The host opens. @param connect makes the host's end, connected and not read yet */
   open(connect: (events: HostEvents) => HostEnd): void {
     this.#phase = 'syn-sent'
     this.#host = connect(this)
+    this.#paused = true
     this.#sendSyn()
   }
 
@@ -413,7 +416,7 @@ export class TcpConnection implements Timed, HostEvents {
       if (!this.#hostClosed) this.#host!.destroy(true)
       this.#drop()
     } else if (this.#phase !== 'open') {
-      if (this.#tries > SYN_TRIES) return this.#reset()
+      if (this.#tries > (this.#phase === 'syn-sent' ? OPEN_TRIES : SYN_TRIES)) return this.#reset()
       this.#handshake.back()
       this.#sendSyn()
     }

@@ -8,6 +8,7 @@ import { toDisposable, type Disposable } from '../../../../src-shared/base/dispo
 import { sameIp, type IpAddress } from '../../../../src-shared/model/ip.ts'
 import { parseTcp, TCP, type TcpSegment } from '../../codec/tcp.ts'
 import type { IncomingPacket, IpOutput, Refusal } from '../../ip-output.ts'
+import { keepToRefuse } from '../kept-packet.ts'
 import { Budget, FIRST_BUFFER, MAX_BUFFERS, MAX_TCP_FLOWS, MAX_TCP_FLOWS_OF_MACHINE, MAX_TCP_OPENING } from '../limits.ts'
 import type { TimerQueue } from '../timer-queue.ts'
 import { flowKey } from './flow-key.ts'
@@ -25,7 +26,7 @@ export interface TcpFlowsParts {
   output: IpOutput
   timers: TimerQueue
   /** Where a machine's connection goes. */
-  route: (packet: IncomingPacket, port: number) => Route
+  route: (packet: IncomingPacket, segment: TcpSegment) => Route
   /** Runs something when the turn ends. */
   endOfTurn: (run: () => void) => Disposable
 }
@@ -40,8 +41,6 @@ const REFUSALS: Record<string, 'reset' | Refusal> = {
   EACCES: 'prohibited',
   EPERM: 'prohibited',
 }
-/** Bytes of a SYN that are kept: enough to quote it. */
-const KEPT_SYN = 128
 
 export class TcpFlows implements ConnectionOwner, Disposable {
   readonly writer: SegmentWriter
@@ -100,12 +99,12 @@ export class TcpFlows implements ConnectionOwner, Disposable {
     return true
   }
 
-  /** Ends connections, with a RST for both sides. */
-  close(which: (ends: FlowEnds) => boolean): void {
+  /** Ends connections, with a RST for both sides. @param which with whether the machine opened it */
+  close(which: (ends: FlowEnds, opened: boolean) => boolean): void {
     for (const first of [...this.#byKey.values()])
       for (let one: TcpConnection | null = first, next; one; one = next) {
         next = one.nextOfKey
-        if (which(one.ends)) one.abort()
+        if (which(one.ends, one.machine !== null)) one.abort()
       }
   }
 
@@ -184,12 +183,12 @@ export class TcpFlows implements ConnectionOwner, Disposable {
   }
 
   #accept(packet: IncomingPacket, segment: TcpSegment): void {
-    const route = this.#parts.route(packet, segment.destinationPort)
+    const route = this.#parts.route(packet, segment)
     if (route === 'reset') return this.#reset(packet, segment)
     if (typeof route !== 'function') return this.#parts.output.refuse(packet, route)
     // Where there is no room the machine asks again in a moment.
     if (!this.#hasRoom(packet.sourceMac)) return
-    const kept = keep(packet)
+    const kept = keepToRefuse(packet)
     const ends: FlowEnds = {
       ...{ guest: kept.source, guestPort: segment.sourcePort, remote: kept.destination, remotePort: segment.destinationPort },
       mac: packet.sourceMac,
@@ -243,16 +242,4 @@ export function endOfTurn(run: () => void): Disposable {
 
 function isOf(ends: FlowEnds, guest: IpAddress, guestPort: number, remote: IpAddress, remotePort: number): boolean {
   return ends.guestPort === guestPort && ends.remotePort === remotePort && sameIp(ends.guest, guest) && sameIp(ends.remote, remote)
-}
-
-/** A packet to be refused later. */
-function keep(packet: IncomingPacket): IncomingPacket {
-  const whole = packet.whole.slice(0, KEPT_SYN)
-  return {
-    ...packet,
-    source: packet.source.slice(),
-    destination: packet.destination.slice(),
-    payload: packet.payload.slice(0, KEPT_SYN),
-    whole,
-  }
 }

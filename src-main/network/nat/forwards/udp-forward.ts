@@ -1,0 +1,89 @@
+/** A UDP port of the host whose datagrams go to a machine, and its answers back to who sent them: known to the machine as a port of the gateway each. */
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
+import { randomInt } from 'node:crypto'
+import { isIPv6 } from 'node:net'
+import type { IpAddress } from '../../../../src-shared/model/ip.ts'
+import type { Timed } from '../timer-queue.ts'
+import { literalLookup } from '../udp/literal-lookup.ts'
+import type { ForwardListener, ForwardParts, ForwardTarget, Told } from './forward.ts'
+import { listenError } from './listen-error.ts'
+
+const MAX_CLIENTS = 1024
+const IDLE_MS = 300_000
+
+interface Client extends Timed {
+  readonly address: string
+  readonly port: number
+  /** Of the gateway. */
+  readonly alias: number
+  usedAt: number
+}
+
+export class UdpForward implements ForwardListener {
+  target: ForwardTarget
+  readonly #parts: ForwardParts
+  readonly #socket: Socket
+  readonly #clients = new Map<string, Client>()
+  readonly #byAlias = new Map<number, Client>()
+
+  constructor(parts: ForwardParts, address: string, port: number, target: ForwardTarget, told: Told) {
+    this.#parts = parts
+    this.target = target
+    this.#socket = createSocket({ type: isIPv6(address) ? 'udp6' : 'udp4', ipv6Only: true, lookup: literalLookup as never })
+    this.#socket.on('error', (error) => told(listenError(error, 'udp', address, port)))
+    this.#socket.on('message', (bytes, from) => this.#pass(bytes, from))
+    this.#socket.bind({ address, port, exclusive: true }, () => told(null))
+  }
+
+  retarget(): void {}
+
+  /** What a machine sent to a port of the gateway. @returns whether it is for a client of this forward */
+  answer(guest: IpAddress, guestPort: number, alias: number, payload: Uint8Array): boolean {
+    const { target } = this
+    const client = this.#byAlias.get(alias)
+    if (!client || guestPort !== target.guestPort || target.guest?.join() !== guest.join()) return false
+    client.usedAt = this.#parts.timers.clock.now()
+    this.#socket.send(payload.slice(), client.port, client.address, () => {})
+    return true
+  }
+
+  dispose(): void {
+    for (const client of this.#clients.values()) this.#parts.timers.disarm(client)
+    this.#socket.removeAllListeners().on('error', () => {})
+    // One that could not be bound is closed already.
+    try {
+      this.#socket.close()
+    } catch {
+      return
+    }
+  }
+
+  #pass(bytes: Buffer, from: RemoteInfo): void {
+    const { guest, guestPort } = this.target
+    const gateway = guest && this.#parts.gateway(guest.length as 4 | 16)
+    if (!gateway) return
+    const client = this.#clients.get(`${from.address} ${from.port}`) ?? this.#add(from)
+    if (!client) return
+    client.usedAt = this.#parts.timers.clock.now()
+    this.#parts.udp.deliver(gateway, guest, { sourcePort: client.alias, destinationPort: guestPort, payload: bytes })
+  }
+
+  #add({ address, port }: RemoteInfo): Client | null {
+    if (this.#clients.size >= MAX_CLIENTS) return null
+    let alias = port
+    while (alias < 1024 || this.#byAlias.has(alias)) alias = randomInt(32_768, 61_000)
+    const { timers } = this.#parts
+    const client: Client = {
+      ...{ address, port, alias, usedAt: timers.clock.now(), place: -1, wakeAt: 0 },
+      wake: (now) => {
+        if (now < client.usedAt + IDLE_MS) return timers.arm(client, client.usedAt + IDLE_MS)
+        this.#clients.delete(`${address} ${port}`)
+        this.#byAlias.delete(alias)
+      },
+    }
+    this.#clients.set(`${address} ${port}`, client)
+    this.#byAlias.set(alias, client)
+    timers.arm(client, client.usedAt + IDLE_MS)
+    return client
+  }
+}
