@@ -66,7 +66,7 @@ export class AddressResolution {
     const { clock, own, warn } = this.#parts
     if (clock.now() - this.#defended < DEFEND_MS) return
     this.#defended = clock.now()
-    warn(`The card ${formatMac(mac)} uses the address ${formatIp(own.address)}, which is the gateway’s.`)
+    warn(`The card ${formatMac(mac)} uses the address ${formatIp(own.address)} as well.`)
     this.announce()
   }
 

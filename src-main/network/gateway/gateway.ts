@@ -67,7 +67,7 @@ export class Gateway implements Disposable {
       relays: (mac) => this.#relays.has(mac),
       heard: () => this.#advertiser?.heard(),
       solicited: (mac) => this.#advertiser?.solicited(mac),
-      warn: (message) => warn(`Network “${network.name}”: ${message}`),
+      warn: (message) => warn(`Gateway of “${network.name}”: ${message}`),
     }
     const { mtu } = network
     const own = { ipv4: ownOf(network.ipv4), ipv6: ownOf(network.ipv6) }

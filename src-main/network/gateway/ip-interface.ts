@@ -285,18 +285,23 @@ export class IpInterface implements IpOutput, Disposable {
       this.drops.malformed++
       return
     }
-    const { source: destination, protocol, trafficClass, sourceMac } = packet
+    const { source: destination, protocol, trafficClass } = packet
     const reply = buildIcmp(source, destination, { ...message, type })
-    this.send({ source, destination, protocol, trafficClass }, reply, sourceMac)
+    this.send({ source, destination, protocol, trafficClass }, reply, this.#backTo(packet))
   }
 
   #refuse(packet: IncomingPacket, why: Refusal | 'reassembly'): void {
     const message = errorAbout(packet, why)
     const own = this.isOwn(packet.destination) ? packet.destination : this.ownFor(packet.source)
     if (!message || !own || !this.#errors.take()) return
-    const { source: destination, version, sourceMac } = packet
+    const { source: destination, version } = packet
     const protocol = version === 4 ? PROTOCOL.icmp : PROTOCOL.icmpv6
-    this.send({ source: own, destination, protocol }, buildIcmp(own, destination, message), sourceMac)
+    this.send({ source: own, destination, protocol }, buildIcmp(own, destination, message), this.#backTo(packet))
+  }
+
+  /** The card that an answer goes to: who the packet came from, but where a gateway handed it on for a neighbour, that one itself. */
+  #backTo({ source, sourceMac }: IncomingPacket): number | undefined {
+    return this.isOnLink(source) && this.#owner.relays(sourceMac) ? undefined : sourceMac
   }
 
   /** Whether a packet's source can be where it came from: in the subnet, or behind the router that sent it. Neighbours are learned by the way. */
@@ -305,7 +310,8 @@ export class IpInterface implements IpOutput, Disposable {
     const own = version === 4 ? this.ipv4! : this.ipv6!
     if (inSubnet(source, own.subnet) || isLinkLocal(source)) {
       if (version === 4 && (this.#isBroadcast(source) || sameIp(source, own.subnet.address))) return false
-      this.neighbours.heard(source, sourceMac)
+      // A gateway hands on what a neighbour sent to the wrong of two routers: that is not the neighbour's card.
+      if (!this.#owner.relays(sourceMac)) this.neighbours.heard(source, sourceMac)
       return true
     }
     // Who has no address yet asks for one (RFC 2131, 4.1), or whether another has it (RFC 4862, 5.4).

@@ -110,7 +110,7 @@ export class NeighbourDiscovery {
     if (!sameIp(target, own.address) && !sameIp(target, linkLocal)) return neighbours.update(target, mac, override)
     if (clock.now() - this.#defended < DEFEND_MS) return
     this.#defended = clock.now()
-    warn(`The card ${formatMac(mac)} uses the address ${formatIp(target)}, which is the gateway’s.`)
+    warn(`The card ${formatMac(mac)} uses the address ${formatIp(target)} as well.`)
     this.#advertise(target, null, 0)
   }
 

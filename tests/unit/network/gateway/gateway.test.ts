@@ -133,7 +133,7 @@ describe('ARP', () => {
       destination: BROADCAST,
       arp: { senderMac: gateway.mac, senderIp: gateway4, targetIp: gateway4 },
     })
-    expect(warnings).toEqual(['Network “lab”: The card 52:54:00:00:00:0f uses the address 10.0.2.1, which is the gateway’s.'])
+    expect(warnings).toEqual(['Gateway of “lab”: The card 52:54:00:00:00:0f uses the address 10.0.2.1 as well.'])
     clock.advance(10_000)
     arp({ senderIp: gateway4 })
     expect(board.take()).toHaveLength(1)

@@ -162,6 +162,12 @@ describe('a router', () => {
     const to = station('b', '10.0.2.15', 2)
     from.ping(parseMac(gatewayMac('a')), to.ip)
     expect(to.take()).toMatchObject([{ ip: { source: from.ip, ttl: 62 } }])
+    // The way back is the short one: the gateway's card is not the machine's.
+    to.ping(routerCard('r', 'b'), from.ip)
+    expect(from.take()).toMatchObject([{ source: routerCard('r', 'a'), ip: { source: to.ip, ttl: 63 } }])
+    // So is that of an error.
+    from.ping(parseMac(gatewayMac('a')), to.ip, { ttl: 2 })
+    expect(from.take()).toMatchObject([{ source: routerCard('r', 'a'), icmp: { type: ICMP.timeExceeded } }])
     expect(outside).toEqual([])
   })
 
