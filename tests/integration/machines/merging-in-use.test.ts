@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openImage } from '../../../src-main/storage/open-image.ts'
 import { snapshots } from '../../../src-shared/api/index.ts'
+import { MiB } from '../../../src-shared/base/units.ts'
 import { asAppError } from '../../../src-shared/errors/app-error.ts'
 import { expectSame } from '../../support/disk-model.ts'
 import { qemuImg, WITHOUT_QEMU_IMG } from '../../support/qemu-img.ts'
@@ -247,6 +248,10 @@ describe.skipIf(!QEMU_PROGRAM || WITHOUT_QEMU_IMG || process.platform !== 'linux
         await host.done(insist(() => host.machines.suspend({ id })))
         await insist(() => host.machines.resume({ id }))
         await guest.attach()
+      } else {
+        await host.machines.powerOff({ id })
+        await Promise.all(deleting)
+        await guest.start()
       }
       await guest.write(some(random(60_000), 12), 1 + random(250))
       await Promise.all(deleting)
@@ -287,4 +292,47 @@ describe.skipIf(!QEMU_PROGRAM || WITHOUT_QEMU_IMG || process.platform !== 'linux
     await guest.expectDisk()
     await guest.expectDisk(atTwo, ids[1]!)
   })
+})
+
+test('on the embedded engine, among everything else: what is left is what it was', async () => {
+  const host = await testHost()
+  const service = host.rpc.service(snapshots)
+  const id = await host.make('web-1', '', { newDiskBytes: 8 * MiB })
+  await host.machines.start({ id })
+  await host.machines.waitBooted({ id })
+  const bundle = (await host.machines.get({ id })).bundle
+  const images = async (): Promise<string[]> => (await readdir(join(bundle, 'disks'))).filter((name) => !name.startsWith('.'))
+  const take = async (label: string): Promise<string> => (await host.done(service.take({ machine: id, label, memory: false }))).result!.id!
+  const write = async (value: number): Promise<void> => {
+    await host.machines.type({ id, text: `write ${value}\nread\n` })
+    await console.until(`<${value}>`)
+  }
+  const console = await attach(host, id)
+  const ids: string[] = []
+  for (const value of [1, 2, 3, 4, 5]) {
+    await write(value)
+    ids.push(await take(`${value}`))
+  }
+  const deleting = [ids[1]!, ids[2]!, ids[4]!].map((snapshot) => host.done(service.delete({ machine: id, snapshot, subtree: false })))
+  await write(6)
+  await insist(() => host.machines.pause({ id }))
+  await insist(() => host.machines.resume({ id }))
+  await write(7)
+  const last = await take('last')
+  await write(8)
+  await Promise.all(deleting)
+  await expect.poll(images, { timeout: 20_000 }).toHaveLength(4)
+  await host.machines.powerOff({ id })
+  const first = async (): Promise<number> => {
+    const { path } = (await host.machines.get({ id })).config!.drives[0]!
+    const image = await openImage({ path: join(bundle, path!), format: 'qcow2', readOnly: true, folders: [join(bundle, 'disks')] })
+    const [byte] = await readBytes(image, 0, 1)
+    await image.close()
+    return byte!
+  }
+  expect(await first()).toBe(8)
+  for (const [at, snapshot] of [last, ids[3]!, ids[0]!].entries()) {
+    await host.done(service.restore({ machine: id, snapshot, keep: null }))
+    expect(await first()).toBe([7, 4, 1][at])
+  }
 })

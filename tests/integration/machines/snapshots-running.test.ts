@@ -65,7 +65,7 @@ test('memory that cannot be taken: it runs on as it was, in its own files', asyn
   await host.done(service(host).take({ machine: id, label: 'disks', memory: false }))
 })
 
-test('memory that cannot be written: it runs on in new files, which are merged when it is off', async () => {
+test('memory that cannot be written: it runs on in new files, which are merged', async () => {
   const { host, id, bundle } = await running('nospace')
   await host.machines.type({ id, text: 'write 4\n' })
   expect(await read(host, id)).toBe('4')
