@@ -101,6 +101,11 @@ export class Gateway implements Disposable {
     this.#advertiser?.update(this.#advertisement())
   }
 
+  /** Addresses that a card was seen to have, of both families. */
+  addressesOf(mac: number): IpAddress[] {
+    return this.#card.neighbours.addressesOf(mac)
+  }
+
   dispose(): void {
     this.#advertiser?.dispose()
     this.#card.dispose()

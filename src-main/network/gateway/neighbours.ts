@@ -79,6 +79,14 @@ export class Neighbours implements Disposable {
     return found.mac
   }
 
+  /** Of a card, in no order. Looks at all. */
+  addressesOf(mac: number): IpAddress[] {
+    const found: IpAddress[] = []
+    for (const first of this.#byKey.values())
+      for (let one: Neighbour | null = first; one; one = one.next) if (one.mac === mac) found.push(one.address.slice())
+    return found
+  }
+
   /** A packet came from this address and card. @returns whether the card is the one that has the address */
   heard(address: IpAddress, mac: number): boolean {
     const found = this.#entry(address)

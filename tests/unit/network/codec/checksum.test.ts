@@ -17,11 +17,24 @@ describe('the Internet checksum', () => {
 
   it('is that of the words one after the other, at any place and length', () => {
     fc.assert(
-      fc.property(bytes(3000), fc.nat(20), (all, start) => {
+      fc.property(bytes(3000), fc.nat(20), fc.nat(20), fc.nat(9), (all, start, less, offset) => {
         const from = Math.min(start, all.length)
-        expect(foldSum(sumWords(all, from))).toBe(plainChecksum(all.subarray(from)))
+        const to = Math.max(from, all.length - less)
+        const expected = plainChecksum(all.subarray(from, to))
+        expect(foldSum(sumWords(all, from, to))).toBe(expected)
+        // Anywhere in its memory, of whichever kind.
+        for (const memory of [new ArrayBuffer(all.length + offset), new SharedArrayBuffer(all.length + offset)]) {
+          const view = new Uint8Array(memory, offset)
+          view.set(all)
+          expect(foldSum(sumWords(view, from, to))).toBe(expected)
+        }
       }),
     )
+    for (let length = 0; length <= 400; length++)
+      for (const start of [0, 1, 2, 3]) {
+        const all = Uint8Array.from({ length: length + start }, (_, at) => 255 - ((at * 31) & 255))
+        expect(foldSum(sumWords(all, start))).toBe(plainChecksum(all.subarray(start)))
+      }
     expect(foldSum(sumWords(new Uint8Array(65_535).fill(255)))).toBe(plainChecksum(new Uint8Array(65_535).fill(255)))
   })
 

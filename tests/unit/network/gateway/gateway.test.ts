@@ -616,6 +616,15 @@ describe('the output of IP', () => {
     board.room = true
   })
 
+  it('tells which addresses a card has', () => {
+    const { gateway, udp, arp } = setUp()
+    arp({})
+    udp(guest6, gateway6, [1, 2], new Uint8Array(4))
+    udp(linkLocalOf(GUEST), linkLocalOf(gateway.mac), [1, 2], new Uint8Array(4))
+    expect(new Set(gateway.addressesOf(GUEST))).toEqual(new Set([guest4, guest6, linkLocalOf(GUEST)]))
+    expect(gateway.addressesOf(OTHER)).toEqual([])
+  })
+
   it('leaves nothing behind', () => {
     const { board, gateway, clock, arp } = setUp()
     arp({})
