@@ -6,7 +6,7 @@ import type { NetworkState } from '../../src-shared/threads/network-thread.ts'
 import type { Clock } from './clock.ts'
 import { Gateway } from './gateway/gateway.ts'
 import { ListeningService } from './gateway/listening-service.ts'
-import type { NatOptions } from './nat/nat.ts'
+import type { NatOptions, ResolvedForward } from './nat/nat.ts'
 import { UserNat } from './nat/user-nat.ts'
 import type { NetworkRoutes } from './routers/plan-routes.ts'
 import { Dhcp6Server, type Dhcp6Settings } from './services/dhcp6/server.ts'
@@ -17,6 +17,7 @@ import type { KnownHost } from './services/dns/known-hosts.ts'
 import { DnsServer, dnsSettings, type DnsSettings } from './services/dns/server.ts'
 import { serveDnsStream } from './services/dns/stream.ts'
 import { NtpServer } from './services/ntp/server.ts'
+import { TftpServer } from './services/tftp/server.ts'
 import type { Switch } from './switch/switch.ts'
 
 const DNS_PORT = 53
@@ -28,6 +29,8 @@ export interface GatewaySideOptions {
   leasesIn: (pool: PoolSettings) => Leases
   /** Machines that have names here, as they are now. */
   hosts: () => readonly KnownHost[]
+  /** A forward listens, or does not. */
+  onForwards: () => void
   /** For the log. */
   warn: (message: string) => void
 }
@@ -39,14 +42,18 @@ export class GatewaySide implements Disposable {
   #dhcp6: ListeningService<Dhcp6Settings, Dhcp6Server>
   #dns: ListeningService<DnsSettings, DnsServer>
   #ntp: ListeningService<'on', NtpServer>
+  #tftp: TftpServer | null = null
+  #clock: Clock
   #store = new DisposableStore()
 
-  constructor(document: Network, routes: NetworkRoutes, { lan, clock, leasesIn, hosts, warn }: GatewaySideOptions) {
+  constructor(document: Network, routes: NetworkRoutes, { lan, clock, leasesIn, hosts, onForwards, warn }: GatewaySideOptions) {
+    this.#clock = clock
     const gateway = this.#store.add(new Gateway({ network: document, board: lan, clock, warn }))
     this.#gateway = gateway
     lan.pin(gateway.mac, gateway.port.id)
     this.#nat = this.#store.add(new UserNat(gateway.output, clock, this.#natOptions(document)))
     gateway.outside = this.#nat
+    this.#store.add(this.#nat.onForwards(onForwards))
     const { udp } = gateway
     this.#dhcp = this.#store.add(new ListeningService(udp, (settings) => new DhcpServer(settings, leasesIn(settings.pool))))
     this.#dhcp6 = this.#store.add(new ListeningService(udp, (settings) => new Dhcp6Server(settings)))
@@ -60,8 +67,9 @@ export class GatewaySide implements Disposable {
     this.#configure(document, routes)
   }
 
-  get state(): Pick<NetworkState, 'gateway' | 'flows'> {
-    return { gateway: this.#gateway.port.counters, flows: this.#nat.flows }
+  get state(): Pick<NetworkState, 'gateway' | 'flows' | 'forwards'> {
+    const { flows, forwards } = this.#nat
+    return { gateway: this.#gateway.port.counters, flows, forwards }
   }
 
   /** What may change while it is there: all but name, kind and subnets. */
@@ -69,6 +77,11 @@ export class GatewaySide implements Disposable {
     this.#gateway.update(document)
     this.#nat.update(this.#natOptions(document))
     this.#configure(document, routes)
+  }
+
+  /** What did not change goes on undisturbed. */
+  setForwards(forwards: readonly ResolvedForward[]): void {
+    this.#nat.setForwards(forwards)
   }
 
   /** Machines, their names or their addresses changed. */
@@ -92,6 +105,7 @@ export class GatewaySide implements Disposable {
   }
 
   dispose(): void {
+    this.#tftp?.dispose()
     this.#store.dispose()
   }
 
@@ -105,6 +119,15 @@ export class GatewaySide implements Disposable {
     this.#dhcp6.configure(
       ipv6 && { mac: this.#gateway.mac, dns: dns.enabled ? [ipv6] : [], ntp: ntp ? [ipv6] : [], domain: domainOf(document) },
     )
+    this.#serveFiles(document.tftp)
+  }
+
+  #serveFiles(folder: string | null): void {
+    if (folder === null) {
+      this.#tftp?.dispose()
+      this.#tftp = null
+    } else if (this.#tftp) this.#tftp.setFolder(folder)
+    else this.#tftp = new TftpServer(folder, this.#gateway.udp, this.#clock)
   }
 
   #natOptions({ kind, ipv4, ipv6, hostAccess, linkLocalAccess }: Network): NatOptions {

@@ -4,6 +4,7 @@
  */
 import type { Disposable } from '../../src-shared/base/disposable.ts'
 import { AppError } from '../../src-shared/errors/app-error.ts'
+import { parseIp, type IpAddress } from '../../src-shared/model/ip.ts'
 import { hasGateway, type Network } from '../../src-shared/model/network.ts'
 import type { Lease, NetworkAlert, NetworkState, Plug, PortState } from '../../src-shared/threads/network-thread.ts'
 import type { Clock } from './clock.ts'
@@ -82,6 +83,7 @@ export class LiveNetwork implements Disposable {
     })
     this.#applyPolicy()
     this.#side = this.#makeSide()
+    this.#hostsChanged()
   }
 
   get name(): string {
@@ -104,7 +106,7 @@ export class LiveNetwork implements Disposable {
       this.#side?.dispose()
       this.#side = this.#makeSide()
     }
-    this.#side?.hostsChanged()
+    this.#hostsChanged()
     for (const port of this.#ports.values()) this.#tap(port)
   }
 
@@ -114,7 +116,7 @@ export class LiveNetwork implements Disposable {
     const port = new MachinePort(plug, this.#switch, this.#clock, () => this.#changed())
     this.#ports.set(plug.port, port)
     this.#tap(port)
-    this.#side?.hostsChanged()
+    this.#hostsChanged()
     this.#changed()
   }
 
@@ -125,7 +127,7 @@ export class LiveNetwork implements Disposable {
     port.dispose()
     this.#captures.remove(id)
     this.#closeFlows(port)
-    this.#side?.hostsChanged()
+    this.#hostsChanged()
     this.#listener.stateChanged()
   }
 
@@ -157,8 +159,8 @@ export class LiveNetwork implements Disposable {
   }
 
   state(): NetworkState {
-    const side = this.#side?.state ?? { gateway: null, flows: { tcp: 0, udp: 0 } }
-    return { network: this.name, ...side, forwards: {}, problem: null }
+    const side = this.#side?.state ?? { gateway: null, flows: { tcp: 0, udp: 0 }, forwards: {} }
+    return { network: this.name, ...side, problem: null }
   }
 
   portStates(): PortState[] {
@@ -189,8 +191,30 @@ export class LiveNetwork implements Disposable {
       clock: this.#clock,
       leasesIn: (pool) => this.#leasesIn(pool),
       hosts: () => this.#hosts(),
+      onForwards: () => this.#listener.stateChanged(),
       warn: (message) => console.error(message),
     })
+  }
+
+  /** Machines, their names or their addresses changed, or what is forwarded to them. */
+  #hostsChanged(): void {
+    this.#side?.hostsChanged()
+    // Guests of a segment are among themselves.
+    const { kind, forwards } = this.#document
+    const given = kind === 'segment' ? [] : forwards
+    this.#side?.setForwards(given.map(({ guest, ...forward }) => ({ ...forward, guest: parseIp(guest) ?? this.#addressOf(guest) })))
+  }
+
+  /** Where a machine is reached: by its first card with an address. */
+  #addressOf(machine: string): IpAddress | null {
+    const { reservations } = this.#document.dhcp
+    for (const { plug } of this.#ports.values()) {
+      if (plug.machine !== machine) continue
+      const reserved = reservations.find(({ mac }) => mac === plug.mac)
+      const address = this.#leases?.addressOf(parseMac(plug.mac)) ?? (reserved ? parseIp(reserved.address) : null)
+      if (address) return address
+    }
+    return null
   }
 
   /** Machines with the cards that they have here. */
@@ -213,7 +237,7 @@ export class LiveNetwork implements Disposable {
     leases.restore(this.#restored)
     this.#restored = []
     leases.onChanged((change) => {
-      this.#side?.hostsChanged()
+      this.#hostsChanged()
       this.#listener.leaseChanged(change)
     })
     return (this.#leases = leases)
