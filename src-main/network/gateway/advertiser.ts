@@ -18,6 +18,7 @@ const VALID = 86_400
 const PREFERRED = 14_400
 
 export interface Advertisement {
+  mtu: number
   /** It is the way to everything. */
   isDefault: boolean
   /** More is had by DHCPv6 without state. */
@@ -41,10 +42,11 @@ export class Advertiser implements Disposable {
     this.#what = what
   }
 
-  /** Told to all, where somebody is. */
+  /** Told to all, where somebody is and it is not what they know. */
   update(what: Advertisement): void {
+    const same = JSON.stringify(what) === JSON.stringify(this.#what)
     this.#what = what
-    if (this.#timer) this.#send(LIFETIME)
+    if (this.#timer && !same) this.#send(LIFETIME)
   }
 
   /** A frame came. */
@@ -79,9 +81,9 @@ export class Advertiser implements Disposable {
   }
 
   #send(lifetime: number, mac?: number): void {
-    const { ipv6, linkLocal, mtu, mac: own } = this.#card
+    const { ipv6, linkLocal, mac: own } = this.#card
     if (!ipv6 || !linkLocal) return
-    const { isDefault, dhcp, servers, domains } = this.#what
+    const { mtu, isDefault, dhcp, servers, domains } = this.#what
     const { address, prefix } = ipv6.subnet
     const options: NeighbourOption[] = [
       { kind: 'source-mac', mac: own },

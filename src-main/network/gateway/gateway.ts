@@ -138,9 +138,10 @@ export class Gateway implements Disposable {
   }
 
   #advertisement(): Advertisement {
-    const { kind, dns } = this.#network
+    const { kind, dns, mtu } = this.#network
     const { ipv6 } = this.addresses
     return {
+      mtu,
       // What is reached through routers is reached through it, too.
       isDefault: kind === 'nat' || this.#routes.length > 0,
       dhcp: dns.enabled,

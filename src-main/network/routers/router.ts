@@ -53,7 +53,7 @@ export class Router implements Disposable {
       this.#cards.set(network, card)
       for (const own of [ipv4, ipv6]) if (own) this.#ways.push({ subnet: own.subnet, card, hop: null })
       if (advertise && ipv6) {
-        advertiser = new Advertiser(card, clock, { isDefault: true, dhcp: false, servers: [], domains: [] })
+        advertiser = new Advertiser(card, clock, { mtu, isDefault: true, dhcp: false, servers: [], domains: [] })
         this.#advertisers.push(advertiser)
       }
     }

@@ -290,6 +290,10 @@ describe('router advertisements', () => {
     expect(advertised()).toBe(1)
     gateway.update({ ...network, mtu: 1400 })
     expect(advertised()).toBe(1)
+    // Nothing new.
+    gateway.update({ ...network, mtu: 1400 })
+    gateway.setRoutes({ routes: [], relays: [] })
+    expect(advertised()).toBe(0)
     gateway.dispose()
     expect(board.take().at(-1)!.neighbour).toMatchObject({ lifetime: 0 })
   })
