@@ -4,6 +4,7 @@ import FolderOpen from '@lucide/svelte/icons/folder-open'
 import Import from '@lucide/svelte/icons/import'
 import Keyboard from '@lucide/svelte/icons/keyboard'
 import ListFilter from '@lucide/svelte/icons/list-filter'
+import Network from '@lucide/svelte/icons/network'
 import PanelLeft from '@lucide/svelte/icons/panel-left'
 import Plus from '@lucide/svelte/icons/plus'
 import Search from '@lucide/svelte/icons/search'
@@ -28,6 +29,7 @@ export type AppActions = Record<
   | 'sample'
   | 'openBundle'
   | 'importMachine'
+  | 'networks'
   | 'activity'
   | 'doctor'
   | 'settings'
@@ -71,6 +73,14 @@ export function appActions(state: WindowState, shell: ShellControls): AppActions
       icon: Import,
       keywords: 'ova ovf vmware virtualbox utm appliance archive convert',
       run: () => dialogs.show({ kind: 'import' }),
+    },
+    networks: {
+      id: 'app.networks',
+      label: 'Networks',
+      icon: Network,
+      context: 'Go to',
+      keywords: 'map switch router nat dhcp dns forward capture packets traffic alerts',
+      run: () => route.go({ page: 'networks', view: 'map', focus: null }),
     },
     activity: {
       id: 'app.activity',

@@ -1,5 +1,17 @@
 /** The host as the window sees it: every service of the catalogue, over whatever wire connected. */
-import { disks, exchange, images, machines, metrics, settings, snapshots, system, tasks, terminals } from '../../src-shared/api/index.ts'
+import {
+  disks,
+  exchange,
+  images,
+  machines,
+  metrics,
+  networks,
+  settings,
+  snapshots,
+  system,
+  tasks,
+  terminals,
+} from '../../src-shared/api/index.ts'
 import type { Client, Service } from '../../src-shared/rpc/service.ts'
 
 /** Whatever gives typed views of services: an RpcClient, or a HostLink that outlives it. */
@@ -13,6 +25,7 @@ export interface Host {
   images: Client<typeof images>
   machines: Client<typeof machines>
   metrics: Client<typeof metrics>
+  networks: Client<typeof networks>
   settings: Client<typeof settings>
   snapshots: Client<typeof snapshots>
   system: Client<typeof system>
@@ -27,6 +40,7 @@ export function hostOf(client: ServiceSource): Host {
     images: client.service(images),
     machines: client.service(machines),
     metrics: client.service(metrics),
+    networks: client.service(networks),
     settings: client.service(settings),
     snapshots: client.service(snapshots),
     system: client.service(system),

@@ -1,5 +1,6 @@
 /** The one dialog that is open. Actions open it from anywhere; DialogHost shows it. */
 import type { MachineView, NewMachineSource } from '../../src-shared/api/machines.ts'
+import type { PacketsTarget } from '../../src-shared/api/networks.ts'
 import type { SnapshotView } from '../../src-shared/model/snapshot.ts'
 import type { RemovableDrive } from '../actions/machine-media.ts'
 
@@ -24,6 +25,12 @@ export type OpenDialog =
   | { kind: 'branch-trial'; machine: MachineView }
   /** `subtree`: with everything after it. */
   | { kind: 'delete-snapshot'; machine: MachineView; snapshot: SnapshotView; subtree: boolean }
+  | { kind: 'new-network' }
+  | { kind: 'new-router' }
+  | { kind: 'network-settings'; network: string }
+  | { kind: 'add-forward'; network: string }
+  /** `what`: as people call it. */
+  | { kind: 'save-capture'; target: PacketsTarget; what: string }
   | { kind: 'palette' }
   | { kind: 'shortcuts' }
 

@@ -8,6 +8,7 @@ import { hostOf, type Host } from '../client/host.ts'
 import { Dialogs } from './dialogs.svelte.ts'
 import { Library } from './library.svelte.ts'
 import { Load } from './load.svelte.ts'
+import { Networks } from './networks.svelte.ts'
 import { Route } from './route.svelte.ts'
 import { SettingsState } from './settings-state.svelte.ts'
 import { toastError } from '../ui/toasts.svelte.ts'
@@ -18,6 +19,7 @@ export class WindowState implements Disposable {
   readonly library: Library
   readonly taskList: TaskList
   readonly settings: SettingsState
+  readonly networks: Networks
   readonly load: Load
   readonly route = new Route()
   readonly dialogs = new Dialogs()
@@ -39,6 +41,7 @@ export class WindowState implements Disposable {
     this.library = this.#store.add(new Library(this.host))
     this.taskList = this.#store.add(new TaskList(this.host))
     this.settings = this.#store.add(new SettingsState(this.host))
+    this.networks = this.#store.add(new Networks(this.host))
     this.load = new Load(this.host)
     this.linkStatus = link.status
     this.#store.add(
@@ -83,6 +86,7 @@ export class WindowState implements Disposable {
       this.library.load(),
       this.taskList.load(),
       this.settings.load(),
+      this.networks.load(),
       this.host.system.info({}).then((info) => (this.info = info)),
     ])
   }

@@ -6,7 +6,19 @@ import { AppError, type WireError } from '../../../src-shared/errors/app-error.t
 import { Emitter } from '../../../src-shared/base/event.ts'
 import { newId } from '../../../src-shared/base/ids.ts'
 import { GiB, MiB } from '../../../src-shared/base/units.ts'
-import { disks, exchange, images, machines, metrics, settings, snapshots, system, tasks, terminals } from '../../../src-shared/api/index.ts'
+import {
+  disks,
+  exchange,
+  images,
+  machines,
+  metrics,
+  networks,
+  settings,
+  snapshots,
+  system,
+  tasks,
+  terminals,
+} from '../../../src-shared/api/index.ts'
 import type { MachineChange, MachineView } from '../../../src-shared/api/machines.ts'
 import type { History, HostSample, MachineSample, MetricsSample } from '../../../src-shared/api/metrics.ts'
 import { settingsSchema, type Settings } from '../../../src-shared/api/settings.ts'
@@ -23,6 +35,7 @@ import { FakeDisks } from './fake-disks.ts'
 import { FakeDisplay } from './fake-display.ts'
 import { FakeExchange } from './fake-exchange.ts'
 import { fakeMachine, fakeTask, fakeVerdict, LIBRARY } from './fake-objects.ts'
+import { FakeNetworks } from './fake-networks.ts'
 import { FakeSnapshots } from './fake-snapshots.ts'
 import { FakeConsole, FakeTerminal } from './fake-streams.ts'
 
@@ -56,6 +69,7 @@ export class FakeHost {
   readonly snapshots = new FakeSnapshots()
   readonly exchange = new FakeExchange()
   readonly disks = new FakeDisks()
+  readonly networks = new FakeNetworks()
   /** What a call shall fail with, by its name; stays until it is taken out. */
   readonly failures = new Map<string, WireError>()
   /** Steps that a creation goes through before it is done; a test may end it by hand. */
@@ -340,6 +354,7 @@ export class FakeHost {
       },
       changed: this.settingsChanged.event,
     })
+    this.#server.register(networks, this.networks.handlers)
     this.#server.register(disks, {
       list: ({ machine }) => {
         const { bundle, config } = this.#machine(machine)
