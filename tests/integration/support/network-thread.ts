@@ -50,12 +50,17 @@ export class RingCard {
   readonly got: Buffer[] = []
   readonly plug: Plug
   readonly mac: number
+  /** Sees each frame that comes, too. */
+  onFrame: ((frame: Uint8Array) => void) | null = null
   #ring = new FrameRing(this.buffer, 'machine')
 
   constructor(number: number, network: string, more: Partial<Plug> = {}) {
     this.plug = plugOf(number, network, { kind: 'ring', ring: this.buffer }, more)
     this.mac = parseMac(this.plug.mac)
-    this.#ring.watch((frame) => this.got.push(Buffer.from(frame)), setImmediate)
+    this.#ring.watch((frame) => {
+      this.got.push(Buffer.from(frame))
+      this.onFrame?.(frame)
+    }, setImmediate)
     onTestFinished(() => this.#ring.dispose())
   }
 

@@ -1,0 +1,191 @@
+/** What a gateway has for its machines, through the network thread as the host has it. */
+import { writeFile, readFile } from 'node:fs/promises'
+import { createServer, connect, type AddressInfo } from 'node:net'
+import { once } from 'node:events'
+import path from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { gatewayMac } from '../../../src-shared/model/mac.ts'
+import type { Network } from '../../../src-shared/model/network.ts'
+import type { Lease, NetworkAlert } from '../../../src-shared/threads/network-thread.ts'
+import { scanDns, recordAt, TYPE, CLASS_IN, RCODE } from '../../../src-main/network/services/dns/codec.ts'
+import { buildQuery } from '../../../src-main/network/services/dns/query.ts'
+import { OPTION } from '../../../src-main/network/services/dhcp/options.ts'
+import { TCP } from '../../../src-main/network/codec/tcp.ts'
+import { formatIp } from '../../../src-shared/model/ip.ts'
+import { tcpFrame, udpFrame } from '../../support/frames.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
+import { until } from '../../support/until.ts'
+import { GuestCard } from '../support/guest-card.ts'
+import { networkOf, startNetworkThread } from '../support/network-thread.ts'
+
+const GATEWAY = '10.7.0.1'
+const lab = (more: Record<string, unknown> = {}): Network => networkOf('lab', { kind: 'nat', ipv4: '10.7.0.0/24', ...more })
+
+/** A thread with one network and a machine in it that has its lease. */
+async function withGuest(more: Record<string, unknown> = {}, names: Record<string, string> = {}) {
+  const { api, worker } = startNetworkThread()
+  await api.configure({ networks: [lab(more)], routers: [], names })
+  const guest = new GuestCard(1, 'lab')
+  await api.plug(guest.plug)
+  const acknowledged = await guest.lease('guest-1')
+  guest.answerArp()
+  return { api, worker, guest, acknowledged, gateway: gatewayMac('lab') }
+}
+
+test('a machine gets an address, finds its gateway and pings it; the lease outlives the thread', async () => {
+  const { api, worker, guest, acknowledged } = await withGuest()
+  expect(guest.address).toMatch(/^10\.7\.0\.\d+$/)
+  expect(formatIp(acknowledged.options.get(OPTION.router)!)).toBe(GATEWAY)
+  expect(await guest.resolve(GATEWAY)).toBe(gatewayMac('lab'))
+  await guest.ping(GATEWAY, gatewayMac('lab'))
+  const leases = await api.leases({ network: 'lab' })
+  expect(leases).toMatchObject([{ network: 'lab', mac: guest.plug.mac, address: guest.address, hostName: 'guest-1' }])
+  await worker.terminate()
+
+  const next = startNetworkThread()
+  await next.api.configure({ networks: [lab()], routers: [], names: {} })
+  await next.api.restoreLeases({ leases })
+  // Another machine comes first.
+  const other = new GuestCard(2, 'lab')
+  await next.api.plug(other.plug)
+  await next.api.plug(guest.plug)
+  await other.lease('guest-2')
+  expect(other.address).not.toBe(guest.address)
+  const before = guest.address
+  await guest.lease('guest-1')
+  expect(guest.address).toBe(before)
+  const changes: { kind: string; lease: Lease }[] = []
+  next.api.leaseChanged((change) => changes.push(change))
+  await next.api.releaseLease({ network: 'lab', mac: other.plug.mac })
+  await until(() => changes.length === 1)
+  expect(changes[0]).toMatchObject({ kind: 'removed', lease: { mac: other.plug.mac } })
+})
+
+test('machines are found by name, as people call them; records, too, and nothing else', async () => {
+  const names = { '00000000-0000-4000-8000-000000000001': 'Web Server' }
+  const { api, guest, gateway } = await withGuest(
+    { kind: 'host-only', dns: { records: [{ type: 'A', name: 'db.lab.internal', value: '10.7.0.99' }] } },
+    names,
+  )
+  let id = 0
+  const ask = async (name: string): Promise<string[] | number> => {
+    const answer = await guest.udp(
+      GATEWAY,
+      53,
+      gateway,
+      buildQuery({ name, type: TYPE.a, class: CLASS_IN, checkingDisabled: false, edns: null }, ++id),
+    )
+    const scan = scanDns(answer)!
+    const found = scan.records.flatMap((place) => (place.section === 'answer' ? (recordAt(answer, place) ?? []) : []))
+    return found.length > 0 ? found.map(({ data }) => formatIp(data)) : scan.flags & 15
+  }
+  expect(await ask('web-server.lab.internal')).toEqual([guest.address])
+  expect(await ask('db.lab.internal')).toEqual(['10.7.0.99'])
+  expect(await ask('nobody.lab.internal')).toBe(RCODE.noName)
+  await api.configure({
+    networks: [lab({ kind: 'host-only', dns: { domain: 'my.lan' } })],
+    routers: [],
+    names: { ...names, '00000000-0000-4000-8000-000000000001': 'web' },
+  })
+  expect(await ask('web.my.lan')).toEqual([guest.address])
+  await api.configure({ networks: [lab({ kind: 'host-only', dns: { enabled: false } })], routers: [], names })
+  guest.send(udpFrame({ from: guest.address, to: GATEWAY, fromMac: guest.plug.mac, toMac: gateway }, 50_000, 53, 'anybody?'))
+  // ICMP: port unreachable.
+  await until(() => guest.got.some((frame) => frame[23] === 1 && frame[34] === 3 && frame[35] === 3))
+})
+
+test('NTP and TFTP answer where they are wished', async () => {
+  const folder = await tempFolder()
+  await writeFile(path.join(folder, 'boot.txt'), 'boot me')
+  const { guest, gateway } = await withGuest({ tftp: folder })
+  const time = await guest.udp(GATEWAY, 123, gateway, Buffer.alloc(48).fill(0x23, 0, 1))
+  expect(time.length).toBe(48)
+  const block = await guest.udp(GATEWAY, 69, gateway, Buffer.from('\0\x01boot.txt\0octet\0'))
+  expect(Buffer.from(block).toString()).toBe('\0\x03\0\x01boot me')
+})
+
+test('a router hands packets from one network to the other', async () => {
+  const { api } = startNetworkThread()
+  const two = networkOf('two', { kind: 'host-only', ipv4: '10.8.0.0/24' })
+  const router = {
+    name: 'edge',
+    interfaces: [
+      { network: 'lab', ipv4: '10.7.0.254', ipv6: null },
+      { network: 'two', ipv4: '10.8.0.254', ipv6: null },
+    ],
+  }
+  await api.configure({ networks: [lab(), two], routers: [router], names: {} })
+  const [a, b] = [new GuestCard(1, 'lab'), new GuestCard(2, 'two')]
+  for (const guest of [a, b]) {
+    await api.plug(guest.plug)
+    await guest.lease('guest')
+    guest.answerArp()
+  }
+  const edge = await a.resolve('10.7.0.254')
+  await a.ping('10.8.0.1', edge)
+  await a.ping('10.8.0.1', gatewayMac('lab'))
+  await api.configure({ networks: [lab(), two], routers: [], names: {} })
+  const { ports } = await api.state({})
+  expect(ports).toHaveLength(2)
+})
+
+test('a forward leads from the host to a machine that is known by its id, is kept while others change, and says why it cannot listen', async () => {
+  const busy = createServer().listen(0, '127.0.0.1')
+  await once(busy, 'listening')
+  onTestFinished(() => void busy.close())
+  const taken = (busy.address() as AddressInfo).port
+  const free = createServer().listen(0, '127.0.0.1')
+  await once(free, 'listening')
+  const port = (free.address() as AddressInfo).port
+  await new Promise((resolve) => free.close(resolve))
+  const forward = (id: number, hostPort: number) => ({
+    ...{ id: `00000000-0000-4000-8000-00000000000${id}`, protocol: 'tcp', hostAddress: '127.0.0.1', hostPort },
+    ...{ guest: '00000000-0000-4000-8000-000000000001', guestPort: 22 },
+  })
+  const { api, guest } = await withGuest({ forwards: [forward(1, port), forward(2, taken)] })
+  await until(async () => {
+    const { forwards } = (await api.state({})).networks[0]!
+    return forwards[forward(1, port).id] === null && forwards[forward(2, taken).id]?.code === 'unavailable'
+  })
+  const socket = connect(port, '127.0.0.1')
+  onTestFinished(() => void socket.destroy())
+  socket.on('error', () => {})
+  // Its SYN reaches the machine.
+  await until(() => guest.got.some((frame) => frame[23] === 6 && frame.readUInt16BE(36) === 22 && (frame[47]! & TCP.syn) !== 0))
+})
+
+test('a scan raises an alert, its packets are kept, and the port is cut where that is wished', async () => {
+  const { api, guest, gateway } = await withGuest({ watch: { cut: ['port-scan'] } })
+  const alerts: NetworkAlert[] = []
+  api.alert((alert) => alerts.push(alert))
+  // The thread knows by now that somebody listens.
+  await api.state({})
+  for (let port = 1; port <= 200; port++)
+    guest.send(
+      tcpFrame(
+        { from: guest.address, to: GATEWAY, fromMac: guest.plug.mac, toMac: gateway },
+        { sourcePort: 50_000, destinationPort: port, flags: TCP.syn },
+      ),
+    )
+  await until(() => alerts.length > 0)
+  expect(alerts[0]).toMatchObject({ watch: 'port-scan', port: guest.plug.port, network: 'lab', cut: true })
+  await until(async () => (await api.state({})).ports[0]!.connected === false)
+  const file = path.join(await tempFolder(), 'alert.pcapng')
+  const { frames } = await api.capture({ target: { port: `alert/${alerts[0]!.id}` }, path: file, last: 3_600_000, duration: null })
+  expect(frames).toBeGreaterThan(5)
+  expect((await readFile(file)).readUInt32BE(0)).toBe(0x0a0d0d0a)
+})
+
+test('what the policy logs is told', async () => {
+  const { api, guest, gateway } = await withGuest()
+  const logged: string[] = []
+  api.logged(({ message }) => logged.push(message))
+  await api.configure({
+    networks: [lab({ policy: { rules: [{ from: '*', to: 'gateway', protocol: 'icmp', action: 'log' }] } })],
+    routers: [],
+    names: {},
+  })
+  await guest.ping(GATEWAY, gateway)
+  await until(() => logged.length > 0)
+  expect(logged[0]).toContain(`ICMP ${guest.address} → ${GATEWAY}`)
+})
