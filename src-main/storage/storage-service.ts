@@ -7,6 +7,8 @@ import type { Handlers } from '../../src-shared/rpc/service.ts'
 import type { BlockInfo } from '../../src-shared/threads/block-port.ts'
 import type { storageThread } from '../../src-shared/threads/storage-thread.ts'
 import { filesBelow } from './chain/rests-on.ts'
+import type { ByteFile } from './file/byte-file.ts'
+import { openLocked } from './file/open-locked.ts'
 import { checkImage } from './jobs/check-image.ts'
 import { known } from './jobs/chosen-image.ts'
 import { compactImage } from './jobs/compact-image.ts'
@@ -43,11 +45,20 @@ interface OpenImage {
 export class StorageService {
   /** By handle; null while it is being opened. */
   #open = new Map<string, OpenImage | null>()
+  /** By handle. */
+  #held = new Map<string, Pick<ByteFile, 'close'>>()
   #progress = new Emitter<{ job: string; done: number; total: number }>()
 
   readonly handlers: Handlers<typeof storageThread> = {
     open: ({ handle, port, unsafe, ...choice }) => this.#openImage(handle, port, choice, unsafe),
+    hold: async ({ handle, path }) => {
+      if (this.#held.has(handle)) throw new AppError('already-exists', `An image with the handle ${handle} is held already.`)
+      this.#held.set(handle, (await openLocked(path, false)).file)
+    },
     close: async ({ handle }) => {
+      const held = this.#held.get(handle)
+      this.#held.delete(handle)
+      await held?.close()
       await this.#open.get(handle)?.served.close()
     },
     createAbove: async ({ handle, path }) => {

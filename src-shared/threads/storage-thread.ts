@@ -84,6 +84,8 @@ export const storageThread = defineService('storage', {
    * fails, it is served as before.
    */
   goOnIn: call(z.strictObject({ handle: z.string(), path })).returns<void>(),
+  /** Nobody opens the image until `close`: another program is about to write it. `busy` where somebody has it open. */
+  hold: call(z.strictObject({ handle: z.string(), path })).returns<void>(),
   /** Flushes and closes. Unknown handles are fine. */
   close: call(z.strictObject({ handle: z.string() })).returns<void>(),
   /** Copies a file, sparse, with progress; the target appears under its name only when whole (temp + fsync + rename). */

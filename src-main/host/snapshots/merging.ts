@@ -114,7 +114,12 @@ export class Merging {
   async #mergeBetween(machine: Machine, context: TaskContext, soon: AbortSignal): Promise<Outcome> {
     const { session } = machine
     const { folder, config } = machine.bundle
-    if (!session || !isUsable(machine) || !config) return 'off'
+    if (!session || !isUsable(machine)) return 'off'
+    if (!config) {
+      // Nobody knows which files it needs.
+      this.#tried.set(machine.id, session.life)
+      return 'off'
+    }
     if (soon.aborted) return 'gave way'
     const { id } = machine
     const signal = AbortSignal.any([context.signal, soon])

@@ -7,6 +7,7 @@ import { GoingOn } from '../../../src-main/storage/going-on.ts'
 import { createAbove, createImage } from '../../../src-main/storage/jobs/create-image.ts'
 import { mergeOpen } from '../../../src-main/storage/jobs/merge-open.ts'
 import { openImage } from '../../../src-main/storage/open-image.ts'
+import { StorageService } from '../../../src-main/storage/storage-service.ts'
 import { MiB } from '../../../src-shared/base/units.ts'
 import { expectSame } from '../../support/disk-model.ts'
 import { qemuImg, WITHOUT_QEMU_IMG } from '../../support/qemu-img.ts'
@@ -151,4 +152,22 @@ test('who looks at the disk while it is closed for a moment is waited for', asyn
   await during(it, mergeOpen(device, looked, layers(2, 3), NOTHING))
   await device.close()
   await expectDisk(it, 3, model)
+})
+
+test('an image that another program is about to write is nobody’s to open; who has it open is not disturbed', async () => {
+  const folder = await tempFolder()
+  const path = join(folder, 'a.qcow2')
+  await createImage({ path, format: 'qcow2', size: MiB, backing: null })
+  const { handlers } = new StorageService()
+  const context = { signal: NOTHING.signal } as Parameters<typeof handlers.hold>[1]
+  const inspect = (inUse: boolean) => handlers.inspect({ path, format: 'qcow2', folders: [], inUse }, context)
+  await handlers.hold({ handle: 'h', path }, context)
+  await expect(inspect(false)).rejects.toMatchObject({ code: 'busy' })
+  expect(await inspect(true)).toMatchObject({ size: MiB })
+  await handlers.close({ handle: 'h' }, context)
+  const reader = await openImage({ path, format: 'qcow2', readOnly: true })
+  await expect(handlers.hold({ handle: 'h', path }, context)).rejects.toMatchObject({ code: 'busy' })
+  await reader.close()
+  await handlers.hold({ handle: 'h', path }, context)
+  await handlers.close({ handle: 'h' }, context)
 })

@@ -234,11 +234,27 @@ export class Session implements Disposable {
       if (event.kind === 'merging') context.progress(event.done, event.total, 'bytes')
     })
     try {
-      const request = { machine: this.machine, lower: lower.path, upper: upper.path, base }
-      await this.race(this.engine.mergeDisk(request, { signal: context.signal }))
+      await this.#holding(upper.path, () => {
+        const request = { machine: this.machine, lower: lower.path, upper: upper.path, base }
+        return this.race(this.engine.mergeDisk(request, { signal: context.signal }))
+      })
     } finally {
       progress.dispose()
     }
+  }
+
+  /** Nobody else here reads meanwhile what QEMU changes, which may be frozen: QEMU would not see that. */
+  async #holding(path: string, work: () => Promise<void>): Promise<void> {
+    const handle = `${this.life}/held`
+    await this.#parts.storage.use(async ({ rpc }) => {
+      const storage = rpc.service(storageThread)
+      await storage.hold({ handle, path })
+      try {
+        await work()
+      } finally {
+        await storage.close({ handle }).catch(() => {})
+      }
+    })
   }
 
   #storageCalls(): Client<typeof storageThread> {
