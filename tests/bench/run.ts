@@ -13,6 +13,7 @@ import { guestDiskFigures } from './figures/guest-disk.ts'
 import { idleFigure } from './figures/idle.ts'
 import { libraryFigure } from './figures/library.ts'
 import { networkSwitchFigures } from './figures/network-switch.ts'
+import { networkNatFigures } from './figures/network-nat.ts'
 import { powerOnFigures } from './figures/power-on.ts'
 import { qemuSuspendFigures } from './figures/qemu-suspend.ts'
 import { rpcFigures } from './figures/rpc.ts'
@@ -36,6 +37,7 @@ const GROUPS: Record<string, () => Promise<Figure[]>> = {
   storage: () => storageFigures(),
   'block-ring': blockRingFigures,
   'guest-disk': guestDiskFigures,
+  'network-nat': networkNatFigures,
   snapshots: () => snapshotFigures(),
   'network-switch': networkSwitchFigures,
 }

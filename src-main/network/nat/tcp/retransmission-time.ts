@@ -1,7 +1,7 @@
 /** How long to wait for an acknowledgment (RFC 6298). ms. */
 
-/** As Linux has it, below the second of RFC 6298, 2.4: the way to a machine is short, and its acknowledgments are not delayed for longer. */
-const MIN = 200
+/** Above the round trip, at least; as Linux has it, in place of the second of RFC 6298, 2.4: a machine delays its acknowledgments no longer. */
+const MARGIN = 200
 const MAX = 120_000
 const FIRST = 1000
 
@@ -24,7 +24,7 @@ export class RetransmissionTime {
       this.#variation = 0.75 * this.#variation + 0.25 * Math.abs(this.#smoothed - ms)
       this.#smoothed = 0.875 * this.#smoothed + 0.125 * ms
     }
-    this.#base = Math.min(Math.max(this.#smoothed + 4 * this.#variation, MIN), MAX)
+    this.#base = Math.min(this.#smoothed + Math.max(4 * this.#variation, MARGIN), MAX)
     this.#backoff = 0
   }
 
