@@ -66,7 +66,9 @@ export async function mergeLayers(
   if (!middle.startsWith('#'))
     await qmp
       .execute('blockdev-del', { 'node-name': middle })
-      .catch((error: unknown) => console.error(`Closing “${lower}”: ${asAppError(error).message}`))
+      .catch((error: unknown) => {
+        if (asAppError(error).code !== 'disconnected') console.error(`Closing “${lower}”: ${asAppError(error).message}`)
+      })
 }
 
 /** Cancels what an earlier host began and did not end. */
