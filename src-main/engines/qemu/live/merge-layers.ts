@@ -64,11 +64,9 @@ export async function mergeLayers(
   await file.sync().finally(() => file.close())
   // Nodes that QEMU opened itself go by themselves.
   if (!middle.startsWith('#'))
-    await qmp
-      .execute('blockdev-del', { 'node-name': middle })
-      .catch((error: unknown) => {
-        if (asAppError(error).code !== 'disconnected') console.error(`Closing “${lower}”: ${asAppError(error).message}`)
-      })
+    await qmp.execute('blockdev-del', { 'node-name': middle }).catch((error: unknown) => {
+      if (asAppError(error).code !== 'disconnected') console.error(`Closing “${lower}”: ${asAppError(error).message}`)
+    })
 }
 
 /** Cancels what an earlier host began and did not end. */
