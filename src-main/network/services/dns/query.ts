@@ -79,7 +79,9 @@ export function acceptAnswer(bytes: Uint8Array, query: Pick<DnsQuery, 'key' | 't
   const { question } = scan
   // Servers that understood nothing leave the question out.
   if (!question) return (scan.flags & 15) === RCODE.ok ? null : scan
-  return keyOf(question.name) === query.key && question.type === query.type && question.class === query.class ? scan : null
+  const same = keyOf(question.name) === query.key && question.type === query.type && question.class === query.class
+  // Written out, as everybody does: what stands there is replaced by the asker's spelling.
+  return same && question.end === DNS_HEADER + encodedName(question.name).length + 4 ? scan : null
 }
 
 /** An answer of our own. */

@@ -7,7 +7,7 @@ import { formatIp, inSubnet, parseIp, type IpAddress, type Subnet } from '../../
 import type { DnsRecord as StaticRecord } from '../../../../src-shared/model/network.ts'
 import { CLASS_IN, encodedName, RCODE, TYPE, type DnsRecord } from './codec.ts'
 import { labelHosts, type KnownHost } from './known-hosts.ts'
-import { isWithin, labelsOf } from './name.ts'
+import { encodeName, isWithin, labelsOf } from './name.ts'
 
 /** Seconds that answers may be kept: machines come and go. */
 const TTL = 30
@@ -155,7 +155,7 @@ export class Zone {
         putLabel(label, dataOf(record))
         fixed.add(label)
       }
-      const name = label === null ? record.name : `${label}.${domain}`
+      const name = label === null ? record.name : fullName(label, domain)
       if (record.type === 'A' || record.type === 'AAAA') reverse.set(formatIp(parseIp(record.value)!), name)
     }
     for (const label of GATEWAY_LABELS) if (!fixed.has(label)) for (const address of gateway) putLabel(label, addressData(address))
@@ -164,7 +164,7 @@ export class Zone {
     for (const [label, { addresses }] of labelHosts(this.#hosts(), taken))
       for (const address of addresses) {
         putLabel(label, addressData(address))
-        if (!reverse.has(formatIp(address))) reverse.set(formatIp(address), `${label}.${domain}`)
+        if (!reverse.has(formatIp(address))) reverse.set(formatIp(address), fullName(label, domain))
       }
     this.#names = names
     this.#reverse = reverse
@@ -195,6 +195,12 @@ function dataOf(record: StaticRecord): Data {
       return { type: TYPE.txt, data: Uint8Array.from(strings) }
     }
   }
+}
+
+/** In the domain; the label alone where that would be too long for a name (RFC 1035, 2.3.4). */
+function fullName(label: string, domain: string): string {
+  const name = `${label}.${domain}`
+  return encodeName(name) ? name : label
 }
 
 /** "web" of web.lab.internal; null: not right below the domain. */

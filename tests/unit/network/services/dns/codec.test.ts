@@ -1,7 +1,16 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { DnsCache } from '../../../../../src-main/network/services/dns/cache.ts'
 import { buildDns, ednsOf, ednsRecord, encodedName, recordAt, scanDns, TYPE } from '../../../../../src-main/network/services/dns/codec.ts'
-import { buildAnswer, buildQuery, fitAnswer, parseQuery, type DnsQuery } from '../../../../../src-main/network/services/dns/query.ts'
+import {
+  acceptAnswer,
+  buildAnswer,
+  buildQuery,
+  fitAnswer,
+  parseQuery,
+  type DnsQuery,
+} from '../../../../../src-main/network/services/dns/query.ts'
+import { FakeClock } from '../../../../support/fake-clock.ts'
 
 const name = fc.array(fc.stringMatching(/^[a-zA-Z0-9-]{1,20}$/), { maxLength: 5 }).map((labels) => labels.join('.'))
 const word = fc.nat(0xffff)
@@ -141,6 +150,38 @@ describe('DNS answers', () => {
     expect(scanDns(plain)!.records).toHaveLength(1)
     const extended = fitAnswer(other, { ...QUERY, edns: EDNS }, 'udp')
     expect(ednsOf(extended, scanDns(extended)!)).toEqual({ size: 1232, version: 0, dnssecOk: true, rcode: 0x170 })
+  })
+
+  it('of other servers, whatever their bytes, are handed on whole or cut, or not at all', () => {
+    const change = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 6 })
+    const over = fc.constantFrom('udp' as const, 'tcp' as const)
+    let accepted = 0
+    fc.assert(
+      fc.property(message, change, over, fc.option(fc.constant(EDNS)), (one, changes, way, edns) => {
+        const query = { ...QUERY, edns }
+        const bytes = buildDns({ ...one, id: 9, flags: 0x8180, question: { name: 'web.LAB', type: TYPE.a, class: 1 } })
+        for (const [at, value] of changes) bytes[at % bytes.length] = value
+        const scan = acceptAnswer(bytes, QUERY, 9)
+        if (!scan?.question) return
+        accepted++
+        const cache = new DnsCache(new FakeClock())
+        cache.put('key', bytes, scan)
+        for (const answer of [bytes, cache.get('key') ?? bytes]) {
+          const fitted = fitAnswer(answer, query, way)
+          expect(fitted.length).toBeLessThanOrEqual(way === 'tcp' ? 0xffff : (edns?.size ?? 512))
+          expect(scanDns(fitted)).toMatchObject({ id: QUERY.id, question: { name: QUERY.name } })
+        }
+        for (const place of scan.records) recordAt(bytes, place)
+      }),
+    )
+    expect(accepted).toBeGreaterThan(10)
+  })
+
+  it('with a question that is pointed to are not taken', () => {
+    // The name stands in the header: what is written over it would not fit.
+    const bytes = Uint8Array.of(1, 97, 0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0xc0, 10, 0, 1, 0, 1)
+    expect(scanDns(bytes)?.question?.name).toBe('')
+    expect(acceptAnswer(bytes, { key: '', type: TYPE.a, class: 1 }, 0x161)).toBeNull()
   })
 
   it('questions that we ask are read as questions', () => {

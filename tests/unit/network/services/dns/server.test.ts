@@ -85,6 +85,15 @@ describe('DNS: what is known here', () => {
     expect((await ask('web')).answers).toEqual(['web A 10.9.0.2'])
   })
 
+  it('a machine whose name is too long in a long domain has its label', async () => {
+    const { ask, hosts, server } = make()
+    const domain = new Array(4).fill('d'.repeat(48)).join('.')
+    hosts.push({ names: ['m'.repeat(63)], said: [], addresses: [parseIp('10.9.0.3')!] })
+    server.configure(settingsOf({ domain }))
+    expect((await ask('3.0.9.10.in-addr.arpa', TYPE.ptr)).answers).toEqual([`3.0.9.10.in-addr.arpa PTR ${'m'.repeat(63)}`])
+    expect((await ask('2.0.9.10.in-addr.arpa', TYPE.ptr)).answers).toEqual([`2.0.9.10.in-addr.arpa PTR web.${domain}`])
+  })
+
   it('machines that come are known when it is told so', async () => {
     const { ask, hosts, server } = make()
     hosts.push({ names: ['new'], said: [], addresses: [parseIp('10.9.0.3')!] })
