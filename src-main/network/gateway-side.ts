@@ -4,8 +4,10 @@ import { domainOf, type Network } from '../../src-shared/model/network.ts'
 import { parseSubnet, sameIp, type IpAddress, type Subnet } from '../../src-shared/model/ip.ts'
 import type { NetworkState } from '../../src-shared/threads/network-thread.ts'
 import type { Clock } from './clock.ts'
+import { isLinkLocal } from './gateway/addresses.ts'
 import { Gateway } from './gateway/gateway.ts'
 import { ListeningService } from './gateway/listening-service.ts'
+import type { OwnPort } from './own-ports.ts'
 import type { NatOptions, ResolvedForward } from './nat/nat.ts'
 import { UserNat } from './nat/user-nat.ts'
 import type { NetworkRoutes } from './routers/plan-routes.ts'
@@ -29,6 +31,8 @@ export interface GatewaySideOptions {
   leasesIn: (pool: PoolSettings) => Leases
   /** Machines that have names here, as they are now. */
   hosts: () => readonly KnownHost[]
+  /** A machine was heard of under an address that was not known. */
+  onNeighbour: () => void
   /** A forward listens, or does not. */
   onForwards: () => void
   /** For the log. */
@@ -46,11 +50,15 @@ export class GatewaySide implements Disposable {
   #clock: Clock
   #store = new DisposableStore()
 
-  constructor(document: Network, routes: NetworkRoutes, { lan, clock, leasesIn, hosts, onForwards, warn }: GatewaySideOptions) {
+  constructor(
+    document: Network,
+    routes: NetworkRoutes,
+    { lan, clock, leasesIn, hosts, onNeighbour, onForwards, warn }: GatewaySideOptions,
+  ) {
     this.#clock = clock
     const gateway = this.#store.add(new Gateway({ network: document, board: lan, clock, warn }))
     this.#gateway = gateway
-    lan.pin(gateway.mac, gateway.port.id)
+    gateway.onNeighbour = onNeighbour
     this.#nat = this.#store.add(new UserNat(gateway.output, clock, this.#natOptions(document)))
     gateway.outside = this.#nat
     this.#store.add(this.#nat.onForwards(onForwards))
@@ -70,6 +78,15 @@ export class GatewaySide implements Disposable {
   get state(): Pick<NetworkState, 'gateway' | 'flows' | 'forwards'> {
     const { flows, forwards } = this.#nat
     return { gateway: this.#gateway.port.counters, flows, forwards }
+  }
+
+  get ownPort(): OwnPort {
+    return { id: this.#gateway.port.id, name: 'gateway', mac: this.#gateway.mac }
+  }
+
+  /** That a card was seen to have, of both families; those of the link alone are left out. */
+  addressesOf(mac: number): IpAddress[] {
+    return this.#gateway.addressesOf(mac).filter((address) => !isLinkLocal(address))
   }
 
   /** What may change while it is there: all but name, kind and subnets. */

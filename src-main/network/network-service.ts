@@ -34,15 +34,18 @@ export class NetworkService implements Disposable {
       const plan = planRoutes(networks, routers)
       const there = new Set(networks.map(({ name }) => name))
       for (const document of networks) {
-        const place = { names, routes: plan.networks.get(document.name)! }
+        const routers = plan.routers.flatMap(({ name, interfaces }) =>
+          interfaces.flatMap(({ network, mac }) => (network === document.name ? [{ id: routerPort(name), name, mac }] : [])),
+        )
+        const place = { names, routes: plan.networks.get(document.name)!, routers }
         const network = this.#networks.get(document.name)
         if (network) network.update(document, place)
         else this.#add(document, place)
       }
       this.#routers.configure(plan.routers, (name) => this.#networks.get(name)!.board)
-      for (const { name, interfaces } of plan.routers)
-        for (const { network, mac } of interfaces) this.#networks.get(network)!.board.pin(mac, routerPort(name))
-      for (const network of this.#networks.values()) if (!there.has(network.name)) this.#remove(network)
+      for (const network of this.#networks.values())
+        if (there.has(network.name)) network.ownPortsChanged()
+        else this.#remove(network)
     },
     restoreLeases: ({ leases }) => {
       const known = Map.groupBy(leases, ({ network }) => network)

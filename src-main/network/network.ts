@@ -12,6 +12,7 @@ import { parseMac } from './codec/ethernet.ts'
 import type { Captures } from './capture/captures.ts'
 import { dissect } from './capture/dissect/dissect.ts'
 import { GatewaySide } from './gateway-side.ts'
+import { OwnPorts, type OwnPort } from './own-ports.ts'
 import { MachinePort, type PortChange } from './machine-port.ts'
 import { compilePolicy, GATEWAY_ZONE, OTHER_ZONE } from './policy/policy.ts'
 import type { NetworkRoutes } from './routers/plan-routes.ts'
@@ -22,6 +23,8 @@ import { Watcher, type WatchedPort } from './watch/watcher.ts'
 
 /** ms after which the gateway tells machines that came, all at once, that it is there. */
 const ANNOUNCE_AFTER = 500
+/** ms after which addresses that machines were heard of under are looked at, all at once. */
+const LOOK_AFTER = 200
 /** Frames of a second that the policy's log tells of. */
 const MAX_LOGGED = 10
 
@@ -40,6 +43,8 @@ export interface NetworkPlace {
   /** What people call machines, by their ids. */
   names: Readonly<Record<string, string>>
   routes: NetworkRoutes
+  /** Routers' ports here: they are plugged in before `ownPortsChanged`. */
+  routers: readonly OwnPort[]
 }
 
 export interface NetworkOptions {
@@ -62,8 +67,10 @@ export class LiveNetwork implements Disposable {
   /** Of an earlier thread, until there is a place for them. */
   #restored: readonly Lease[] = []
   #side: GatewaySide | null
+  #own: OwnPorts
   #watcher: Watcher
   #announcing: Disposable | null = null
+  #looking: Disposable | null = null
   /** Frames that were told of in the second that began then, ms. */
   #logged = { since: -Infinity, count: 0 }
 
@@ -74,6 +81,7 @@ export class LiveNetwork implements Disposable {
     this.#captures = captures
     this.#listener = listener
     this.#switch = new Switch(clock)
+    this.#own = new OwnPorts(document.name, this.#switch, captures)
     this.#switch.onLogged = (from, to, frame) => this.#log(from.id, to.id, frame)
     this.#watcher = new Watcher(document.watch, {
       network: document.name,
@@ -110,12 +118,19 @@ export class LiveNetwork implements Disposable {
     for (const port of this.#ports.values()) this.#tap(port)
   }
 
+  /** The gateway or routers came or went. */
+  ownPortsChanged(): void {
+    const own = [...(this.#side ? [this.#side.ownPort] : []), ...this.#place.routers]
+    this.#own.set(own, this.#document.captureBytes)
+  }
+
   /** Joins a card; one with the same port is unplugged before. @throws AppError `invalid-input` for a ring that is none */
   plug(plug: Plug): void {
     this.unplug(plug.port)
     const port = new MachinePort(plug, this.#switch, this.#clock, () => this.#changed())
     this.#ports.set(plug.port, port)
     this.#tap(port)
+    this.#privateChanged()
     this.#hostsChanged()
     this.#changed()
   }
@@ -141,7 +156,10 @@ export class LiveNetwork implements Disposable {
     const port = this.#ports.get(id)
     if (!port) throw new AppError('not-found', `Nothing is plugged in as “${id}”.`)
     port.set(settings)
-    if (settings.private !== undefined) this.#tap(port)
+    if (settings.private !== undefined) {
+      this.#tap(port)
+      this.#privateChanged()
+    }
     if (settings.cut !== undefined) this.#changed()
   }
 
@@ -169,6 +187,8 @@ export class LiveNetwork implements Disposable {
 
   dispose(): void {
     this.#announcing?.dispose()
+    this.#looking?.dispose()
+    this.#own.set([], 0)
     this.#side?.dispose()
     this.#leases?.dispose()
     for (const id of [...this.#ports.keys()]) this.unplug(id)
@@ -191,6 +211,12 @@ export class LiveNetwork implements Disposable {
       clock: this.#clock,
       leasesIn: (pool) => this.#leasesIn(pool),
       hosts: () => this.#hosts(),
+      onNeighbour: () => {
+        this.#looking ??= this.#clock.after(LOOK_AFTER, () => {
+          this.#looking = null
+          this.#hostsChanged()
+        })
+      },
       onForwards: () => this.#listener.stateChanged(),
       warn: (message) => console.error(message),
     })
@@ -211,8 +237,11 @@ export class LiveNetwork implements Disposable {
     for (const { plug } of this.#ports.values()) {
       if (plug.machine !== machine) continue
       const reserved = reservations.find(({ mac }) => mac === plug.mac)
-      const address = this.#leases?.addressOf(parseMac(plug.mac)) ?? (reserved ? parseIp(reserved.address) : null)
-      if (address) return address
+      const mac = parseMac(plug.mac)
+      const address = this.#leases?.addressOf(mac) ?? (reserved ? parseIp(reserved.address) : null)
+      // Of addresses that nobody gave it those of IPv4 first.
+      const seen = address ?? this.#side?.addressesOf(mac).sort((a, b) => a.length - b.length)[0]
+      if (seen) return seen
     }
     return null
   }
@@ -225,7 +254,8 @@ export class LiveNetwork implements Disposable {
       machine.macs.push(plug.mac)
       machines.set(plug.machine, machine)
     }
-    return knownHosts(machines.values(), this.#document.dhcp.reservations, this.leases())
+    const seen = (mac: string): IpAddress[] => this.#side?.addressesOf(parseMac(mac)) ?? []
+    return knownHosts(machines.values(), this.#document.dhcp.reservations, this.leases(), seen)
   }
 
   #leasesIn(pool: PoolSettings): Leases {
@@ -258,6 +288,10 @@ export class LiveNetwork implements Disposable {
           }
   }
 
+  #privateChanged(): void {
+    this.#own.setPrivate([...this.#ports.values()].flatMap(({ plug }) => (plug.private ? [plug.mac] : [])))
+  }
+
   #alert(alert: NetworkAlert): void {
     if (alert.port !== null && alert.count === 1) {
       this.#captures.freeze(alert.id, alert.port)
@@ -280,8 +314,9 @@ export class LiveNetwork implements Disposable {
   }
 
   #closeFlows({ plug }: MachinePort): void {
-    const address = this.#leases?.addressOf(parseMac(plug.mac))
-    if (address) this.#side?.closeFlows(address)
+    const mac = parseMac(plug.mac)
+    const leased = this.#leases?.addressOf(mac)
+    for (const address of [...(leased ? [leased] : []), ...(this.#side?.addressesOf(mac) ?? [])]) this.#side?.closeFlows(address)
   }
 
   #applyPolicy(): void {

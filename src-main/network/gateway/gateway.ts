@@ -49,6 +49,8 @@ export class Gateway implements Disposable {
   readonly drops: Readonly<InterfaceDrops>
   /** Null: nothing; all but services is refused. */
   outside: Outside | null = null
+  /** A machine was heard of under an address that was not known: see `addressesOf`. */
+  onNeighbour: (() => void) | null = null
 
   readonly #card: IpInterface
   readonly #ports: UdpPorts
@@ -67,6 +69,7 @@ export class Gateway implements Disposable {
       relays: (mac) => this.#relays.has(mac),
       heard: () => this.#advertiser?.heard(),
       solicited: (mac) => this.#advertiser?.solicited(mac),
+      learned: () => this.onNeighbour?.(),
       warn: (message) => warn(`Gateway of “${network.name}”: ${message}`),
     }
     const { mtu } = network

@@ -50,6 +50,8 @@ export interface InterfaceOwner {
   heard?(): void
   /** Asks for a router advertisement. */
   solicited?(mac: number): void
+  /** A neighbour has an address that was not known. */
+  learned?(): void
   /** Something odd, for the log: at most some a minute. */
   warn(message: string): void
 }
@@ -119,6 +121,7 @@ export class IpInterface implements IpOutput, Disposable {
     this.neighbours = new Neighbours(clock, {
       ask: (address, to) => (address.length === 4 ? this.#arp?.ask(address, to) : this.#discovery?.ask(address, to)),
       transmit: (packet, to) => this.#transmit(packet, to),
+      learned: () => owner.learned?.(),
     })
     this.reassembly = new Reassembly(clock, (first) => this.#refuse(first, 'reassembly'))
     const { neighbours, drops } = this

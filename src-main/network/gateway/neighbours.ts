@@ -49,6 +49,8 @@ export interface NeighbourLink {
   ask(address: IpAddress, mac: number | null): void
   /** A packet that waited goes to the card. */
   transmit(packet: Uint8Array, mac: number): void
+  /** An address is known now, or is another card's. */
+  learned?(): void
 }
 
 export class Neighbours implements Disposable {
@@ -103,6 +105,7 @@ export class Neighbours implements Disposable {
   learn(address: IpAddress, mac: number, take = true): void {
     const found = this.#entry(address) ?? this.#add(address)
     if (found.mac !== -1 && found.mac !== mac && !take) return
+    const isNew = found.mac !== mac
     found.mac = mac
     found.heard = true
     found.asks = 0
@@ -110,6 +113,7 @@ export class Neighbours implements Disposable {
     const { waiting } = found
     found.waiting = null
     if (waiting) for (const { packet } of waiting) this.#link.transmit(packet, mac)
+    if (isNew) this.#link.learned?.()
   }
 
   /** As `learn`, but only where somebody asked or it is known already (RFC 826; RFC 4861, 7.2.5). */
