@@ -21,6 +21,8 @@ import { run, say } from './setup/say.mjs'
 const OUTPUT = path.join(root, 'tests/.output')
 /** Downloads for Coppice Linux and its firmware, shared by the suites and kept for the next run. */
 const CACHE = path.join(root, '.cache')
+/** What Node made of the sources: hundreds of processes and threads of the tests run the same ones. */
+const COMPILED = path.join(OUTPUT, 'compiled')
 const bin = (name) => path.join(root, 'node_modules', name)
 
 /** Run by Node: what each check is called, and its program with arguments. */
@@ -230,6 +232,7 @@ drive(async () => {
     ...setup.env,
     COPPICE_CACHE: process.env.COPPICE_CACHE || CACHE,
     COPPICE_STATE: process.env.COPPICE_STATE || path.join(OUTPUT, 'state'),
+    NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE || COMPILED,
     [MARK]: mark,
   }
   for (const [signal, code] of [

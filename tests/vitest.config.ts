@@ -2,6 +2,7 @@
  * Suites: unit (pure, mirrors src-*), contract (one suite over every implementation), integration (real threads, sockets, files), guest (boots
  * real guests), long (guests that take minutes), component (parts of the window in a real Chromium).
  */
+import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { playwright } from '@vitest/browser-playwright'
@@ -10,14 +11,28 @@ import { chromiumArgs, findChromium } from './support/chromium.ts'
 import { tellingForks } from './support/telling-forks.ts'
 
 const seconds = 1000
+/** Test files at once, more than the runner itself would take on two processors: most wait for timers, disks and other processes more than they compute. */
+const AT_ONCE = { maxWorkers: Math.max(3, availableParallelism() - 1) }
+/** A guest that boots takes a processor to itself; for the rest of the time it is waited for. */
+const GUESTS_AT_ONCE = { maxWorkers: 2, sequence: { groupOrder: 1 } }
 
 export default defineConfig({
   root: path.resolve(import.meta.dirname, '..'),
   test: {
     projects: [
-      { test: { name: 'unit', environment: 'node', pool: tellingForks, include: ['tests/unit/**/*.test.ts'] } },
       {
         test: {
+          ...AT_ONCE,
+          name: 'unit',
+          environment: 'node',
+          pool: tellingForks,
+          include: ['tests/unit/**/*.test.ts'],
+          testTimeout: 60 * seconds,
+        },
+      },
+      {
+        test: {
+          ...AT_ONCE,
           name: 'contract',
           environment: 'node',
           pool: tellingForks,
@@ -27,6 +42,7 @@ export default defineConfig({
       },
       {
         test: {
+          ...AT_ONCE,
           name: 'integration',
           environment: 'node',
           pool: tellingForks,
@@ -37,13 +53,13 @@ export default defineConfig({
       },
       {
         test: {
+          ...GUESTS_AT_ONCE,
           name: 'guest',
           environment: 'node',
           pool: tellingForks,
           include: ['tests/guest/*.test.ts'],
           testTimeout: 180 * seconds,
           hookTimeout: 300 * seconds,
-          fileParallelism: false,
         },
       },
       {
@@ -63,6 +79,7 @@ export default defineConfig({
         optimizeDeps: { entries: ['src-renderer/**/*.{ts,svelte}', 'tests/component/**/*.{ts,svelte}'] },
         test: {
           name: 'component',
+          sequence: { groupOrder: 2 },
           include: ['tests/component/**/*.test.ts'],
           browser: {
             enabled: true,

@@ -49,7 +49,8 @@ export async function writeDurably(folder: string, name: string, data: Uint8Arra
 
 /**
  * Gives a finished folder its final name. Where one of that name is there already (another process was faster, or it is damaged and
- * to be replaced) it is put out of the way first.
+ * to be replaced) it is put out of the way first: at once replaced, since others may be reading it, and removed with the work folder.
+ * @param from in a work folder
  */
 export async function placeFolder(from: string, to: string): Promise<void> {
   await mkdir(dirname(to), { recursive: true })
@@ -60,9 +61,7 @@ export async function placeFolder(from: string, to: string): Promise<void> {
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code
       if (attempt > 3 || !['ENOTEMPTY', 'EEXIST', 'EPERM', 'EACCES'].includes(code ?? '')) throw error
-      const aside = `${from}.old${attempt}`
-      await rename(to, aside).catch(() => {})
-      await rm(aside, { recursive: true, force: true })
+      await rename(to, `${from}.old${attempt}`).catch(() => {})
     }
   }
 }

@@ -4,8 +4,8 @@ import { collect, type Executed } from '../../guest/support/exec.ts'
 import { HOSTILE } from '../../support/agent-double.ts'
 import { attach, testHost, type TestHost } from './support/test-host.ts'
 
-async function running(host: TestHost, cmdline: string): Promise<string> {
-  const id = await host.make('a', cmdline)
+async function running(host: TestHost, cmdline: string, name = 'a'): Promise<string> {
+  const id = await host.make(name, cmdline)
   await host.machines.start({ id })
   return id
 }
@@ -45,24 +45,27 @@ describe('an agent', () => {
   })
 })
 
-describe('a hostile agent', () => {
-  test.each(HOSTILE)('that is %s costs its guest’s own wishes, and nothing else', { timeout: 120_000 }, async (behaviour) => {
-    const host = await testHost()
-    const id = await running(host, `agent=${behaviour}`)
-    if (behaviour !== 'half') {
-      const error = await host.machines.addresses({ id }).then(
-        () => null,
-        (failed: Error) => failed,
-      )
-      expect(error).toMatchObject({ code: expect.stringMatching(/^(unavailable|corrupt|timeout)$/) as string })
-      expect(error?.message).toMatch(/^[A-Z].*\.$/)
-    }
-    // The machine runs on, and its console answers.
-    const console = await attach(host, id)
-    await console.type('set fine')
-    await console.type('get')
-    await console.until('=fine=')
-    expect(await host.machines.get({ id })).toMatchObject({ state: 'running', addresses: [], lastError: null })
-    await host.machines.powerOff({ id })
-  })
+test('hostile agents, all at once, cost their guests’ own wishes, and nothing else', { timeout: 120_000 }, async () => {
+  const host = await testHost()
+  await Promise.all(HOSTILE.map((behaviour) => bears(host, behaviour)))
 })
+
+/** The host goes on with a machine whose agent behaves so. */
+async function bears(host: TestHost, behaviour: (typeof HOSTILE)[number]): Promise<void> {
+  const id = await running(host, `agent=${behaviour}`, behaviour)
+  if (behaviour !== 'half') {
+    const error = await host.machines.addresses({ id }).then(
+      () => null,
+      (failed: Error) => failed,
+    )
+    expect(error, behaviour).toMatchObject({ code: expect.stringMatching(/^(unavailable|corrupt|timeout)$/) as string })
+    expect(error?.message, behaviour).toMatch(/^[A-Z].*\.$/)
+  }
+  // The machine runs on, and its console answers.
+  const console = await attach(host, id)
+  await console.type('set fine')
+  await console.type('get')
+  await console.until('=fine=')
+  expect(await host.machines.get({ id }), behaviour).toMatchObject({ state: 'running', addresses: [], lastError: null })
+  await host.machines.powerOff({ id })
+}
