@@ -159,6 +159,7 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
     describeEngine: () => describeEngine(log, doubles.embedded),
     findQemu: (refresh) => engines.find(refresh),
     settingsProblem: settings.problem,
+    networksProblem: networks.problem,
     loadTerminals: loadPty,
   })
   const info = (): HostInfo => hostInfo(options, settings)

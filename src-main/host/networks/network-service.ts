@@ -210,6 +210,11 @@ export class NetworkService implements Disposable {
     }
   }
 
+  /** What was wrong with the file of the networks, and what became of it; null: nothing. */
+  get problem(): AppError | null {
+    return this.#file.problem
+  }
+
   has(name: string): boolean {
     return this.#file.current.networks.some((network) => network.name === name)
   }

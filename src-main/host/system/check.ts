@@ -12,6 +12,7 @@ export interface DoctorSubject extends Omit<HostOptions, 'logFolder'> {
   /** Asks QEMU's thread. @param refresh tries everything anew, instead of believing what was found before */
   findQemu(refresh: boolean): Promise<QemuFacts>
   settingsProblem: AppError | null
+  networksProblem: AppError | null
   /** Loads what host terminals need; rejects with the reason. */
   loadTerminals(): Promise<unknown>
 }

@@ -133,6 +133,16 @@ export const CHECKS: readonly Check[] = [
     },
   },
   {
+    id: 'networks',
+    group: 'host',
+    title: 'Networks',
+    look({ networksProblem }) {
+      if (!networksProblem) return Promise.resolve(null)
+      const advice = 'Look through the networks, and make anew what is not there any more.'
+      return Promise.resolve({ state: 'warning', detail: networksProblem.message, advice })
+    },
+  },
+  {
     id: 'runtime',
     group: 'host',
     title: 'Runtime',

@@ -28,6 +28,7 @@ async function computer(change: Partial<DoctorSubject> = {}): Promise<DoctorSubj
     findQemu: () => Promise.resolve(NO_QEMU),
     loadTerminals: () => Promise.resolve(),
     settingsProblem: null,
+    networksProblem: null,
     ...change,
   }
 }
@@ -62,6 +63,15 @@ describe('doctor', () => {
       state: 'warning',
       detail: settingsProblem.message,
     })
+  })
+
+  test('networks that could not be read are told', async () => {
+    const networksProblem = new AppError('newer-version', 'The networks were saved by a newer Coppice.')
+    expect((await examine(await computer({ networksProblem })))['networks']).toMatchObject({
+      state: 'warning',
+      detail: networksProblem.message,
+    })
+    expect(await examine(await computer())).not.toHaveProperty('networks')
   })
 
   test('the engine: ready, or why not', async () => {
