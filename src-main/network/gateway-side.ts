@@ -63,7 +63,12 @@ export class GatewaySide implements Disposable {
     gateway.outside = this.#nat
     this.#store.add(this.#nat.onForwards(onForwards))
     const { udp } = gateway
-    this.#dhcp = this.#store.add(new ListeningService(udp, (settings) => new DhcpServer(settings, leasesIn(settings.pool))))
+    this.#dhcp = this.#store.add(
+      new ListeningService(
+        udp,
+        (settings) => new DhcpServer(settings, leasesIn(settings.pool), (address, mac) => gateway.isUsed(address, mac)),
+      ),
+    )
     this.#dhcp6 = this.#store.add(new ListeningService(udp, (settings) => new Dhcp6Server(settings)))
     this.#dns = this.#store.add(new ListeningService(udp, (settings) => new DnsServer(settings, hosts, clock)))
     this.#ntp = this.#store.add(new ListeningService(udp, () => new NtpServer(clock)))

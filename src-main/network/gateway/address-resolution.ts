@@ -10,6 +10,8 @@ import type { Neighbours } from './neighbours.ts'
 
 /** An address is defended no more often (RFC 5227, 1.1). */
 export const DEFEND_MS = 10_000
+/** Within which a card answers that is asked for its address. */
+const ANSWER_MS = 100
 
 export interface AddressResolutionParts {
   mac: number
@@ -23,6 +25,8 @@ export interface AddressResolutionParts {
 
 export class AddressResolution {
   readonly #parts: AddressResolutionParts
+  /** Addresses that somebody wants to know of whether they are used. */
+  readonly #watched = new Set<{ address: IpAddress; except: number; finish: (used: boolean) => void }>()
   #defended = -Infinity
 
   constructor(parts: AddressResolutionParts) {
@@ -32,6 +36,24 @@ export class AddressResolution {
   /** @param mac null: everybody is asked */
   ask(address: IpAddress, mac: number | null): void {
     this.#send(ARP.request, mac ?? BROADCAST, 0, address)
+  }
+
+  /**
+   * Whether a card answers for the address, before it is leased (RFC 2131, 2.2): known in a tenth of a second.
+   * @param except the card that is to get it, which may have it still
+   */
+  isUsed(address: IpAddress, except: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const finish = (used: boolean): void => {
+        timer.dispose()
+        this.#watched.delete(watched)
+        resolve(used)
+      }
+      const timer = this.#parts.clock.after(ANSWER_MS, () => finish(false))
+      const watched = { address, except, finish }
+      this.#watched.add(watched)
+      this.ask(address, null)
+    })
   }
 
   announce(): void {
@@ -55,6 +77,7 @@ export class AddressResolution {
     if (sameIp(senderIp, own.address)) return this.#conflict(senderMac)
     const forUs = sameIp(targetIp, own.address)
     if (!probe) {
+      for (const { address, except, finish } of this.#watched) if (senderMac !== except && sameIp(senderIp, address)) finish(true)
       if (forUs) neighbours.learn(senderIp, senderMac)
       else neighbours.update(senderIp, senderMac)
     }

@@ -109,6 +109,11 @@ export class Gateway implements Disposable {
     return this.#card.neighbours.addressesOf(mac)
   }
 
+  /** Whether another card than `except` answers for an IPv4 address of the network, known in a tenth of a second. */
+  isUsed(address: IpAddress, except: number): Promise<boolean> {
+    return this.#card.isUsed(address, except)
+  }
+
   dispose(): void {
     this.#advertiser?.dispose()
     this.#card.dispose()

@@ -130,6 +130,11 @@ export class IpInterface implements IpOutput, Disposable {
     this.#discovery = ipv6 && new NeighbourDiscovery({ ...parts, own: ipv6, linkLocal: this.linkLocal!, output: this })
   }
 
+  /** Whether another card answers for an IPv4 address of the network: see AddressResolution. */
+  async isUsed(address: IpAddress, except: number): Promise<boolean> {
+    return (await this.#arp?.isUsed(address, except)) ?? false
+  }
+
   /** Tells everybody which card has the addresses, after it was new or away. */
   announce(): void {
     this.#arp?.announce()

@@ -36,20 +36,23 @@ export interface DhcpCounters {
   declined: number
 }
 
+/** Whether another card than `mac` answers at an address that is to be offered to it for the first time (2.2). */
+export type DhcpProbe = (address: IpAddress, mac: number) => Promise<boolean>
+
 export class DhcpServer implements UdpService, Disposable {
   readonly port = SERVER_PORT
   readonly counters: DhcpCounters = { starved: 0, refused: 0, acknowledged: 0, denied: 0, declined: 0 }
   #settings: DhcpSettings
   readonly #leases: Leases
-  readonly #probe: ((address: IpAddress) => Promise<boolean>) | null
+  readonly #probe: DhcpProbe | null
   readonly #probed = new Set<number>()
   #disposed = false
 
   /**
    * @param leases of the same network; not owned
-   * @param probe whether somebody answers at an address that is to be offered for the first time (2.2); null: it is not tried
+   * @param probe null: addresses are offered without trying them
    */
-  constructor(settings: DhcpSettings, leases: Leases, probe: ((address: IpAddress) => Promise<boolean>) | null = null) {
+  constructor(settings: DhcpSettings, leases: Leases, probe: DhcpProbe | null = null) {
     this.#settings = settings
     this.#leases = leases
     this.#probe = probe
@@ -110,7 +113,7 @@ export class DhcpServer implements UdpService, Disposable {
       return
     }
     this.#probed.add(mac)
-    void this.#probe(address)
+    void this.#probe(address, mac)
       .catch(() => false)
       .then((used) => {
         this.#probed.delete(mac)

@@ -72,6 +72,28 @@ const one = (frames: SeenFrame[]): SeenFrame => {
   return frames[0]!
 }
 
+describe('an address that is to be leased', () => {
+  it('is used where another card answers for it within a tenth of a second', async () => {
+    const { gateway, board, arp, clock } = setUp()
+    const wanted = ip('10.0.2.40')
+    const reply = (senderMac: number, senderIp: IpAddress): void => {
+      const fields = { operation: ARP.reply, senderMac, senderIp, targetMac: gateway.mac, targetIp: gateway4 }
+      board.give(buildArp(gateway.mac, fields))
+    }
+    const used = gateway.isUsed(wanted, GUEST)
+    expect(board.take()).toMatchObject([{ destination: BROADCAST, arp: { operation: ARP.request, targetIp: wanted } }])
+    reply(GUEST, wanted)
+    reply(OTHER, ip('10.0.2.41'))
+    reply(OTHER, wanted)
+    expect(await used).toBe(true)
+    const free = gateway.isUsed(wanted, OTHER)
+    reply(OTHER, wanted)
+    arp({ senderMac: GUEST, senderIp: new Uint8Array(4), targetIp: wanted })
+    clock.advance(100)
+    expect(await free).toBe(false)
+  })
+})
+
 describe('ARP', () => {
   it('answers who asks for its address, and nobody else', () => {
     const { board, gateway, arp } = setUp()
