@@ -1,18 +1,19 @@
 /**
  * Who runs a bundle: a file in it that names a process. Two hosts never run one machine, even where both see the same folder. Theory of operation:
- * the file is created exclusively (O_EXCL), so one creator wins. It is stale when its process is gone: no such process, or one that started at
+ * the file is created exclusively (link(2), else O_EXCL), so one creator wins. It is stale when its process is gone: no such process, or one that started at
  * another time (the number was used again, in this start of the computer or a later one). A stale file is first renamed away, which
  * one of several comers can do, and what was renamed is checked to be what was judged. A lock of another computer (a shared folder) cannot be
  * judged from here and is respected. The file also says whether a guest runs by it, from just before its first instruction on: where its process
  * is gone, that tells a machine that ended with it from one that had not begun. Who takes a stale lock over leaves that as it was until the
  * lock is released.
  */
-import { open, readFile, rename, stat, unlink } from 'node:fs/promises'
+import { link, open, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { newId } from '../../../src-shared/base/ids.ts'
 import { Turns } from '../../../src-shared/base/turns.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
-import { writeFileAtomic } from '../../files/write-file-atomic.ts'
+import { NO_LINKS } from '../../files/no-links.ts'
+import { temporaryFor, writeFileAtomic } from '../../files/write-file-atomic.ts'
 import { isSameProcess, ownStart, UNKNOWN } from '../../process/process-start.ts'
 
 /** ms after which a lock file without readable content is taken for one whose writer died. */
@@ -97,7 +98,24 @@ async function noteRunning(path: string, me: LockOwner, what: string): Promise<v
   if (owner.atRest) await writeFileAtomic(path, text)
 }
 
+/** Where links can be had, nobody sees the file before it is whole: one that was killed while it wrote it keeps nobody out. */
 async function create(path: string, text: string): Promise<boolean> {
+  const draft = temporaryFor(path)
+  try {
+    await writeFile(draft, text, { flag: 'wx', mode: 0o600 })
+    await link(draft, path)
+    return true
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? ''
+    if (code === 'EEXIST') return false
+    if (NO_LINKS.includes(code)) return await createInPlace(path, text)
+    throw asAppError(error, 'Locking the machine’s bundle')
+  } finally {
+    await unlink(draft).catch(() => {})
+  }
+}
+
+async function createInPlace(path: string, text: string): Promise<boolean> {
   try {
     const file = await open(path, 'wx', 0o600)
     try {

@@ -15,13 +15,12 @@ import { basename, dirname, join } from 'node:path'
 import { postMessageToThread, threadId } from 'node:worker_threads'
 import { z } from 'zod'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import { NO_LINKS } from '../../files/no-links.ts'
 import { temporaryFor } from '../../files/write-file-atomic.ts'
 import { isSameProcess, ownStart } from '../../process/process-start.ts'
 
 /** ms; a lock file that cannot be read may still be being written by its owner. */
 const YOUNG = 10_000
-/** What systems answer where a file cannot have a second name: FAT, some network folders. (EISDIR is libuv's word for Windows' ERROR_INVALID_FUNCTION.) */
-const NO_LINKS = ['EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL', 'EMLINK', 'EISDIR', 'UNKNOWN']
 /** Tries to get the lock while others release theirs. */
 const TRIES = 5
 

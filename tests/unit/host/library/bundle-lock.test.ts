@@ -29,6 +29,24 @@ describe('the lock of a bundle', () => {
     expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
   })
 
+  test('is never seen before it is whole', async () => {
+    const at = await path()
+    const seen = new Set<string>()
+    let over = false
+    const looking = (async () => {
+      while (!over) seen.add(await readFile(at, 'utf8').catch(() => '{}'))
+    })()
+    for (let i = 0; i < 100; i++) {
+      const lock = await lockBundle(at, '“a”')
+      await lock.noteRunning(at)
+      await lock.release(at)
+    }
+    over = true
+    await looking
+    for (const text of seen) expect(() => JSON.parse(text) as unknown).not.toThrow()
+    expect(await readdir(join(at, '..'))).toEqual([])
+  })
+
   test('of a living process is respected, and taken over when that is dead', async () => {
     const at = await path()
     const other = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'])
