@@ -84,9 +84,13 @@ export class Captures {
   }
 
   /** See `capture` of network-thread.ts. */
-  async save(target: CaptureTarget, order: CaptureOrder, signal: AbortSignal): Promise<{ frames: number; bytes: number; path: string }> {
+  async save(
+    target: CaptureTarget,
+    order: Omit<CaptureOrder, 'onlySent'>,
+    signal: AbortSignal,
+  ): Promise<{ frames: number; bytes: number; path: string }> {
     const ports = this.#of(target).map(({ store, name, network, mac }): CapturedPort => ({ store, about: interfaceOf(name, network, mac) }))
-    return saveCapture(ports, order, signal)
+    return saveCapture(ports, { ...order, onlySent: 'network' in target }, signal)
   }
 
   /** See `packets` of network-thread.ts. Resolves when the reader is gone. @throws AppError for a filter that is none */
@@ -155,6 +159,8 @@ export class Captures {
       const start = Math.max(cursor, store.oldest, store.next - LIVE_AT_ONCE)
       missed += Math.max(0, start - Math.max(cursor, store.oldest))
       for (const frame of store.from(start)) {
+        // In a network every frame is sent by one plug, and may come to many.
+        if (!('port' in target) && frame.direction === 'in') continue
         const dissected = dissect(frame.bytes)
         const one = summary(kept, frame, dissected)
         const names = new Set([...dissected.names, frame.direction])

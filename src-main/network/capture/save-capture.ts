@@ -17,6 +17,8 @@ export interface CaptureOrder {
   /** ms back, or ms from now on; one of the two. */
   last: number | null
   duration: number | null
+  /** Of a whole network: each frame once, as it was sent. */
+  onlySent: boolean
 }
 
 /** ms between two looks for new frames: less than the smallest store takes to fill at a gigabit a second is not needed for what a guest sends. */
@@ -30,7 +32,7 @@ const BATCH = 256 * 1024
  */
 export async function saveCapture(
   ports: readonly CapturedPort[],
-  { path, last, duration }: CaptureOrder,
+  { path, last, duration, onlySent }: CaptureOrder,
   signal: AbortSignal,
 ): Promise<{ frames: number; bytes: number; path: string }> {
   const temporary = temporaryFor(path)
@@ -38,7 +40,7 @@ export async function saveCapture(
     const file = await open(temporary, 'wx', 0o600)
     let written: { frames: number; bytes: number }
     try {
-      const writer = new CaptureWriter(file, ports)
+      const writer = new CaptureWriter(file, ports, onlySent)
       if (last !== null) await writer.writeSince(Date.now() - last)
       else await record(writer, duration ?? 0, signal)
       written = await writer.end()
@@ -81,6 +83,7 @@ async function record(writer: CaptureWriter, duration: number, signal: AbortSign
 class CaptureWriter {
   #file: FileHandle
   #ports: readonly CapturedPort[]
+  #onlySent: boolean
   #cursors: number[]
   #batch: Uint8Array[] = []
   #waiting = 0
@@ -88,7 +91,8 @@ class CaptureWriter {
   #bytes = 0
   #missed: number[]
 
-  constructor(file: FileHandle, ports: readonly CapturedPort[]) {
+  constructor(file: FileHandle, ports: readonly CapturedPort[], onlySent: boolean) {
+    this.#onlySent = onlySent
     this.#file = file
     this.#ports = ports
     this.#cursors = ports.map(({ store }) => store.oldest)
@@ -123,7 +127,7 @@ class CaptureWriter {
       const cursor = this.#cursors[index]!
       this.#missed[index]! += Math.max(0, store.oldest - cursor)
       for (const { at, direction, bytes } of store.from(cursor))
-        if (at >= since) found.push({ at, block: enhancedPacket(index, at, direction, bytes) })
+        if (at >= since && (direction === 'out' || !this.#onlySent)) found.push({ at, block: enhancedPacket(index, at, direction, bytes) })
       this.#cursors[index] = store.next
     })
     found.sort((a, b) => a.at - b.at)
