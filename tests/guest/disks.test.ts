@@ -8,6 +8,7 @@ import { attach, testHost } from '../integration/machines/support/test-host.ts'
 import { openImage } from '../../src-main/storage/open-image.ts'
 import { qemuImg, WITHOUT_QEMU_IMG } from '../support/qemu-img.ts'
 import { tempFolder } from '../support/temp-folder.ts'
+import { shellOf } from './support/shell.ts'
 
 const KiB = 1024
 const MiB = 1024 * KiB
@@ -31,20 +32,7 @@ test('a disk is written through to its file, a CD and a read-only disk are read'
   await host.machines.start({ id })
   await host.machines.waitBooted({ id })
 
-  const console = await attach(host, id)
-  let count = 0
-  /** What a command prints. Its echo has the sum, not the result. */
-  const run = async (command: string): Promise<string> => {
-    const from = console.text().length
-    const end = `END${++count + 100}`
-    await console.type(`${command}; echo END$((${count} + 100))`)
-    await console.until(end)
-    const printed = console.text().slice(from)
-    return printed
-      .slice(printed.indexOf('+ 100))') + 8, printed.indexOf(end))
-      .replaceAll('\r', '')
-      .trim()
-  }
+  const run = shellOf(host, id)
   await run('until [ -b /dev/sda ] && [ -b /dev/sdb ] && [ -b /dev/sr0 ]; do sleep 1; done')
   expect(await run('cat /sys/block/sda/size /sys/block/sdb/size /sys/block/sr0/size')).toBe(`${64 * 2048}\n2048\n160`)
 
@@ -58,6 +46,7 @@ test('a disk is written through to its file, a CD and a read-only disk are read'
   expect(await run('dd if=/dev/sr0 bs=2048 skip=39 count=1 2> /dev/null | head -c 9')).toBe('on the CD')
   expect(await run('head -c 4 /dev/sdb')).toBe('kkkk')
   expect(await run('dd if=/dev/zero of=/dev/sdb bs=512 count=1 conv=fsync 2> /dev/null || echo refused')).toContain('refused')
+  const console = await attach(host, id)
   await console.type('poweroff')
   expect(await host.until(id, ({ state }) => state === 'off')).toMatchObject({ lastError: null })
 

@@ -4,35 +4,18 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { cacheFolder, resourcesFolder } from '../../src-main/app/paths.ts'
 import { disks } from '../../src-shared/api/index.ts'
-import { attach, testHost, type TestHost } from '../integration/machines/support/test-host.ts'
+import { testHost } from '../integration/machines/support/test-host.ts'
 import { WITHOUT_QEMU_IMG } from '../support/qemu-img.ts'
 import { qemuNbd } from '../support/qemu-nbd.ts'
 import { QEMU_PROGRAM } from '../support/qemu-program.ts'
 import { tempFolder } from '../support/temp-folder.ts'
+import { shellOf } from './support/shell.ts'
 
 const MiB = 1024 * 1024
 const ENGINES = [
   { engine: 'embedded', arch: 'i386', disk: 'sda' },
   { engine: 'qemu', arch: 'x86_64', disk: 'vda' },
 ] as const
-
-/** A shell on the machine's console. */
-async function shellOf(host: TestHost, id: string): Promise<(command: string) => Promise<string>> {
-  const console = await attach(host, id)
-  let count = 0
-  return async (command) => {
-    const from = console.text().length
-    const end = `END${++count + 100}`
-    // The echo has the sum, not the result.
-    await console.type(`${command}; echo END$((${count} + 100))`)
-    await console.until(end)
-    const printed = console.text().slice(from)
-    return printed
-      .slice(printed.indexOf('+ 100))') + 8, printed.indexOf(end))
-      .replaceAll('\r', '')
-      .trim()
-  }
-}
 
 describe.skipIf(WITHOUT_QEMU_IMG || process.platform === 'win32')('a disk on the network', () => {
   test.each(ENGINES.filter(({ engine }) => engine === 'embedded' || QEMU_PROGRAM))('on $engine', async ({ engine, arch, disk }) => {
@@ -46,7 +29,7 @@ describe.skipIf(WITHOUT_QEMU_IMG || process.platform === 'win32')('a disk on the
     await host.rpc.service(disks).add({ machine: id, disks: [{ source: { kind: 'file', path: server.address } }] })
     await host.machines.start({ id })
     await host.machines.waitBooted({ id })
-    const run = await shellOf(host, id)
+    const run = shellOf(host, id)
     await run(`until [ -b /dev/${disk} ]; do sleep 1; done`)
     expect(await run(`cat /sys/block/${disk}/size`)).toBe(String(32 * 2048))
     expect(
@@ -82,7 +65,7 @@ describe.skipIf(!QEMU_PROGRAM || process.platform === 'win32')('a disk in the bu
     const id = made.result!.id!
     await host.machines.start({ id })
     await host.machines.waitBooted({ id })
-    const run = await shellOf(host, id)
+    const run = shellOf(host, id)
     await run('until [ -b /dev/vda ]; do sleep 1; done')
     const service = host.rpc.service(disks)
     expect(await service.list({ machine: id })).toMatchObject([{ drive: 'disk0', measure: { size: 64 * MiB }, why: { grow: null } }])

@@ -3,8 +3,9 @@ import { expect, test } from 'vitest'
 import { snapshots } from '../../src-shared/api/index.ts'
 import { MiB } from '../../src-shared/base/units.ts'
 import { cacheFolder, resourcesFolder } from '../../src-main/app/paths.ts'
-import { attach, testHost } from '../integration/machines/support/test-host.ts'
+import { testHost } from '../integration/machines/support/test-host.ts'
 import { QEMU_PROGRAM } from '../support/qemu-program.ts'
+import { shellOf } from './support/shell.ts'
 
 const engines = [
   { engine: 'embedded', there: true },
@@ -19,18 +20,7 @@ for (const { engine, there } of engines)
     const machine = made.result!.id!
     await host.machines.start({ id: machine })
     await host.machines.waitBooted({ id: machine })
-    let lines = 0
-    /** What a command prints, in the shell that has been there all the time. */
-    const run = async (command: string): Promise<string> => {
-      const console = await attach(host, machine)
-      const mark = `mark${lines++}`
-      await console.type(`echo ${mark}b''egin; ${command}; echo ${mark}e''nd`)
-      const text = await console.until(`${mark}end`)
-      return text
-        .slice(text.indexOf(`${mark}begin`) + `${mark}begin`.length, text.indexOf(`${mark}end`))
-        .replaceAll('\r', '')
-        .trim()
-    }
+    const run = shellOf(host, machine)
     // Drivers are loaded after the first prompt.
     await run('until [ -b /dev/sda ] || [ -b /dev/vda ]; do sleep 0.2; done; D=/dev/sda; [ -b $D ] || D=/dev/vda')
     await run('mke2fs -q $D 32768 && mount -t ext4 $D /mnt && echo one > /mnt/f && sync; V=first')

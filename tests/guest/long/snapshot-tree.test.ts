@@ -8,10 +8,11 @@ import { expect, test, vi } from 'vitest'
 import { snapshots } from '../../../src-shared/api/index.ts'
 import { MiB } from '../../../src-shared/base/units.ts'
 import { cacheFolder, resourcesFolder } from '../../../src-main/app/paths.ts'
-import { attach, testHost } from '../../integration/machines/support/test-host.ts'
+import { testHost } from '../../integration/machines/support/test-host.ts'
 import { qemuImg, WITHOUT_QEMU_IMG } from '../../support/qemu-img.ts'
 import { QEMU_PROGRAM } from '../../support/qemu-program.ts'
 import { seeded } from '../../support/seeded.ts'
+import { shellOf } from '../support/shell.ts'
 
 const SNAPSHOTS = 30
 const engines = [
@@ -33,19 +34,7 @@ for (const { engine, there } of engines)
     const machine = made.result!.id!
     await host.machines.start({ id: machine })
     await host.machines.waitBooted({ id: machine })
-    let lines = 0
-    /** What a command prints, in the shell that has been there all the time. */
-    const run = async (command: string): Promise<string> => {
-      const console = await attach(host, machine)
-      const mark = `mark${lines++}`
-      await console.type(`echo ${mark}b''egin; ${command}; echo ${mark}e''nd`)
-      const text = await console.until(`${mark}end`)
-      console.stream.close()
-      return text
-        .slice(text.indexOf(`${mark}begin`) + `${mark}begin`.length, text.indexOf(`${mark}end`))
-        .replaceAll('\r', '')
-        .trim()
-    }
+    const run = shellOf(host, machine)
     const has = (): Promise<string> => run('echo $(cat /mnt/synced) $(cat /mnt/cached) $V')
     const write = async (value: string): Promise<void> => {
       await run(`echo ${value} > /mnt/synced; sync; echo ${value} > /mnt/cached; V=${value}`)

@@ -3,8 +3,8 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { snapshots } from '../../../src-shared/api/index.ts'
-import { openImage } from '../../../src-main/storage/open-image.ts'
 import { noise, seeded } from '../../support/seeded.ts'
+import { ownDisk } from './support/first-byte.ts'
 import { testHost } from './support/test-host.ts'
 
 const MiB = 1024 * 1024
@@ -14,9 +14,7 @@ async function machineWithStates() {
   const service = host.rpc.service(snapshots)
   const id = await host.make('web-1', '', { newDiskBytes: 64 * MiB })
   const write = async (offset: number, length: number, seed: number): Promise<void> => {
-    const { bundle, config } = await host.machines.get({ id })
-    const path = join(bundle, config!.drives[0]!.path!)
-    const image = await openImage({ path, format: 'qcow2', readOnly: false, folders: [join(bundle, 'disks')] })
+    const image = await ownDisk(host, id, false)
     await image.write(offset, noise(seeded(seed), length))
     await image.close()
   }

@@ -1,5 +1,5 @@
 /** kill -9 of a host while it gives a machine new disks: the machine has all of them or none, and no file is left that it does not name. */
-import { cp, mkdir, readdir, stat, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, stat, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
@@ -7,8 +7,7 @@ import { bundlePaths } from '../../../src-main/host/library/bundle.ts'
 import { disks as diskService } from '../../../src-shared/api/index.ts'
 import { MiB } from '../../../src-shared/base/units.ts'
 import { seeded } from '../../support/seeded.ts'
-import { tempFolder } from '../../support/temp-folder.ts'
-import { killedHost } from './support/killed-host.ts'
+import { copyForHost, killedHost } from './support/killed-host.ts'
 import { testHost, type TestHost } from './support/test-host.ts'
 
 /** Hosts that are killed, at moments over all of the work's length. */
@@ -30,11 +29,7 @@ test('the machine has all new disks or none', { timeout: 120_000 }, async () => 
   const random = seeded(20_261_121)
   let length = 0
   for (let kill = -1; kill < KILLS; kill++) {
-    const root = await tempFolder()
-    const library = join(root, 'library')
-    await cp(made.library, library, { recursive: true, preserveTimestamps: true })
-    const cacheFolder = join(root, 'cache')
-    await mkdir(cacheFolder)
+    const { library, cacheFolder } = await copyForHost(made.library)
     const delay = kill < 0 ? null : (length * (kill + random(1000) / 1000)) / KILLS
     const work = { kind: 'add-disks', bytes: [2 * MiB, 3 * MiB] } as const
     length =

@@ -17,7 +17,8 @@ import { tempFolder } from '../../support/temp-folder.ts'
 import { makeVdi } from '../../support/vdi-chain.ts'
 import { writeTar, type TarFile } from '../../support/write-tar.ts'
 import { UTM_4, VIRTUALBOX_7_VBOX, WORKSTATION_17_VMX } from '../../unit/host/exchange/fixtures/folders.ts'
-import { attach, testHost, type TestHost } from './support/test-host.ts'
+import { askGuest } from './support/ask-guest.ts'
+import { testHost, type TestHost } from './support/test-host.ts'
 
 const service = (host: TestHost) => host.rpc.service(exchange)
 const imported = (host: TestHost, path: string, more = {}) => host.done(service(host).import({ path, ...more }))
@@ -199,7 +200,7 @@ describe('an archive of ours', () => {
     await host.machines.waitBooted({ id })
     const put = async (mind: string, block: number): Promise<void> => {
       await host.machines.type({ id, text: `set ${mind}\nwrite ${block}\n` })
-      expect(await has(host, id)).toBe(`${mind} ${block}`)
+      expect(await askGuest(host, id)).toBe(`${mind} ${block}`)
     }
     const take = async (label: string): Promise<string> =>
       (await host.done(host.rpc.service(snapshots).take({ machine: id, label }))).result!.id!
@@ -214,20 +215,6 @@ describe('an archive of ours', () => {
     return { host, id, path, first }
   }
 
-  async function has(host: TestHost, id: string): Promise<string> {
-    const console = await attach(host, id)
-    const mark = `mark-${crypto.randomUUID()}`
-    await console.type(mark)
-    await console.until(`${mark}\r\n# `)
-    await console.type('get')
-    await console.type('read')
-    for (;;) {
-      const [, mind, block] = /=([^=]*)=\r\n[^]*<(\d+)>\r\n/.exec(console.text().slice(console.text().indexOf(mark))) ?? []
-      if (block !== undefined) return `${mind} ${block}`
-      await new Promise((resolve) => setTimeout(resolve, 5))
-    }
-  }
-
   test('goes on elsewhere where the machine was, with its snapshots', async () => {
     const { id, path, first } = await suspended()
     const there = await testHost()
@@ -238,7 +225,7 @@ describe('an archive of ours', () => {
     expect(made.result!.id).toBe(id)
     expect(await there.machines.get({ id })).toMatchObject({ state: 'suspended', name: 'web-1' })
     await there.machines.resume({ id })
-    expect(await has(there, id)).toBe('third 3')
+    expect(await askGuest(there, id)).toBe('third 3')
     expect(await there.rpc.service(snapshots).tree({ machine: id })).toMatchObject({
       snapshots: [
         { label: 'first', running: true },
@@ -246,7 +233,7 @@ describe('an archive of ours', () => {
       ],
     })
     await there.done(there.rpc.service(snapshots).restore({ machine: id, snapshot: first, keep: null }))
-    expect(await has(there, id)).toBe('first 1')
+    expect(await askGuest(there, id)).toBe('first 1')
     await there.machines.powerOff({ id })
   })
 
@@ -265,7 +252,7 @@ describe('an archive of ours', () => {
     expect(mine.config.point).toEqual(theirs.config.point)
     await host.done(host.rpc.service(snapshots).restore({ machine: made.id!, snapshot: first, keep: null }))
     await host.machines.start({ id: made.id! })
-    expect(await has(host, made.id!)).toBe(' 1')
+    expect(await askGuest(host, made.id!)).toBe(' 1')
     expect((await configOf(host, made.id!)).config.nics).toEqual(mine.config.nics)
     await host.machines.powerOff({ id: made.id! })
   })

@@ -4,24 +4,19 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { snapshots } from '../../../src-shared/api/index.ts'
 import { MiB } from '../../../src-shared/base/units.ts'
-import { openImage } from '../../../src-main/storage/open-image.ts'
 import { qemuImg, WITHOUT_QEMU_IMG } from '../../support/qemu-img.ts'
 import { readBytes } from '../../support/read-bytes.ts'
+import { ownDisk } from './support/first-byte.ts'
 import { testHost, type TestHost } from './support/test-host.ts'
 
-async function disk(host: TestHost, id: string, readOnly: boolean) {
-  const { bundle, config } = await host.machines.get({ id })
-  return openImage({ path: join(bundle, config!.drives[0]!.path!), format: 'qcow2', readOnly, folders: [join(bundle, 'disks')] })
-}
-
 async function write(host: TestHost, id: string, value: number): Promise<void> {
-  const image = await disk(host, id, false)
+  const image = await ownDisk(host, id, false)
   await image.write(0, new Uint8Array(MiB).fill(value))
   await image.close()
 }
 
 async function content(host: TestHost, id: string): Promise<number> {
-  const image = await disk(host, id, true)
+  const image = await ownDisk(host, id, true)
   const bytes = await readBytes(image, 0, MiB)
   await image.close()
   expect(new Set(bytes).size).toBe(1)

@@ -1,17 +1,15 @@
 /** kill -9 of a host in the middle of taking, going back to and deleting snapshots: the next one finds the old state or the new, and every snapshot whole. */
-import { cp, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { snapshots } from '../../../src-shared/api/index.ts'
 import { MiB } from '../../../src-shared/base/units.ts'
-import { openImage } from '../../../src-main/storage/open-image.ts'
-import { readBytes } from '../../support/read-bytes.ts'
 import { seeded } from '../../support/seeded.ts'
-import { tempFolder } from '../../support/temp-folder.ts'
+import { askGuest } from './support/ask-guest.ts'
+import { onDisk, write } from './support/first-byte.ts'
 import type { HostOrder } from './support/host-child.ts'
-import { killedHost } from './support/killed-host.ts'
-import { attach, testHost, type TestHost } from './support/test-host.ts'
+import { copyForHost, killedHost } from './support/killed-host.ts'
+import { testHost, type TestHost } from './support/test-host.ts'
 
 /** Hosts that are killed for each kind of work, at moments over all of its length. */
 const KILLS = 2
@@ -32,9 +30,9 @@ async function make(runs: boolean): Promise<Made> {
   const id = await host.make('web-1', '', { newDiskBytes: MiB })
   const ids: Record<string, string> = {}
   const go = async (value: number): Promise<void> => {
-    if (!runs) return writeDisk(host, id, value)
+    if (!runs) return write(host, id, value)
     await host.machines.type({ id, text: `set mind${value}\nwrite ${value}\n` })
-    await asked(host, id)
+    await askGuest(host, id)
   }
   if (runs) {
     await host.machines.start({ id })
@@ -52,47 +50,12 @@ async function make(runs: boolean): Promise<Made> {
   return { host, id, ids }
 }
 
-async function writeDisk(host: TestHost, id: string, value: number): Promise<void> {
-  const { bundle, config } = await host.machines.get({ id })
-  const path = join(bundle, config!.drives[0]!.path!)
-  const image = await openImage({ path, format: 'qcow2', readOnly: false, folders: [join(bundle, 'disks')] })
-  await image.write(0, new Uint8Array(512).fill(value))
-  await image.close()
-}
-
-/** What is on a disk, and in mind. */
-async function asked(host: TestHost, id: string): Promise<string> {
-  const console = await attach(host, id)
-  const mark = `mark-${crypto.randomUUID()}`
-  await console.type(mark)
-  await console.until(`${mark}\r\n# `)
-  await console.type('get')
-  await console.type('read')
-  for (;;) {
-    const [, mind, block] = /=([^=]*)=\r\n[^]*<(\d+)>\r\n/.exec(console.text().slice(console.text().indexOf(mark))) ?? []
-    if (block !== undefined) {
-      console.stream.close()
-      return `${mind} ${block}`
-    }
-    await sleep(5)
-  }
-}
-
-async function onDisk(host: TestHost, id: string): Promise<string> {
-  const { bundle, config } = await host.machines.get({ id })
-  const path = join(bundle, config!.drives[0]!.path!)
-  const image = await openImage({ path, format: 'qcow2', readOnly: true, folders: [join(bundle, 'disks')] })
-  const [value] = await readBytes(image, 0, 1)
-  await image.close()
-  return String(value)
-}
-
 /** What the machine is: asleep with this in mind and on its disk, or off with this on its disk. Leaves it off. */
 async function stateOf(host: TestHost, id: string): Promise<string> {
   const { state } = await host.machines.get({ id })
-  if (state !== 'suspended') return onDisk(host, id)
+  if (state !== 'suspended') return String(await onDisk(host, id))
   await host.machines.resume({ id })
-  const found = await asked(host, id)
+  const found = await askGuest(host, id)
   await host.machines.powerOff({ id })
   return found
 }
@@ -139,7 +102,7 @@ describe.each([
     { name: 'deleting a branch', work: () => ({ kind: 'delete', snapshot: ids['second']!, subtree: true }), after: [now] },
   ]
 
-  test('the state is the old one or the new one, and every snapshot is whole', { timeout: 120_000 }, async () => {
+  test('the state is the old one or the new one, and every snapshot is whole', { timeout: 300_000 }, async () => {
     const made = await make(runs)
     ;({ ids, id: machine } = made)
     template = made.host.library
@@ -149,11 +112,7 @@ describe.each([
       let length = 0
       const kills = running ? 1 : KILLS
       for (let kill = -1; kill < kills; kill++) {
-        const root = await tempFolder()
-        const library = join(root, 'library')
-        await cp(template, library, { recursive: true, preserveTimestamps: true })
-        const cacheFolder = join(root, 'cache')
-        await mkdir(cacheFolder)
+        const { library, cacheFolder } = await copyForHost(template)
         const order = { library, cacheFolder, machine, running, work: work() }
         const bundle = join(library, 'web-1.coppice')
         const before = await frozenFiles(bundle)
@@ -182,7 +141,7 @@ describe.each([
             ).toContain(label)
         for (const snapshot of tree.snapshots) {
           await next.done(service(next).restore({ machine, snapshot: snapshot.id, keep: null }))
-          const found = runs && snapshot.running ? await asked(next, machine) : await onDisk(next, machine)
+          const found = runs && snapshot.running ? await askGuest(next, machine) : String(await onDisk(next, machine))
           expect(found, `${where}: ${snapshot.label}`).toBe(contents[snapshot.label])
           if (runs && snapshot.running) await next.machines.powerOff({ id: machine })
         }
@@ -194,7 +153,7 @@ describe.each([
         expect(await readdir(join(bundle, 'disks')), where).toEqual([config!.drives[0]!.path!.replace('disks/', '')])
         expect(await readdir(join(bundle, 'snapshots')), where).toEqual([])
         expect(
-          (await readdir(bundle)).filter((one) => /returning|suspend|lock/.test(one)),
+          (await readdir(bundle)).filter((one) => /returning|suspend|^lock/.test(one)),
           where,
         ).toEqual([])
         await next.machines.start({ id: machine })
@@ -220,6 +179,6 @@ test('going back that ended right after machine.json was switched is ended by th
   await expect.poll(async () => (await next.machines.get({ id })).state).toBe('suspended')
   expect(await readdir(bundle)).not.toContain('returning')
   expect(await next.machines.resume({ id })).toMatchObject({ state: 'running' })
-  expect(await asked(next, id)).toBe('mind2 2')
+  expect(await askGuest(next, id)).toBe('mind2 2')
   expect(await readdir(join(bundle, 'disks'))).not.toContain('before.qcow2')
 })

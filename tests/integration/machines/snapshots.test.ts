@@ -1,14 +1,15 @@
 /** Snapshots of machines that are off, suspended and running: what is on disk when, and what the guest finds when it goes back. */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { snapshots } from '../../../src-shared/api/index.ts'
 import { MiB } from '../../../src-shared/base/units.ts'
 import type { Client } from '../../../src-shared/rpc/service.ts'
-import { openImage } from '../../../src-main/storage/open-image.ts'
 import { qemuImg, WITHOUT_QEMU_IMG } from '../../support/qemu-img.ts'
 import { readBytes } from '../../support/read-bytes.ts'
-import { attach, testHost, type TestHost } from './support/test-host.ts'
+import { askGuest } from './support/ask-guest.ts'
+import { ownDisk } from './support/first-byte.ts'
+import { testHost, type TestHost } from './support/test-host.ts'
 
 type Snapshots = Client<typeof snapshots>
 
@@ -28,21 +29,7 @@ async function running(host: TestHost, mind: string, block: number): Promise<str
 
 async function put(host: TestHost, id: string, mind: string, block: number): Promise<void> {
   await host.machines.type({ id, text: `set ${mind}\nwrite ${block}\n` })
-  expect(await has(host, id)).toBe(`${mind} ${block}`)
-}
-
-/** What it has in mind and on its disk. */
-async function has(host: TestHost, id: string): Promise<string> {
-  const console = await attach(host, id)
-  // What it printed in earlier lives comes first.
-  const mark = `mark-${crypto.randomUUID()}`
-  await console.type(mark)
-  await console.until(`${mark}\r\n# `)
-  await console.type('get')
-  await console.type('read')
-  const answers = (): RegExpExecArray | null => /=([^=]*)=\r\n[^]*<(\d+)>\r\n/.exec(console.text().slice(console.text().indexOf(mark)))
-  const [, mind, block] = await vi.waitFor(() => answers() ?? expect.fail('no answer'))
-  return `${mind} ${block}`
+  expect(await askGuest(host, id)).toBe(`${mind} ${block}`)
 }
 
 const take = async (host: TestHost & { snapshots: Snapshots }, machine: string, label: string, more = {}): Promise<string> =>
@@ -64,12 +51,12 @@ describe('a snapshot', () => {
       snapshots: [{ id: first, parent: null, label: 'clean', note: 'before the change', running: false, picture: false, pinned: false }],
     })
     await host.machines.start({ id })
-    expect(await has(host, id)).toBe(' 1')
+    expect(await askGuest(host, id)).toBe(' 1')
     await put(host, id, 'second', 2)
     await host.machines.powerOff({ id })
     await restore(host, id, first)
     await host.machines.start({ id })
-    expect(await has(host, id)).toBe(' 1')
+    expect(await askGuest(host, id)).toBe(' 1')
     // What was after it is gone, and nothing else.
     expect(await readdir(join(bundle, 'disks'))).toHaveLength(2 + 1) // frozen, current, and the lock of the latter
   })
@@ -79,11 +66,11 @@ describe('a snapshot', () => {
     const id = await running(host, 'first', 1)
     const first = await take(host, id, 'one')
     expect(await host.machines.get({ id })).toMatchObject({ state: 'running' })
-    expect(await has(host, id)).toBe('first 1')
+    expect(await askGuest(host, id)).toBe('first 1')
     await put(host, id, 'second', 2)
     await restore(host, id, first, 'where I was')
     expect(await host.machines.get({ id })).toMatchObject({ state: 'running', lastError: null })
-    expect(await has(host, id)).toBe('first 1')
+    expect(await askGuest(host, id)).toBe('first 1')
     const { snapshots: all, current } = await host.snapshots.tree({ machine: id })
     expect(all).toMatchObject([
       { label: 'one', parent: null, running: true },
@@ -92,9 +79,9 @@ describe('a snapshot', () => {
     expect(current).toBe(first)
     await put(host, id, 'third', 3)
     await restore(host, id, all[1]!.id)
-    expect(await has(host, id)).toBe('second 2')
+    expect(await askGuest(host, id)).toBe('second 2')
     await restore(host, id, first)
-    expect(await has(host, id)).toBe('first 1')
+    expect(await askGuest(host, id)).toBe('first 1')
   })
 
   test('without memory of a machine that runs starts afresh; a paused machine stays paused', async () => {
@@ -106,7 +93,7 @@ describe('a snapshot', () => {
     await restore(host, id, first)
     expect(await host.machines.get({ id })).toMatchObject({ state: 'off' })
     await host.machines.start({ id })
-    expect(await has(host, id)).toBe(' 1')
+    expect(await askGuest(host, id)).toBe(' 1')
   })
 
   test('of a suspended machine leaves it suspended, and it goes on', async () => {
@@ -116,10 +103,10 @@ describe('a snapshot', () => {
     const first = await take(host, id, 'asleep')
     expect(await host.machines.get({ id })).toMatchObject({ state: 'suspended' })
     await host.machines.resume({ id })
-    expect(await has(host, id)).toBe('first 1')
+    expect(await askGuest(host, id)).toBe('first 1')
     await put(host, id, 'second', 2)
     await restore(host, id, first)
-    expect(await has(host, id)).toBe('first 1')
+    expect(await askGuest(host, id)).toBe('first 1')
   })
 
   test('is named, noted and pinned; hardware goes back with it, and names stay', async () => {
@@ -149,20 +136,14 @@ describe('a snapshot', () => {
   })
 })
 
-/** The machine's own disk, where it is written now. */
-async function disk(host: TestHost, id: string, readOnly: boolean) {
-  const { bundle, config } = await host.machines.get({ id })
-  return openImage({ path: join(bundle, config!.drives[0]!.path!), format: 'qcow2', readOnly, folders: [join(bundle, 'disks')] })
-}
-
 async function write(host: TestHost, id: string, value: number, at: number): Promise<void> {
-  const image = await disk(host, id, false)
+  const image = await ownDisk(host, id, false)
   await image.write(at, new Uint8Array(512).fill(value))
   await image.close()
 }
 
 async function content(host: TestHost, id: string): Promise<string> {
-  const image = await disk(host, id, true)
+  const image = await ownDisk(host, id, true)
   const values: number[] = []
   for (let block = 0; block < BLOCKS; block++) values.push((await readBytes(image, block * STRIDE, 1))[0]!)
   await image.close()
@@ -251,11 +232,11 @@ describe('deleting', () => {
       config!.drives[0]!.path!.replace('disks/', ''),
     ])
     expect(await readdir(join(bundle, 'snapshots'))).toEqual([])
-    expect(await has(host, id)).toBe('second 2')
+    expect(await askGuest(host, id)).toBe('second 2')
     await host.machines.powerOff({ id })
     expect((await host.tasks.list({})).filter(({ title }) => title.startsWith('Merging disks'))).toEqual([])
     await host.machines.start({ id })
-    expect(await has(host, id)).toBe(' 2')
+    expect(await askGuest(host, id)).toBe(' 2')
   })
 
   test('anything, anywhere in a tree, changes no other state: random trees against a model', { timeout: 240_000 }, async () => {

@@ -1,14 +1,13 @@
 /** kill -9 of a host while a trial begins, runs, ends and is decided about: nothing of the state before it is lost, and what it did is lost by an answer alone. */
-import { cp, mkdir, readdir, writeFile } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
 import { snapshots } from '../../../src-shared/api/index.ts'
 import { MiB } from '../../../src-shared/base/units.ts'
 import { seeded } from '../../support/seeded.ts'
-import { tempFolder } from '../../support/temp-folder.ts'
 import { onDisk, write } from './support/first-byte.ts'
 import type { HostOrder } from './support/host-child.ts'
-import { killedHost } from './support/killed-host.ts'
+import { copyForHost, killedHost } from './support/killed-host.ts'
 import { testHost } from './support/test-host.ts'
 
 /** Hosts that are killed for each kind of work, at moments over all of its length. */
@@ -37,11 +36,7 @@ test.each(works)('$name', { timeout: 120_000 }, async ({ name, undecided, work, 
   const random = seeded(20_261_121)
   let length = 0
   for (let kill = -1; kill < KILLS; kill++) {
-    const root = await tempFolder()
-    const library = join(root, 'library')
-    await cp(made.library, library, { recursive: true, preserveTimestamps: true })
-    const cacheFolder = join(root, 'cache')
-    await mkdir(cacheFolder)
+    const { library, cacheFolder } = await copyForHost(made.library)
     const delay = kill < 0 ? null : (length * (kill + random(1000) / 1000)) / KILLS
     length = (await killedHost({ library, cacheFolder, machine, running: false, work }, delay)) ?? length
     if (kill < 0) continue

@@ -71,6 +71,15 @@ describe.skipIf(!QEMU_PROGRAM || process.platform !== 'linux')('ended by force',
       return text
     }
 
+    /** From here on. @returns the thread that supervises QEMU now */
+    const watchSupervisor = (): (() => Worker) => {
+      const threads: Worker[] = []
+      const see = (worker: Worker): void => void threads.push(worker)
+      process.on('worker', see)
+      onTestFinished(() => void process.off('worker', see))
+      return () => threads.findLast(({ threadName }) => threadName === 'coppice-qemu')!
+    }
+
     test('QEMU: what happened, with its status and last words; the log is kept, nothing else, and it starts again', async () => {
       const host = await open()
       const id = await make(host)
@@ -153,16 +162,13 @@ describe.skipIf(!QEMU_PROGRAM || process.platform !== 'linux')('ended by force',
     })
 
     test('what supervises it: the machine runs on, is taken over with its console and its screen, and says so', async () => {
-      const threads: Worker[] = []
-      const see = (worker: Worker): void => void threads.push(worker)
-      process.on('worker', see)
-      onTestFinished(() => void process.off('worker', see))
+      const thread = watchSupervisor()
       const host = await open()
       const id = await make(host)
       await host.machines.start({ id })
       await echoes(host, id, 'first')
       const pid = await qemuPid()
-      await threads.findLast(({ threadName }) => threadName === 'coppice-qemu')!.terminate()
+      await thread().terminate()
       const view = await host.until(id, ({ lastError, state }) => lastError !== null && state === 'running')
       expect(view.lastError!.message).toBe('What supervises “echo” failed and was started again. The machine ran on.')
       expect(await qemuPid()).toBe(pid)
@@ -175,10 +181,7 @@ describe.skipIf(!QEMU_PROGRAM || process.platform !== 'linux')('ended by force',
     })
 
     test('what supervises it while it is suspended: it goes on running; one that was paused stays so', async () => {
-      const threads: Worker[] = []
-      const see = (worker: Worker): void => void threads.push(worker)
-      process.on('worker', see)
-      onTestFinished(() => void process.off('worker', see))
+      const thread = watchSupervisor()
       const host = await open()
       const id = await make(host)
       const { bundle } = await host.machines.start({ id })
@@ -188,7 +191,7 @@ describe.skipIf(!QEMU_PROGRAM || process.platform !== 'linux')('ended by force',
         const { task } = await host.machines.suspend({ id })
         while (!(await readdir(bundle)).includes('suspend.new')) await sleep(1)
         await sleep(5)
-        await threads.findLast(({ threadName }) => threadName === 'coppice-qemu')!.terminate()
+        await thread().terminate()
         expect(await host.tasks.wait({ id: task })).toMatchObject({ state: 'failed' })
         await host.until(id, (view) => view.state === state && view.lastError?.code === 'crashed')
         await expect.poll(() => readdir(bundle)).not.toContain('suspend.new')
@@ -200,17 +203,14 @@ describe.skipIf(!QEMU_PROGRAM || process.platform !== 'linux')('ended by force',
     })
 
     test('what supervises it while it starts, at any moment: it is off, or runs; nothing else is left, and it starts', async () => {
-      const threads: Worker[] = []
-      const see = (worker: Worker): void => void threads.push(worker)
-      process.on('worker', see)
-      onTestFinished(() => void process.off('worker', see))
+      const thread = watchSupervisor()
       const host = await open()
       const id = await make(host)
       for (const delay of [0, 40]) {
         const starting = host.machines.start({ id }).catch(() => {})
         await someone()
         await sleep(delay)
-        await threads.findLast(({ threadName }) => threadName === 'coppice-qemu')!.terminate()
+        await thread().terminate()
         await starting
         const { state } = await host.until(id, (view) => ['crashed', 'running', 'paused'].includes(view.state))
         if (state === 'crashed') {

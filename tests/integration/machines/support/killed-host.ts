@@ -1,9 +1,11 @@
 /** A host of its own process that does one thing and is killed in the middle, or at its end. */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
+import { cp, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
+import { tempFolder } from '../../../support/temp-folder.ts'
 import type { HostOrder } from './host-child.ts'
 
 const CHILD = join(import.meta.dirname, 'host-child.ts')
@@ -30,4 +32,14 @@ export async function killedHost(order: HostOrder, killAfter: number | null): Pr
   if (!last) return null
   expect(last[0]).toBe('done')
   return took
+}
+
+/** A library like this one, and a cache, for one host to be killed with. */
+export async function copyForHost(template: string): Promise<{ library: string; cacheFolder: string }> {
+  const root = await tempFolder()
+  const library = join(root, 'library')
+  await cp(template, library, { recursive: true, preserveTimestamps: true })
+  const cacheFolder = join(root, 'cache')
+  await mkdir(cacheFolder)
+  return { library, cacheFolder }
 }

@@ -2,13 +2,13 @@ import { access, chmod, copyFile, mkdir, readdir, readFile, rename, stat, symlin
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
-import { openLocked } from '../../../../src-main/storage/file/open-locked.ts'
 import { mergeLayers, type MergeFiles } from '../../../../src-main/storage/jobs/merge-layers.ts'
 import { markMerged } from '../../../../src-main/storage/jobs/merge-mark.ts'
 import { openImage, openLayer } from '../../../../src-main/storage/open-image.ts'
 import { StorageService } from '../../../../src-main/storage/storage-service.ts'
 import { syncFolder, takeName } from '../../../../src-main/files/write-file-atomic.ts'
 import { expectChain, makeChain, openNewest, type DiskChain } from '../../../support/disk-chain.ts'
+import { openFailing } from '../../../support/failing-file.ts'
 import { memoryFile } from '../../../support/memory-file.ts'
 import { addSnapshot } from '../../../support/qcow2-images.ts'
 import { readBytes } from '../../../support/read-bytes.ts'
@@ -211,20 +211,7 @@ function failing(at: number, dead: boolean): MergeFiles & { count: number } {
   }
   const files: MergeFiles & { count: number } = {
     count: 0,
-    async open(path, readOnly) {
-      const { file, identity } = await openLocked(path, readOnly)
-      const faulty = {
-        ...file,
-        get size() {
-          return file.size
-        },
-        write: (offset: number, bytes: Uint8Array) => step(() => file.write(offset, bytes)),
-        zero: (offset: number, length: number) => step(() => file.zero(offset, length)),
-        truncate: (to: number) => step(() => file.truncate(to)),
-        sync: () => step(() => file.sync()),
-      }
-      return { file: faulty, identity }
-    },
+    open: (path, readOnly) => openFailing(path, readOnly, step),
     takeName: (from, to) => step(() => takeName(from, to)),
     remove: (path) =>
       step(async () => {

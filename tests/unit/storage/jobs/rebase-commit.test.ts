@@ -10,6 +10,7 @@ import { openImage, openLayer } from '../../../../src-main/storage/open-image.ts
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import { expectChain, makeChain, openNewest, type DiskChain } from '../../../support/disk-chain.ts'
 import { expectSame } from '../../../support/disk-model.ts'
+import { openFailing } from '../../../support/failing-file.ts'
 import { memoryFile } from '../../../support/memory-file.ts'
 import { addSnapshot } from '../../../support/qcow2-images.ts'
 import { crashes, journalled, type Entry } from '../../../support/power-loss.ts'
@@ -45,20 +46,7 @@ function failing(at: number): CommitFiles & { count: number } {
   }
   const files: CommitFiles & { count: number } = {
     count: 0,
-    async open(path, readOnly) {
-      const { file, identity } = await openLocked(path, readOnly)
-      const faulty = {
-        ...file,
-        get size() {
-          return file.size
-        },
-        write: (offset: number, bytes: Uint8Array) => step(() => file.write(offset, bytes)),
-        zero: (offset: number, length: number) => step(() => file.zero(offset, length)),
-        truncate: (to: number) => step(() => file.truncate(to)),
-        sync: () => step(() => file.sync()),
-      }
-      return { file: faulty, identity }
-    },
+    open: (path, readOnly) => openFailing(path, readOnly, step),
     replace: (path, fill, replacing) => step(() => makeFile(path, fill, replacing)),
   }
   return files
