@@ -86,6 +86,10 @@ export class GuestTcp {
     this.#stop('reset')
   }
 
+  vanish(): void {
+    this.#stop('reset')
+  }
+
   /** Tells the window again, which may be larger now. */
   update(): void {
     this.#send(TCP.ack, this.#sequence(this.#sent))
@@ -247,6 +251,11 @@ export class GuestHost {
     const connection = new GuestTcp(this, remote, port, own)
     this.#connections.set(`${remote.join()} ${port} ${own}`, connection)
     return connection
+  }
+
+  /** Everything ends without a word. */
+  dispose(): void {
+    for (const connection of [...this.#connections.values()]) connection.vanish()
   }
 
   forget({ remote, port, ownPort }: GuestTcp): void {
