@@ -13,6 +13,7 @@ import { routerPort } from './routers/router.ts'
 import { Routers } from './routers/routers.ts'
 
 export class NetworkService implements Disposable {
+  #tapThread: URL
   #clock: Clock
   #captures = new Captures()
   #routers: Routers
@@ -24,7 +25,9 @@ export class NetworkService implements Disposable {
   #alert = new Emitter<NetworkAlert>()
   #logged = new Emitter<{ network: string; port: string | null; message: string }>()
 
-  constructor(clock: Clock = REAL_CLOCK) {
+  /** @param tapThread the entry of the thread that reads TAP devices */
+  constructor(tapThread: URL, clock: Clock = REAL_CLOCK) {
+    this.#tapThread = tapThread
     this.#clock = clock
     this.#routers = new Routers({ clock, warn: (message) => console.error(message) })
   }
@@ -92,7 +95,7 @@ export class NetworkService implements Disposable {
       alert: (alert) => this.#alert.fire(alert),
       logged: (port, message) => this.#logged.fire({ network: document.name, port, message }),
     }
-    const parts = { clock: this.#clock, captures: this.#captures, listener }
+    const parts = { clock: this.#clock, captures: this.#captures, tapThread: this.#tapThread, listener }
     this.#networks.set(document.name, new LiveNetwork(document, place, parts))
   }
 

@@ -19,6 +19,7 @@ import type { NetworkRoutes } from './routers/plan-routes.ts'
 import { Leases, type PoolSettings } from './services/dhcp/leases.ts'
 import { knownHosts, type KnownHost } from './services/dns/known-hosts.ts'
 import { Switch } from './switch/switch.ts'
+import { Uplink } from './uplink.ts'
 import { Watcher, type WatchedPort } from './watch/watcher.ts'
 
 /** ms after which the gateway tells machines that came, all at once, that it is there. */
@@ -50,6 +51,8 @@ export interface NetworkPlace {
 export interface NetworkOptions {
   clock: Clock
   captures: Captures
+  /** The entry of the thread that reads TAP devices. */
+  tapThread: URL
   listener: NetworkListener
 }
 
@@ -67,6 +70,9 @@ export class LiveNetwork implements Disposable {
   /** Of an earlier thread, until there is a place for them. */
   #restored: readonly Lease[] = []
   #side: GatewaySide | null
+  /** Of bridged networks. */
+  #uplink: Uplink | null
+  #tapThread: URL
   #own: OwnPorts
   #watcher: Watcher
   #announcing: Disposable | null = null
@@ -74,11 +80,12 @@ export class LiveNetwork implements Disposable {
   /** Frames that were told of in the second that began then, ms. */
   #logged = { since: -Infinity, count: 0 }
 
-  constructor(document: Network, place: NetworkPlace, { clock, captures, listener }: NetworkOptions) {
+  constructor(document: Network, place: NetworkPlace, { clock, captures, tapThread, listener }: NetworkOptions) {
     this.#document = document
     this.#place = place
     this.#clock = clock
     this.#captures = captures
+    this.#tapThread = tapThread
     this.#listener = listener
     this.#switch = new Switch(clock)
     this.#own = new OwnPorts(document.name, this.#switch, captures)
@@ -91,6 +98,7 @@ export class LiveNetwork implements Disposable {
     })
     this.#applyPolicy()
     this.#side = this.#makeSide()
+    this.#uplink = this.#makeUplink()
     this.#hostsChanged()
   }
 
@@ -114,6 +122,11 @@ export class LiveNetwork implements Disposable {
       this.#side?.dispose()
       this.#side = this.#makeSide()
     }
+    if (before.kind === document.kind && before.hostInterface === document.hostInterface) this.#uplink?.retry()
+    else {
+      this.#uplink?.dispose()
+      this.#uplink = this.#makeUplink()
+    }
     this.#hostsChanged()
     for (const port of this.#ports.values()) this.#tap(port)
   }
@@ -132,6 +145,7 @@ export class LiveNetwork implements Disposable {
     this.#tap(port)
     this.#privateChanged()
     this.#hostsChanged()
+    this.#uplink?.retry()
     this.#changed()
   }
 
@@ -178,7 +192,7 @@ export class LiveNetwork implements Disposable {
 
   state(): NetworkState {
     const side = this.#side?.state ?? { gateway: null, flows: { tcp: 0, udp: 0 }, forwards: {} }
-    return { network: this.name, ...side, problem: null }
+    return { network: this.name, ...side, problem: this.#uplink?.problem?.toWire() ?? null }
   }
 
   portStates(): PortState[] {
@@ -189,6 +203,7 @@ export class LiveNetwork implements Disposable {
     this.#announcing?.dispose()
     this.#looking?.dispose()
     this.#own.set([], 0)
+    this.#uplink?.dispose()
     this.#side?.dispose()
     this.#leases?.dispose()
     for (const id of [...this.#ports.keys()]) this.unplug(id)
@@ -220,6 +235,13 @@ export class LiveNetwork implements Disposable {
       onForwards: () => this.#listener.stateChanged(),
       warn: (message) => console.error(message),
     })
+  }
+
+  #makeUplink(): Uplink | null {
+    const { kind, hostInterface } = this.#document
+    if (kind !== 'bridged') return null
+    const onChange = (): void => this.#listener.stateChanged()
+    return new Uplink({ card: hostInterface, lan: this.#switch, thread: this.#tapThread, onChange })
   }
 
   /** Machines, their names or their addresses changed, or what is forwarded to them. */

@@ -2,5 +2,6 @@
 import { networkThread } from '../../src-shared/threads/network-thread.ts'
 import { NetworkService } from '../network/network-service.ts'
 import { serveThread } from './serve-thread.ts'
+import { threadUrl } from './thread-url.ts'
 
-serveThread((server) => server.register(networkThread, new NetworkService().handlers))
+serveThread((server) => server.register(networkThread, new NetworkService(threadUrl('tap')).handlers))

@@ -8,7 +8,7 @@ const here = import.meta.url.replace('/app.asar/', '/app.asar.unpacked/')
 
 export type ThreadName = 'embedded' | 'qemu' | 'storage' | 'appliance' | 'network'
 
-/** @param name the last is the embedded engine's, which starts it itself */
-export function threadUrl(name: ThreadName | 'memory'): URL {
+/** @param name the last two are the embedded engine's and the network thread's, which start them themselves */
+export function threadUrl(name: ThreadName | 'memory' | 'tap'): URL {
   return new URL(fromSource ? `./${name}.thread.ts` : `./${name}.thread.js`, here)
 }
