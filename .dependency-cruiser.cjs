@@ -9,7 +9,12 @@ const only = (name, comment, from, allowed) => ({
 
 const PARTS = ['process', 'files', 'archive', 'engines', 'storage', 'network', 'appliance']
 /** What a part may import beside src-shared and itself. */
-const BASES = { appliance: 'appliance|archive', storage: 'storage|process|files|archive', engines: 'engines|process|files' }
+const BASES = {
+  appliance: 'appliance|archive',
+  storage: 'storage|process|files|archive',
+  engines: 'engines|process|files',
+  network: 'network|files',
+}
 
 module.exports = {
   forbidden: [

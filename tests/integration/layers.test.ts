@@ -33,6 +33,7 @@ const TREE: Record<string, string> = {
   'src-main/storage/disk.ts': "export * from '../process/start.ts'\nexport * from '../files/write.ts'\nexport * from '../archive/tar.ts'",
   'src-main/appliance/reaches-process.ts': "export * from '../process/start.ts'",
   'src-main/storage/reaches-host.ts': "export * from '../host/host.ts'",
+  'src-main/network/keeps.ts': "export * from '../files/write.ts'",
   'src-main/network/reaches-storage.ts': "export * from '../storage/disk.ts'",
   'src-main/archive/tar.ts': 'export const tar = 1',
   'src-main/archive/reaches-appliance.ts': "export * from '../appliance/build.ts'",
