@@ -8,6 +8,7 @@
 import { formatIp, inSubnet, type IpAddress } from '../../../../src-shared/model/ip.ts'
 import type { Disposable } from '../../../../src-shared/base/disposable.ts'
 import { BROADCAST } from '../../codec/ethernet.ts'
+import { IPV4_BROADCAST, isZero } from '../../gateway/addresses.ts'
 import type { UdpReply, UdpRequest, UdpService } from '../../gateway/udp-service.ts'
 import { buildDhcp, DHCP, parseDhcp, type DhcpMessage } from './codec.ts'
 import type { Leases } from './leases.ts'
@@ -24,7 +25,6 @@ const SHORTEST_LEASE = 60
 /** Cards whose offers are tried at once, and addresses that are tried for one of them: the next is offered as it is. */
 const MAX_PROBED = 64
 const MAX_TRIES = 4
-const EVERYBODY = Uint8Array.of(255, 255, 255, 255)
 
 export interface DhcpCounters {
   /** Machines that got no answer, for there was no address left. */
@@ -72,6 +72,8 @@ export class DhcpServer implements UdpService, Disposable {
       this.counters.refused++
       return
     }
+    // A lease is ended by its own card alone: who says so for another wants its address.
+    const isOwn = message.chaddr === sourceMac
     switch (message.type) {
       case DHCP.discover:
         this.#discover(message, reply)
@@ -80,10 +82,10 @@ export class DhcpServer implements UdpService, Disposable {
         this.#request(message, reply)
         return
       case DHCP.decline:
-        this.#decline(message)
+        if (isOwn) this.#decline(message)
         return
       case DHCP.release:
-        if (this.#isOurs(message)) this.#leases.end(message.chaddr, message.ciaddr)
+        if (isOwn && this.#isOurs(message)) this.#leases.end(message.chaddr, message.ciaddr)
         return
       case DHCP.inform:
         this.#inform(message, isZero(message.ciaddr) ? source : message.ciaddr, sourceMac, reply)
@@ -176,7 +178,7 @@ export class DhcpServer implements UdpService, Disposable {
     const everybody = isZero(message.ciaddr) && message.broadcast
     reply(bytes, {
       source: this.#settings.gateway,
-      destination: everybody ? EVERYBODY : isZero(message.ciaddr) ? address : message.ciaddr,
+      destination: everybody ? IPV4_BROADCAST : isZero(message.ciaddr) ? address : message.ciaddr,
       destinationPort: CLIENT_PORT,
       toMac: everybody ? BROADCAST : message.chaddr,
     })
@@ -186,7 +188,7 @@ export class DhcpServer implements UdpService, Disposable {
     this.counters.denied++
     const { xid, chaddr, broadcast } = message
     const bytes = buildDhcp({ op: 'reply', xid, chaddr, broadcast, type: DHCP.nak, options: this.#identity(message) })
-    reply(bytes, { source: this.#settings.gateway, destination: EVERYBODY, destinationPort: CLIENT_PORT, toMac: BROADCAST })
+    reply(bytes, { source: this.#settings.gateway, destination: IPV4_BROADCAST, destinationPort: CLIENT_PORT, toMac: BROADCAST })
   }
 
   #header({ xid, chaddr, broadcast }: DhcpMessage): Pick<DhcpMessage, 'op' | 'xid' | 'chaddr' | 'broadcast' | 'file' | 'siaddr'> {
@@ -252,8 +254,4 @@ export class DhcpServer implements UdpService, Disposable {
     const wish = Math.max(LEAST_SIZE, wordOf(options.get(OPTION.maxSize)) ?? LEAST_SIZE)
     return Math.min(wish, Math.max(LEAST_SIZE, this.#settings.mtu)) - HEADERS
   }
-}
-
-function isZero(address: Uint8Array): boolean {
-  return address.every((byte) => byte === 0)
 }

@@ -31,7 +31,11 @@ function make(document: object = {}, { clock = new FakeClock(), probe = null as 
   leases.onChanged((change) => told.push(change))
   const server = new DhcpServer(settings, leases, probe)
   const answers: Answer[] = []
-  const send = (message: Partial<DhcpMessage> & { type: number }, source = '0.0.0.0'): Answer | null => {
+  const send = (
+    message: Partial<DhcpMessage> & { type: number },
+    source = '0.0.0.0',
+    sourceMac = message.chaddr ?? CARD,
+  ): Answer | null => {
     const payload = buildDhcp({ op: 'request', chaddr: CARD, xid: 7, ...message })
     const before = answers.length
     server.receive(
@@ -41,7 +45,7 @@ function make(document: object = {}, { clock = new FakeClock(), probe = null as 
         destination: parseIpv4('255.255.255.255')!,
         destinationPort: 67,
         payload,
-        sourceMac: message.chaddr ?? CARD,
+        sourceMac,
       },
       (bytes, how = {}) => answers.push({ message: parseDhcp(bytes)!, how, bytes }),
     )
@@ -98,7 +102,10 @@ describe('DHCP: a lease’s life', () => {
 
     clock.advance(HOUR * 0.9)
     expect(send({ type: DHCP.request, ciaddr: parseIpv4('10.9.0.2')! })!.message.type).toBe(DHCP.ack)
-    send({ type: DHCP.release, ciaddr: parseIpv4('10.9.0.2')!, options: new Map([[OPTION.serverId, GATEWAY]]) })
+    const release = { type: DHCP.release, ciaddr: parseIpv4('10.9.0.2')!, options: new Map([[OPTION.serverId, GATEWAY]]) }
+    send(release, '10.9.0.2', 666)
+    expect(leases.list()).toHaveLength(1)
+    send(release)
     expect(leases.list()).toEqual([])
     expect(told.at(-1)).toEqual({ kind: 'put', lease: { ...lease, until: clock.date() } })
   })
