@@ -14,7 +14,7 @@ export interface Timed {
   wake(now: number): void
 }
 
-/** ms: what is due within it, is done by one call. */
+/** ms between two calls, at least: what is due between them is done by one. */
 const GRAIN = 2
 
 export class TimerQueue implements Disposable {
@@ -82,7 +82,7 @@ export class TimerQueue implements Disposable {
     const now = this.clock.now()
     this.#waking = true
     try {
-      for (let first = this.#heap[0]; first && first.wakeAt <= now + GRAIN / 2; first = this.#heap[0]) {
+      for (let first = this.#heap[0]; first && first.wakeAt <= now; first = this.#heap[0]) {
         this.disarm(first)
         first.wake(now)
       }
