@@ -149,10 +149,13 @@ export function writeIp(
     bytes[at + 7] = flags
     bytes[at + 8] = ttl
     bytes[at + 9] = protocol
+    // Each byte by itself: of so few, that is faster than by `set`.
+    for (let nth = 0; nth < 4; nth++) {
+      bytes[at + 12 + nth] = source[nth]!
+      bytes[at + 16 + nth] = destination[nth]!
+    }
     bytes[at + 10] = 0
     bytes[at + 11] = 0
-    bytes.set(source, at + 12)
-    bytes.set(destination, at + 16)
     const sum = foldSum(sumWords(bytes, at, at + IPV4_HEADER))
     bytes[at + 10] = sum >> 8
     bytes[at + 11] = sum
