@@ -11,6 +11,7 @@ import { become } from './setup/become.mjs'
 import { ensureChromium } from './setup/chromium.mjs'
 import { fetchElectron } from './setup/electron.mjs'
 import { drive, root, setUp } from './setup/index.mjs'
+import { NODE_FLAGS } from './setup/node-flags.mjs'
 
 /** Windows and macOS always have a screen; elsewhere X11 or Wayland says so. */
 function hasDisplay() {
@@ -26,9 +27,9 @@ drive(async () => {
     if (electron) {
       // Chromium's sandbox refuses to work for root.
       const rootOnly = process.getuid?.() === 0 ? ['--no-sandbox'] : []
-      return become(electron, [...rootOnly, '.', ...args], env)
+      return become(electron, [...NODE_FLAGS.map((flag) => `--js-flags=${flag}`), ...rootOnly, '.', ...args], env)
     }
     await ensureChromium('for the window')
   }
-  return become(node, [path.join(root, 'out/main/start.js'), ...args], env)
+  return become(node, [...NODE_FLAGS, path.join(root, 'out/main/start.js'), ...args], env)
 })

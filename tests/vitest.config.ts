@@ -7,10 +7,13 @@ import path from 'node:path'
 import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { playwright } from '@vitest/browser-playwright'
 import { defineConfig } from 'vitest/config'
+import { NODE_FLAGS } from '../bin/setup/node-flags.mjs'
 import { chromiumArgs, findChromium } from './support/chromium.ts'
 import { tellingForks } from './support/telling-forks.ts'
 
 const seconds = 1000
+/** As the product runs (bin/setup/node-flags.mjs). */
+const execArgv = NODE_FLAGS
 /** Test files at once, more than the runner itself would take on two processors: most wait for timers, disks and other processes more than they compute. */
 const AT_ONCE = { maxWorkers: Math.max(3, availableParallelism() - 1) }
 /** A guest that boots takes a processor to itself; for the rest of the time it is waited for. */
@@ -26,6 +29,7 @@ export default defineConfig({
           name: 'unit',
           environment: 'node',
           pool: tellingForks,
+          execArgv,
           include: ['tests/unit/**/*.test.ts'],
           testTimeout: 60 * seconds,
         },
@@ -36,6 +40,7 @@ export default defineConfig({
           name: 'contract',
           environment: 'node',
           pool: tellingForks,
+          execArgv,
           include: ['tests/contract/**/*.test.ts'],
           testTimeout: 60 * seconds,
         },
@@ -46,6 +51,7 @@ export default defineConfig({
           name: 'integration',
           environment: 'node',
           pool: tellingForks,
+          execArgv,
           include: ['tests/integration/**/*.test.ts'],
           testTimeout: 60 * seconds,
           hookTimeout: 60 * seconds,
@@ -57,6 +63,7 @@ export default defineConfig({
           name: 'guest',
           environment: 'node',
           pool: tellingForks,
+          execArgv,
           include: ['tests/guest/*.test.ts'],
           testTimeout: 180 * seconds,
           hookTimeout: 300 * seconds,
@@ -67,6 +74,7 @@ export default defineConfig({
           name: 'long',
           environment: 'node',
           pool: tellingForks,
+          execArgv,
           include: ['tests/guest/long/*.test.ts'],
           testTimeout: 900 * seconds,
           hookTimeout: 300 * seconds,

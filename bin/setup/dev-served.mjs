@@ -9,6 +9,7 @@ import { createServer as createNetServer } from 'node:net'
 import path from 'node:path'
 import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { createServer } from 'vite'
+import { NODE_FLAGS } from './node-flags.mjs'
 
 const root = path.resolve(import.meta.dirname, '../..')
 const HOST_SOURCES = ['src-main', 'src-shared'].map((folder) => path.join(root, folder))
@@ -48,7 +49,7 @@ process.on('SIGINT', () => void end())
 process.on('SIGTERM', () => void end())
 
 function start() {
-  const args = [path.join(root, 'src-main/app/launch/main.ts'), '--serve', '--port', String(port), ...process.argv.slice(2)]
+  const args = [...NODE_FLAGS, path.join(root, 'src-main/app/launch/main.ts'), '--serve', '--port', String(port), ...process.argv.slice(2)]
   const child = spawn(process.execPath, args, { env: { ...process.env, COPPICE_TOKEN: token }, stdio: ['ignore', 'ignore', 'inherit'] })
   host = child
   child.on('exit', (code) => {

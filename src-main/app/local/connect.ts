@@ -100,7 +100,9 @@ async function startHeadless(library: string): Promise<void> {
   const folder = await runtimeFolderFor(library)
   const logPath = join(folder, `start-${process.pid}.log`)
   const log = await open(logPath, 'w', 0o600)
-  const child = spawn(process.execPath, [entry(), HEADLESS_COMMAND, '--library', library], {
+  // The flags that this process was given for its engines' threads are its child's as well (bin/setup/node-flags.mjs).
+  const flags = process.execArgv.filter((flag) => flag === '--no-memory-protection-keys')
+  const child = spawn(process.execPath, [...flags, entry(), HEADLESS_COMMAND, '--library', library], {
     detached: true,
     windowsHide: true,
     stdio: ['ignore', log.fd, log.fd, 'ipc'],

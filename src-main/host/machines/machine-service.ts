@@ -48,6 +48,7 @@ export class MachineService implements Disposable {
   #monitor: HeartbeatMonitor
   #needs: ImageNeeds
   #vnc: VncExports
+  #closed = false
 
   /** Resolves when the library was read and everything that runs from before is known. Never rejects. */
   #known: Promise<void>
@@ -111,12 +112,12 @@ export class MachineService implements Disposable {
       forget: async ({ id }) => this.#forget(await this.#find(id)),
       start: async ({ id, end }) => {
         const machine = await this.#find(id)
-        return parts.begin(machine, end, () => machine.start())
+        return this.#begin(machine, end, () => machine.start())
       },
       pause: async ({ id }) => (await this.#find(id)).pause(),
       resume: async ({ id }) => {
         const machine = await this.#find(id)
-        return parts.begin(machine, undefined, () => machine.resume())
+        return this.#begin(machine, undefined, () => machine.resume())
       },
       powerButton: async ({ id }) => (await this.#find(id)).powerButton(),
       powerOff: async ({ id }) => (await this.#find(id)).powerOff(),
@@ -219,6 +220,7 @@ export class MachineService implements Disposable {
 
   /** Ends every session; nothing is kept. Resolves when no thread of a machine is left. */
   async close(): Promise<void> {
+    this.#closed = true
     const machines = [...this.#machines.values()]
     await Promise.all(
       machines.filter((machine) => machine.busy || machine.session || isActive(machine.state)).map((machine) => machine.kill()),
@@ -307,9 +309,17 @@ export class MachineService implements Disposable {
   }
 
   /** Its failure is the machine's own, and stands in its view. */
+  /** What has to be done before may take until nothing may begin any more. */
+  #begin<T>(machine: Machine, end: RunEnd | undefined, start: () => Promise<T>): Promise<T> {
+    return this.#parts.begin(machine, end, async () => {
+      if (this.#closed) throw new AppError('disconnected', 'Coppice is ending.')
+      return start()
+    })
+  }
+
   async #startWhenMade({ task }: TaskStarted): Promise<void> {
     const { result } = await this.#parts.tasks.whenEnded(task)
-    if (result?.id)
+    if (result?.id && !this.#closed)
       await this.#machines
         .get(result.id)
         ?.start()
