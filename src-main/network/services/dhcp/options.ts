@@ -23,8 +23,6 @@ export const OPTION = {
   bootFile: 67,
   /** RFC 4702. */
   fullName: 81,
-  /** RFC 3397. */
-  search: 119,
   /** RFC 3442. */
   routes: 121,
 } as const

@@ -20,7 +20,7 @@ import { keyOf } from './name.ts'
 
 /** Bytes of UDP that everybody takes (RFC 1035, 4.2.1), and that we say we take: no more than fits everywhere (RFC 9715). */
 const PLAIN_SIZE = 512
-export const OUR_SIZE = 1232
+const OUR_SIZE = 1232
 /** Bytes of UDP that a machine is sent at most, whatever it says that it takes. */
 const MAX_SIZE = 4096
 

@@ -53,11 +53,6 @@ export class Resolver implements Disposable {
     this.#cache = new DnsCache(options.clock)
   }
 
-  /** Questions that wait. */
-  get waiting(): number {
-    return this.#waiting.size
-  }
-
   /** A whole answer, with an id of no meaning; null: nobody answered, or too many questions wait. May be changed by who gets it. */
   async resolve(question: Question): Promise<Uint8Array<ArrayBuffer> | null> {
     const { key, type, checkingDisabled, edns } = question

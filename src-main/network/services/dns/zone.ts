@@ -215,7 +215,7 @@ function ancestors(name: string): string[] {
 }
 
 /** RFC 1035, 3.5; RFC 3596, 2.5. Null: not the name of one address. */
-export function addressOfReverse(key: string): IpAddress | null {
+function addressOfReverse(key: string): IpAddress | null {
   const labels = labelsOf(key)
   if (key.endsWith('.in-addr.arpa') && labels.length === 6) return parseIp(labels.slice(0, 4).reverse().join('.'))
   if (!key.endsWith('.ip6.arpa') || labels.length !== 34) return null

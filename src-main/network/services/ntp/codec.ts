@@ -1,5 +1,5 @@
 /** NTP's header (RFC 5905, 7.3), which is all that is read and written of a message. */
-export const NTP_HEADER = 48
+const NTP_HEADER = 48
 /** RFC 5905, 7.3, figure 10. */
 export const MODE = { symmetricActive: 1, symmetricPassive: 2, client: 3, server: 4 } as const
 /** Seconds from 1900 to 1970 (6, figure 4). */
