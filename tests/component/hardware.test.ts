@@ -36,7 +36,7 @@ describe('the hardware tab', () => {
     await expect.element(device('Memory 256 MiB')).toBeVisible()
     await expect.element(device('Start-up Kernel vmlinuz')).toBeVisible()
     await expect.element(device('CD drive debian.iso')).toBeVisible()
-    await expect.element(device('Network card Unplugged')).toBeVisible()
+    await expect.element(device('Network card Plugged in nowhere')).toBeVisible()
     await expect.element(save()).toHaveAttribute('aria-disabled', 'true')
   })
 
@@ -126,7 +126,7 @@ describe('the hardware tab', () => {
     await device(/Floppy/).click()
     await page.getByRole('button', { name: 'Remove the floppy drive' }).click()
     await device(/Network card/).click()
-    await expect.element(page.getByText('Unplugged: no network is connected to this card', { exact: false })).toBeVisible()
+    await expect.element(page.getByRole('checkbox', { name: 'Cable plugged in' })).toBeDisabled()
     await page.getByRole('button', { name: 'Regenerate' }).click()
     await save().click()
     await expect.poll(() => host.updates.length).toBe(1)
@@ -276,13 +276,14 @@ describe('the hardware of a machine that runs', () => {
 
     await device(/Network card/).click()
     await expect.element(page.getByRole('textbox', { name: 'MAC address' })).toBeDisabled()
-    await page.getByRole('checkbox', { name: 'Cable plugged in' }).click()
-    await expect.element(device('Network card Plugged in')).toBeVisible()
+    await page.getByRole('combobox', { name: 'Network' }).click()
+    await page.getByRole('option', { name: /^default/ }).click()
+    await expect.element(device('Network card default')).toBeVisible()
 
     await page.getByRole('button', { name: 'Apply' }).click()
     await expect
       .poll(() => host.updates.at(-1)?.patch)
-      .toEqual({ memoryMiB: 128, pointer: 'mouse', drives: [data, { ...cd, path: null }], nics: [{ ...nic, link: 'up' }] })
+      .toEqual({ memoryMiB: 128, pointer: 'mouse', drives: [data, { ...cd, path: null }], nics: [{ ...nic, network: 'default' }] })
     expect(host.calls).not.toContain('machines.consider')
   })
 

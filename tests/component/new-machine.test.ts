@@ -184,7 +184,7 @@ describe('the New machine dialog', () => {
           firmware: 'bios',
           tpm: false,
         },
-        ...{ source: { kind: 'iso', path: '/home/ada/tiny.iso' }, newDiskBytes: 4 * 1024 ** 3 },
+        ...{ source: { kind: 'iso', path: '/home/ada/tiny.iso' }, newDiskBytes: 4 * 1024 ** 3, networks: ['default'] },
       })
   })
 

@@ -38,6 +38,14 @@ export function impairmentWords({ rate, delay, jitter, loss, duplicate, reorder,
   return parts.length === 0 ? null : parts.join(', ')
 }
 
+/** For a card's choice of a network; empty: none. */
+export function networkOptions(networks: readonly NetworkView[]): { value: string; label: string; detail: string }[] {
+  return [
+    ...networks.map((view) => ({ value: view.network.name, label: view.network.name, detail: networkLine(view) })),
+    { value: '', label: 'None', detail: 'The card is plugged in nowhere' },
+  ]
+}
+
 /** How a card's link stands, in a word. */
 export function linkWords({ network, cut, connected }: Pick<NicView, 'network' | 'cut' | 'connected'>): string {
   if (network === null) return 'Not plugged in'

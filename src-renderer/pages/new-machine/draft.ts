@@ -8,6 +8,7 @@ import {
 } from '../../../src-shared/api/machines.ts'
 import { parseBytes } from '../../../src-shared/base/units.ts'
 import { fieldErrors } from '../../../src-shared/errors/field-errors.ts'
+import { DEFAULT_NETWORK } from '../../../src-shared/model/network.ts'
 import { isAbsolutePath, type Arch, type MachineConfig } from '../../../src-shared/model/machine.ts'
 
 export type SourceKind = Exclude<NewMachineSource['kind'], 'floppy'>
@@ -34,6 +35,8 @@ export interface Draft {
   tpm: boolean
   devices: MachineConfig['devices']
   serialPorts: string
+  /** Where its network card is plugged in; empty: nowhere. */
+  network: string
 }
 
 export function emptyDraft(kind: SourceKind): Draft {
@@ -56,6 +59,7 @@ export function emptyDraft(kind: SourceKind): Draft {
     tpm: false,
     devices: 'auto',
     serialPorts: '1',
+    network: DEFAULT_NETWORK,
   }
 }
 
@@ -66,6 +70,7 @@ export function toNewMachine(draft: Draft): NewMachine {
     name: draft.name,
     source: sourceOf(draft),
     ...hardwareOf(draft),
+    networks: [draft.network === '' ? null : draft.network],
     ...(draft.kind === 'iso' && draft.addDisk && bytes !== null ? { newDiskBytes: Math.ceil(bytes / 512) * 512 } : {}),
   }
 }

@@ -56,7 +56,7 @@ export function deviceLines(form: HardwareForm, measured: (drive: FormDrive) => 
       key: `nic:${nic.id}`,
       icon: NetworkIcon,
       title: numbered(DEVICE_LOOKS.nic.title, nic, form.nics),
-      detail: nic.link === 'up' ? 'Plugged in' : 'Unplugged',
+      detail: nic.network === null ? 'Plugged in nowhere' : nic.link === 'down' ? `${nic.network}, cable pulled` : nic.network,
     })),
     {
       key: 'shares',

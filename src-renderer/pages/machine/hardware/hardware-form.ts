@@ -13,6 +13,7 @@ import {
   type Nic,
   type SharedFolder,
 } from '../../../../src-shared/model/machine.ts'
+import { DEFAULT_NETWORK } from '../../../../src-shared/model/network.ts'
 import { randomMac } from '../../../../src-shared/model/mac.ts'
 
 export type BootDevice = Drive['kind']
@@ -168,7 +169,7 @@ export function addDevice(device: NewDevice, form: HardwareForm): DeviceKey {
   while (taken.has(`${ID_STEM[device]}${number}`)) number++
   const id = `${ID_STEM[device]}${number}`
   if (device === 'nic') {
-    form.nics.push({ id, model: 'virtio', mac: randomMac(), link: 'auto', network: null })
+    form.nics.push({ id, model: 'virtio', mac: randomMac(), link: 'auto', network: DEFAULT_NETWORK })
     return `nic:${id}`
   }
   form.drives.push({ id, kind: device, path: '', format: 'raw', readOnly: device === 'cdrom', limits: null })
