@@ -14,7 +14,13 @@ const draft = (change: Partial<Draft>): Draft => ({ ...emptyDraft('sample'), nam
 describe('a draft of a machine', () => {
   test('is complete for Coppice Linux with a name alone', () => {
     expect(draftErrors(draft({}))).toEqual({})
-    expect(toNewMachine(draft({}))).toEqual({ name: 'web', source: { kind: 'sample' }, engine: 'auto', serialPorts: 1, networks: ['default'] })
+    expect(toNewMachine(draft({}))).toEqual({
+      name: 'web',
+      source: { kind: 'sample' },
+      engine: 'auto',
+      serialPorts: 1,
+      networks: ['default'],
+    })
   })
   test('asks for what its source needs, at the field', () => {
     expect(draftErrors(draft({ kind: 'iso' }))).toEqual({ 'source.path': 'Choose a file.' })
