@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events'
 import { execFile, spawn } from 'node:child_process'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, open, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
@@ -17,6 +17,8 @@ import type { Service } from '../../src-shared/rpc/service.ts'
 import { nodePort, portWire } from '../../src-shared/rpc/wires/message-port-wire.ts'
 import { applianceThread } from '../../src-shared/threads/appliance-thread.ts'
 import { engineThread } from '../../src-shared/threads/engine-thread.ts'
+import { FRAME_RING_BYTES } from '../../src-shared/threads/frame-ring.ts'
+import { networkThread } from '../../src-shared/threads/network-thread.ts'
 import { storageThread } from '../../src-shared/threads/storage-thread.ts'
 import { writeDurably } from '../../src-main/appliance/files.ts'
 import { readOverlay, recipeKey } from '../../src-main/appliance/recipe.ts'
@@ -192,6 +194,7 @@ describe('threads', () => {
       expect(await storage.copy({ job: 'probe', from, to: path.join(folder, 'copy.img') })).toEqual({ bytes: 2 ** 30 })
       await expect.poll(() => stored).toEqual([0])
     },
+    network: async (client) => expect(await client.service(networkThread).state({})).toEqual({ networks: [], ports: [] }),
     appliance: async (client) =>
       expect(client.service(applianceThread).firmware({ job: 'probe', cacheFolder: '' })).rejects.toMatchObject({ code: 'invalid-input' }),
   }
@@ -201,7 +204,7 @@ describe('threads', () => {
     const names = (await readdir(inside('out/main')))
       .filter((file) => file.endsWith('.thread.js'))
       .map((file) => file.slice(0, -'.thread.js'.length))
-    expect(names.sort()).toEqual([...Object.keys(PROBES), 'memory'].sort())
+    expect(names.sort()).toEqual([...Object.keys(PROBES), 'memory', 'tap'].sort())
   })
 
   test('memory, which serves nothing, writes one state and ends', async () => {
@@ -215,6 +218,17 @@ describe('threads', () => {
     const ended = once(worker, 'exit')
     expect(await once(worker, 'message')).toEqual([{ header: expect.objectContaining({ ...owner, format: 2 }) as unknown }])
     expect(await ended).toEqual([0])
+  })
+
+  test.runIf(process.platform === 'linux')('tap, which serves nothing, waits for frames of a device until it is woken', async () => {
+    // No device here: what is woken from the start reads nothing. The call that waits was packed, found and loaded.
+    const awake = path.join(folder, 'awake')
+    await writeFile(awake, 'x')
+    const file = await open(awake)
+    const workerData = { fd: file.fd, waker: file.fd, ring: new SharedArrayBuffer(FRAME_RING_BYTES) }
+    const worker = new Worker(pathToFileURL(built('tap')), { workerData })
+    expect(await once(worker, 'exit')).toEqual([0])
+    await file.close()
   })
 
   test.each(Object.keys(PROBES))('%s runs from its built file and answers', async (name) => {
