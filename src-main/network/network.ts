@@ -115,6 +115,7 @@ export class LiveNetwork implements Disposable {
     const before = this.#document
     this.#document = document
     this.#place = place
+    if (document.ipv4 === null) this.#forgetLeases()
     if (!same(before.policy, document.policy)) this.#applyPolicy()
     if (!same(before.watch, document.watch)) this.#watcher.set(document.watch)
     if (same(standingOf(before), standingOf(document))) this.#side?.update(document, place.routes)
@@ -293,6 +294,13 @@ export class LiveNetwork implements Disposable {
       this.#listener.leaseChanged(change)
     })
     return (this.#leases = leases)
+  }
+
+  /** There is no place for them any more. */
+  #forgetLeases(): void {
+    for (const lease of this.leases()) this.#listener.leaseChanged({ kind: 'removed', lease })
+    this.#leases?.dispose()
+    this.#leases = null
   }
 
   /** What passes the port is kept, and what its machine sends is watched, where that is wished. */

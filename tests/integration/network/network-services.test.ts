@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import path from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { gatewayMac } from '../../../src-shared/model/mac.ts'
-import type { Network } from '../../../src-shared/model/network.ts'
+import type { Forward, Network } from '../../../src-shared/model/network.ts'
 import type { Lease, NetworkAlert } from '../../../src-shared/threads/network-thread.ts'
 import { scanDns, recordAt, TYPE, CLASS_IN, RCODE } from '../../../src-main/network/services/dns/codec.ts'
 import { buildQuery } from '../../../src-main/network/services/dns/query.ts'
@@ -16,7 +16,7 @@ import { tcpFrame, udpFrame } from '../../support/frames.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 import { until } from '../../support/until.ts'
 import { GuestCard } from '../support/guest-card.ts'
-import { networkOf, startNetworkThread } from '../support/network-thread.ts'
+import { networkOf, startNetworkThread, type NetworkApi } from '../support/network-thread.ts'
 
 const GATEWAY = '10.7.0.1'
 const lab = (more: Record<string, unknown> = {}): Network => networkOf('lab', { kind: 'nat', ipv4: '10.7.0.0/24', ...more })
@@ -129,29 +129,117 @@ test('a router hands packets from one network to the other', async () => {
   expect(ports).toHaveLength(2)
 })
 
-test('a forward leads from the host to a machine that is known by its id, is kept while others change, and says why it cannot listen', async () => {
-  const busy = createServer().listen(0, '127.0.0.1')
-  await once(busy, 'listening')
-  onTestFinished(() => void busy.close())
-  const taken = (busy.address() as AddressInfo).port
-  const free = createServer().listen(0, '127.0.0.1')
-  await once(free, 'listening')
-  const port = (free.address() as AddressInfo).port
-  await new Promise((resolve) => free.close(resolve))
-  const forward = (id: number, hostPort: number) => ({
-    ...{ id: `00000000-0000-4000-8000-00000000000${id}`, protocol: 'tcp', hostAddress: '127.0.0.1', hostPort },
-    ...{ guest: '00000000-0000-4000-8000-000000000001', guestPort: 22 },
-  })
-  const { api, guest } = await withGuest({ forwards: [forward(1, port), forward(2, taken)] })
-  await until(async () => {
-    const { forwards } = (await api.state({})).networks[0]!
-    return forwards[forward(1, port).id] === null && forwards[forward(2, taken).id]?.code === 'unavailable'
-  })
+/** A port of this computer at which nobody listens now. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+const forward = (id: number, hostPort: number, more: Partial<Forward> = {}): Forward => ({
+  ...{ id: `00000000-0000-4000-8000-00000000000${id}`, protocol: 'tcp', hostAddress: '127.0.0.1', hostPort },
+  ...{ guest: '00000000-0000-4000-8000-000000000001', guestPort: 22, ...more },
+})
+
+/** Connects to a forward of port 22, and takes the connection as the machine would. @returns the host's end, and what the machine sees of it */
+async function connectTo(guest: GuestCard, port: number) {
   const socket = connect(port, '127.0.0.1')
   onTestFinished(() => void socket.destroy())
   socket.on('error', () => {})
-  // Its SYN reaches the machine.
-  await until(() => guest.got.some((frame) => frame[23] === 6 && frame.readUInt16BE(36) === 22 && (frame[47]! & TCP.syn) !== 0))
+  const segment = (flag: number) => guest.got.find((frame) => frame[23] === 6 && frame.readUInt16BE(36) === 22 && (frame[47]! & flag) !== 0)
+  await until(() => segment(TCP.syn) !== undefined)
+  const syn = segment(TCP.syn)!
+  const ends = { from: guest.address, to: formatIp(syn.subarray(26, 30)), fromMac: guest.plug.mac, toMac: gatewayMac('lab') }
+  const acknowledgment = (syn.readUInt32BE(38) + 1) >>> 0
+  const answer = { sourcePort: 22, destinationPort: syn.readUInt16BE(34), acknowledgment }
+  guest.send(tcpFrame(ends, { ...answer, sequence: 1000, flags: TCP.syn | TCP.ack }))
+  guest.send(tcpFrame(ends, { ...answer, sequence: 1001, flags: TCP.ack | TCP.psh, payload: Buffer.from('hello') }))
+  const [hello] = (await once(socket, 'data')) as [Buffer]
+  return { socket, hello: hello.toString(), wasReset: () => segment(TCP.rst) !== undefined }
+}
+
+const stateOf = async (api: NetworkApi) => (await api.state({})).networks[0]!
+
+test('a forward leads from the host to a machine that is known by its id, and says why it cannot listen', async () => {
+  const busy = createServer().listen(0, '127.0.0.1')
+  await once(busy, 'listening')
+  onTestFinished(() => void busy.close())
+  const port = await freePort()
+  const { api, guest } = await withGuest({ forwards: [forward(1, port), forward(2, (busy.address() as AddressInfo).port)] })
+  await until(async () => {
+    const { forwards } = await stateOf(api)
+    return forwards[forward(1, port).id] === null && forwards[forward(2, port).id]?.code === 'unavailable'
+  })
+  expect((await connectTo(guest, port)).hello).toBe('hello')
+  expect((await stateOf(api)).flows.tcp).toBe(1)
+})
+
+test('what changes beside a connection does not disturb it; it ends with its machine’s flows, and with its card', async () => {
+  const [port, other] = [await freePort(), await freePort()]
+  const { api, guest } = await withGuest({ forwards: [forward(1, port)] })
+  const first = await connectTo(guest, port)
+  const more = {
+    forwards: [forward(1, port), forward(2, other)],
+    dhcp: { leaseTime: 600 },
+    dns: { domain: 'my.lan' },
+    watch: { off: ['dns-tunnel'] },
+  }
+  await api.configure({ networks: [lab(more), networkOf('two')], routers: [], names: {} })
+  await api.setPort({ port: guest.plug.port, private: true })
+  await until(async () => (await stateOf(api)).forwards[forward(2, other).id] === null)
+  expect((await stateOf(api)).flows.tcp).toBe(1)
+  expect(first.socket.destroyed).toBe(false)
+  const closed = new Promise((resolve) => first.socket.once('close', resolve))
+  await api.closeFlows({ machine: guest.plug.machine })
+  await closed
+  await until(() => first.wasReset())
+  guest.got.length = 0
+  const second = await connectTo(guest, other)
+  const gone = new Promise((resolve) => second.socket.once('close', resolve))
+  await api.unplug({ port: guest.plug.port })
+  await gone
+  await until(async () => (await stateOf(api)).flows.tcp === 0)
+})
+
+test('a forward finds a machine that took an address by itself', async () => {
+  const port = await freePort()
+  const { api } = startNetworkThread()
+  await api.configure({ networks: [lab({ dhcp: { enabled: false }, forwards: [forward(1, port)] })], routers: [], names: {} })
+  const guest = new GuestCard(1, 'lab')
+  guest.address = '10.7.0.77'
+  guest.answerArp()
+  await api.plug(guest.plug)
+  await guest.ping(GATEWAY, gatewayMac('lab'))
+  expect((await connectTo(guest, port)).hello).toBe('hello')
+})
+
+test('nothing of a private machine is kept, at its gateway neither', async () => {
+  const { api, guest } = await withGuest()
+  const hidden = new GuestCard(2, 'lab', { private: true })
+  await api.plug(hidden.plug)
+  await hidden.lease('hidden')
+  await hidden.ping(GATEWAY, gatewayMac('lab'))
+  await guest.ping(GATEWAY, gatewayMac('lab'))
+  const file = path.join(await tempFolder(), 'all.pcapng')
+  await api.capture({ target: { network: 'lab' }, path: file, last: 3_600_000, duration: null })
+  const bytes = await readFile(file)
+  const sentBy = (card: GuestCard): Buffer =>
+    Buffer.concat([Buffer.from(gatewayMac('lab').replaceAll(':', ''), 'hex'), Buffer.from(card.plug.mac.replaceAll(':', ''), 'hex')])
+  expect(bytes.includes(sentBy(guest))).toBe(true)
+  expect(bytes.includes(sentBy(hidden))).toBe(false)
+})
+
+test('a network of another kind or subnet has another gateway, and its machines ask anew', async () => {
+  const { api, guest } = await withGuest()
+  await api.configure({ networks: [lab({ ipv4: '10.9.0.0/24' })], routers: [], names: {} })
+  await guest.lease('guest-1')
+  expect(guest.address).toMatch(/^10\.9\.0\./)
+  await guest.ping('10.9.0.1', gatewayMac('lab'))
+  await api.configure({ networks: [networkOf('lab')], routers: [], names: {} })
+  expect(await stateOf(api)).toMatchObject({ gateway: null, forwards: {}, problem: null })
+  expect(await api.leases({ network: 'lab' })).toEqual([])
 })
 
 test('a scan raises an alert, its packets are kept, and the port is cut where that is wished', async () => {
