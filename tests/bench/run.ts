@@ -12,6 +12,7 @@ import { displayFigures } from './figures/display.ts'
 import { guestDiskFigures } from './figures/guest-disk.ts'
 import { idleFigure } from './figures/idle.ts'
 import { libraryFigure } from './figures/library.ts'
+import { networkGuestFigures } from './figures/network-guest.ts'
 import { networkSwitchFigures } from './figures/network-switch.ts'
 import { networkNatFigures } from './figures/network-nat.ts'
 import { powerOnFigures } from './figures/power-on.ts'
@@ -40,6 +41,7 @@ const GROUPS: Record<string, () => Promise<Figure[]>> = {
   'network-nat': networkNatFigures,
   snapshots: () => snapshotFigures(),
   'network-switch': networkSwitchFigures,
+  'network-guest': networkGuestFigures,
 }
 
 function median(values: readonly number[]): number {

@@ -37,7 +37,7 @@ export async function qemuSuspendFigures(): Promise<Figure[]> {
       save.bare.push(await migrate(bare, memory))
       await bare.close()
       const loading = performance.now()
-      bare = await BareQemu.start(spec, files, `exec:cat ${memory}`)
+      bare = await BareQemu.start(spec, files, { incoming: `exec:cat ${memory}` })
       await goOn(bare)
       bare.type(`echo $((${run}+7000))\n`)
       await bare.printed(`\n${run + 7000}`)

@@ -31,8 +31,12 @@ export class BareQemu {
     })
   }
 
-  /** @param folder for its sockets; made and removed. @param incoming of `-incoming` */
-  static async start(spec: MachineSpec, folder: string, incoming: string | null = null): Promise<BareQemu> {
+  /** @param folder for its sockets; made and removed. @param incoming of `-incoming`. @param netdev what its cards are plugged into, for want of a switch: "user" */
+  static async start(
+    spec: MachineSpec,
+    folder: string,
+    { incoming = null, netdev = null }: { incoming?: string | null; netdev?: string | null } = {},
+  ): Promise<BareQemu> {
     await mkdir(folder)
     const runtime = { ...runtimeIn(folder, spec, path.join), incoming }
     const args = qemuArguments(spec, runtime, platform()).filter((arg) => arg !== '-S')
@@ -41,6 +45,8 @@ export class BareQemu {
     // By hand, memory is saved and loaded by starting `cat`, which the sandbox forbids.
     const sandbox = args.indexOf('-sandbox')
     if (sandbox >= 0) args.splice(sandbox, 2)
+    if (netdev !== null)
+      for (const [at, arg] of args.entries()) if (args[at - 1] === '-netdev') args[at] = `${netdev},${arg.split(',').find(isId)!}`
     return new BareQemu(spawn(spec.qemu!.binary, args, { stdio: ['pipe', 'pipe', 'inherit'] }), folder)
   }
 
@@ -53,6 +59,18 @@ export class BareQemu {
       await Promise.race([new Promise<void>((resolve) => (this.#wake = resolve)), sleep(1000)])
     }
     return performance.now() - this.#started
+  }
+
+  /** Types a line. @returns what it prints from then until this */
+  async answer(line: string, mark: string): Promise<string> {
+    const from = this.#seen.length
+    this.type(`${line}\n`)
+    for (;;) {
+      const end = this.#seen.indexOf(mark, from)
+      if (end >= 0) return this.#seen.slice(from, end)
+      if (this.#child.exitCode !== null) throw new Error(`QEMU ended instead of “${mark}”.`)
+      await Promise.race([new Promise<void>((resolve) => (this.#wake = resolve)), sleep(1000)])
+    }
   }
 
   type(text: string): void {
@@ -88,6 +106,8 @@ export class BareQemu {
     }
   }
 }
+
+const isId = (option: string): boolean => option.startsWith('id=')
 
 async function ask(socket: Socket, execute: string, given: object): Promise<Record<string, unknown>> {
   const lines = createInterface(socket)

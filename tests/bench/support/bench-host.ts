@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { machines, snapshots, tasks } from '../../../src-shared/api/index.ts'
+import { machines, networks, snapshots, tasks } from '../../../src-shared/api/index.ts'
 import type { NewMachine } from '../../../src-shared/api/machines.ts'
 import { RpcClient } from '../../../src-shared/rpc/client.ts'
 import type { Client } from '../../../src-shared/rpc/service.ts'
@@ -12,6 +12,7 @@ import { defaultHostOptions } from '../../support/host-options.ts'
 
 export interface BenchHost {
   machines: Client<typeof machines>
+  networks: Client<typeof networks>
   snapshots: Client<typeof snapshots>
   /** Coppice Linux. */
   id: string
@@ -44,7 +45,15 @@ export async function benchHost(wish: Partial<NewMachine> = {}): Promise<BenchHo
       return ended.result?.id
     }
     const { task } = await service.create({ name: 'bench', source: { kind: 'sample' }, ...wish })
-    return { machines: service, snapshots: rpc.service(snapshots), id: (await finish(task))!, folder, finish, close }
+    return {
+      machines: service,
+      networks: rpc.service(networks),
+      snapshots: rpc.service(snapshots),
+      id: (await finish(task))!,
+      folder,
+      finish,
+      close,
+    }
   } catch (error) {
     await close()
     throw error

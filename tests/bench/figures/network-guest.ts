@@ -1,0 +1,131 @@
+/**
+ * What a guest moves through its network, to and from a server on this computer's loopback, at MTU 1500: one on QEMU through Coppice's own NAT, as it comes (with captures and
+ * watching), beside the same guest on the same QEMU with QEMU's own user NAT, alternating; and one of the embedded engine, whose ceiling is its emulated processor.
+ */
+import path from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { MiB } from '../../../src-shared/base/units.ts'
+import { BOOT_COMPLETE_MARK } from '../../../src-shared/model/boot-mark.ts'
+import { collect } from '../../guest/support/exec.ts'
+import type { Figure } from '../figure.ts'
+import { BareQemu } from '../support/bare-qemu.ts'
+import { benchHost, type BenchHost } from '../support/bench-host.ts'
+import { qemuRecord } from '../support/shown-machine.ts'
+
+const RUNS = 5
+/** Bytes of one run. */
+const AMOUNT = { qemu: 128 * MiB, embedded: 8 * MiB } as const
+/** Where QEMU's user NAT has the host's loopback. */
+const SLIRP_HOST = '10.0.2.2'
+const NETWORK = 'default'
+
+type Direction = 'out' | 'in'
+const DIRECTIONS: Record<Direction, string> = { out: 'out of the guest', in: 'into the guest' }
+
+/** Runs a script in a guest; what it prints. */
+type Shell = (script: string) => Promise<string>
+
+export async function networkGuestFigures(): Promise<Figure[]> {
+  const worker = new Worker(new URL('../support/paced-ends.thread.ts', import.meta.url))
+  const port = await new Promise<number>((resolve) => worker.once('message', resolve))
+  try {
+    return [...(await qemuFigures(port)), ...(await embeddedFigures(port))]
+  } finally {
+    await worker.terminate()
+  }
+}
+
+async function qemuFigures(port: number): Promise<Figure[]> {
+  const host = await benchHost({ engine: 'qemu' })
+  try {
+    const { shell, gateway } = await networked(host)
+    const record = await qemuRecord(host.id)
+    const bare = await BareQemu.start(record!.spec, path.join(host.folder, 'bare'), { netdev: 'user' })
+    try {
+      const bareShell = await shellOf(bare)
+      await bareShell(`until ping -c 1 -W 1 ${SLIRP_HOST} > /dev/null; do sleep 1; done`)
+      const figures: Figure[] = []
+      for (const direction of ['out', 'in'] as const) {
+        const [values, anchor]: [number[], number[]] = [[], []]
+        // The first round warms up and does not count.
+        for (let run = 0; run <= RUNS; run++) {
+          const ours = await megabits(shell, direction, gateway, port, AMOUNT.qemu)
+          const theirs = await megabits(bareShell, direction, SLIRP_HOST, port, AMOUNT.qemu)
+          if (run === 0) continue
+          values.push(ours)
+          anchor.push(theirs)
+        }
+        figures.push({
+          ...{ name: `TCP ${DIRECTIONS[direction]}, QEMU, MTU 1500`, unit: 'Mbit/s', values },
+          ...{ anchor: { name: 'QEMU’s own user NAT', values: anchor }, target: '≥ 1.5×' },
+        })
+      }
+      return figures
+    } finally {
+      await bare.close()
+    }
+  } finally {
+    await host.close()
+  }
+}
+
+async function embeddedFigures(port: number): Promise<Figure[]> {
+  const host = await benchHost({ engine: 'embedded', memoryMiB: 256 })
+  try {
+    const { shell, gateway } = await networked(host)
+    const figures: Figure[] = []
+    for (const direction of ['out', 'in'] as const) {
+      const values: number[] = []
+      for (let run = 0; run <= RUNS; run++) {
+        const rate = await megabits(shell, direction, gateway, port, AMOUNT.embedded)
+        if (run > 0) values.push(rate)
+      }
+      figures.push({ name: `TCP ${DIRECTIONS[direction]}, embedded engine, MTU 1500`, unit: 'Mbit/s', values })
+    }
+    const pings = /min\/avg\/max = [\d.]+\/([\d.]+)\//.exec(await shell(`ping -q -c 100 -i 0.02 ${gateway}`))
+    figures.push({ name: 'Ping to the gateway, embedded engine', unit: 'ms', values: [Number(pings![1])] })
+    return figures
+  } finally {
+    await host.close()
+  }
+}
+
+/** The machine runs, and reaches its network's gateway, whose address is this computer. */
+async function networked({ machines, networks, id }: BenchHost): Promise<{ shell: Shell; gateway: string }> {
+  await networks.update({ name: NETWORK, patch: { hostAccess: true } })
+  const gateway = (await networks.get({ name: NETWORK })).gateway!.ipv4!
+  await machines.start({ id })
+  await machines.waitBooted({ id })
+  const shell: Shell = async (script) => {
+    const command = { path: 'sh', args: ['-c', script], env: [], input: false, limitMs: null }
+    const { out, err, exitCode } = await collect((await machines.exec({ id, command })).stream)
+    if (exitCode !== 0) throw new Error(`The guest’s “${script}” failed: ${err}`)
+    return out
+  }
+  await shell(`until ping -c 1 -W 1 ${gateway} > /dev/null; do sleep 1; done`)
+  return { shell, gateway }
+}
+
+/** At its console. */
+async function shellOf(qemu: BareQemu): Promise<Shell> {
+  await qemu.printed(BOOT_COMPLETE_MARK)
+  let number = 0
+  return (script) => {
+    number++
+    // As it is typed, the mark is not what it is as printed.
+    return qemu.answer(`( ${script} ); echo "over"-${number}-`, `over-${number}-`)
+  }
+}
+
+/** `nc` hands its connection to a program, so that no copy of its own, a little at a time, is measured. */
+async function megabits(shell: Shell, direction: Direction, address: string, port: number, bytes: number): Promise<number> {
+  const count = bytes / 65_536
+  const program =
+    direction === 'out' ? `dd if=/dev/zero bs=64k count=${count} 2> /dev/null` : `echo pour ${bytes}; dd of=/dev/null bs=64k 2> /dev/null`
+  const now = `tr -d . < /proc/uptime | cut -d ' ' -f 1`
+  const printed = await shell(
+    `printf '#!/bin/sh\\n${program}\\n' > /tmp/move; chmod +x /tmp/move; a=$(${now}); nc ${address} ${port} -e /tmp/move; b=$(${now}); echo took $((b - a))`,
+  )
+  const hundredths = Number(/took (\d+)/.exec(printed)![1])
+  return (bytes * 8) / (hundredths * 1e4)
+}
