@@ -41,7 +41,7 @@ describe('the arguments of a PC on Linux', () => {
       '-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny',
       '-machine q35,vmport=off',
       '-accel tcg,thread=multi',
-      '-cpu max',
+      '-cpu max,erms=off,fsrm=off',
       '-smp cpus=2,sockets=1,cores=2,threads=1,maxcpus=2',
       '-m size=512M',
       '-global ICH9-LPC.disable_s3=1',
