@@ -40,6 +40,7 @@ export interface GatewaySideOptions {
 }
 
 export class GatewaySide implements Disposable {
+  #name: string
   #gateway: Gateway
   #nat: UserNat
   #dhcp: ListeningService<DhcpSettings, DhcpServer>
@@ -55,6 +56,7 @@ export class GatewaySide implements Disposable {
     routes: NetworkRoutes,
     { lan, clock, leasesIn, hosts, onNeighbour, onForwards, warn }: GatewaySideOptions,
   ) {
+    this.#name = document.name
     this.#clock = clock
     const gateway = this.#store.add(new Gateway({ network: document, board: lan, clock, warn }))
     this.#gateway = gateway
@@ -86,7 +88,7 @@ export class GatewaySide implements Disposable {
   }
 
   get ownPort(): OwnPort {
-    return { id: this.#gateway.port.id, name: 'gateway', mac: this.#gateway.mac }
+    return { id: this.#gateway.port.id, name: `gateway of ${this.#name}`, mac: this.#gateway.mac }
   }
 
   /** That a card was seen to have, of both families; those of the link alone are left out. */

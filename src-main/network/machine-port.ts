@@ -32,7 +32,7 @@ export class MachinePort implements Disposable {
       return true
     })
     const receive = (frame: Uint8Array): void => {
-      counters?.add('netSentBytes', frame.length)
+      if (this.port.link) counters?.add('netSentBytes', frame.length)
       this.port.send(frame)
     }
     try {

@@ -38,7 +38,9 @@ export class NetworkService implements Disposable {
       const there = new Set(networks.map(({ name }) => name))
       for (const document of networks) {
         const routers = plan.routers.flatMap(({ name, interfaces }) =>
-          interfaces.flatMap(({ network, mac }) => (network === document.name ? [{ id: routerPort(name), name, mac }] : [])),
+          interfaces.flatMap(({ network, mac }) =>
+            network === document.name ? [{ id: routerPort(name), name: `router ${name}`, mac }] : [],
+          ),
         )
         const place = { names, routes: plan.networks.get(document.name)!, routers }
         const network = this.#networks.get(document.name)

@@ -19,7 +19,7 @@ import type { NetworkRoutes } from './routers/plan-routes.ts'
 import { Leases, type PoolSettings } from './services/dhcp/leases.ts'
 import { knownHosts, type KnownHost } from './services/dns/known-hosts.ts'
 import { Switch } from './switch/switch.ts'
-import { Uplink } from './uplink.ts'
+import { Uplink, UPLINK_PORT } from './uplink.ts'
 import { Watcher, type WatchedPort } from './watch/watcher.ts'
 
 /** ms after which the gateway tells machines that came, all at once, that it is there. */
@@ -132,9 +132,10 @@ export class LiveNetwork implements Disposable {
     for (const port of this.#ports.values()) this.#tap(port)
   }
 
-  /** The gateway or routers came or went. */
+  /** The gateway, routers or the uplink came or went. */
   ownPortsChanged(): void {
     const own = [...(this.#side ? [this.#side.ownPort] : []), ...this.#place.routers]
+    if (this.#uplink) own.push({ id: UPLINK_PORT, name: `uplink of ${this.name}`, mac: null })
     this.#own.set(own, this.#document.captureBytes)
   }
 

@@ -1,13 +1,17 @@
-/** The ports of a network that are nobody's card: its gateway's and routers'. Their addresses are theirs alone, and what passes them is kept, but for what private machines send and get. */
+/**
+ * The ports of a network that are no machine's card: its gateway's, its routers' and its uplink. Their own addresses are theirs alone, and what passes them is kept, but for what
+ * private machines send and get.
+ */
 import { formatMac, parseMac, destinationOf, sourceOf } from './codec/ethernet.ts'
 import type { Captures } from './capture/captures.ts'
 import type { Switch } from './switch/switch.ts'
 
 export interface OwnPort {
-  /** Of the switch: `gateway`, `router/NAME`. */
+  /** Of the switch: `gateway`, `router/NAME`, `uplink`. */
   id: string
   name: string
-  mac: number
+  /** Null: it has none of its own. */
+  mac: number | null
 }
 
 export class OwnPorts {
@@ -29,11 +33,11 @@ export class OwnPorts {
     for (const { id, name, mac } of ports) {
       const port = this.#lan.ports.find((one) => one.id === id)
       if (!port) continue
-      this.#lan.pin(mac, id)
+      if (mac !== null) this.#lan.pin(mac, id)
       const key = `${id}/${this.#network}`
       gone.delete(key)
       this.#kept.add(key)
-      this.#captures.put({ port: key, network: this.#network, name, mac: formatMac(mac) }, bytes)
+      this.#captures.put({ port: key, network: this.#network, name, mac: mac === null ? null : formatMac(mac) }, bytes)
       port.tap =
         bytes === 0
           ? null

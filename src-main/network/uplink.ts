@@ -15,6 +15,9 @@ export interface UplinkOptions {
   onChange: () => void
 }
 
+/** Of its port. */
+export const UPLINK_PORT = 'uplink'
+
 export class Uplink implements Disposable {
   #options: UplinkOptions
   #port: SwitchPort
@@ -25,7 +28,7 @@ export class Uplink implements Disposable {
 
   constructor(options: UplinkOptions) {
     this.#options = options
-    this.#port = options.lan.plug('uplink', (frame) => this.#link !== null && this.#link.send(frame))
+    this.#port = options.lan.plug(UPLINK_PORT, (frame) => this.#link !== null && this.#link.send(frame))
     this.retry()
   }
 

@@ -26,7 +26,8 @@ export interface CapturePort {
   network: string
   /** As people call it: "web-1:nic0". */
   name: string
-  mac: string
+  /** Null: it has none of its own. */
+  mac: string | null
 }
 
 /** ms between two looks for new packets. */
@@ -186,9 +187,9 @@ function lineOf({ source, destination, protocol, info }: PacketSummary): string 
   return `${source} ${destination} ${protocol} ${info}`
 }
 
-function interfaceOf(name: string, network: string, mac: string): CaptureInterface {
-  const bytes = new Uint8Array(6)
-  writeMac(bytes, 0, parseMac(mac))
+function interfaceOf(name: string, network: string, mac: string | null): CaptureInterface {
+  const bytes = mac === null ? null : new Uint8Array(6)
+  if (bytes) writeMac(bytes, 0, parseMac(mac!))
   return { name, description: `In the network “${network}”, as the machine sees it`, mac: bytes }
 }
 
