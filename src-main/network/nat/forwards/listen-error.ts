@@ -29,7 +29,6 @@ export function listenError(error: NodeJS.ErrnoException, protocol: 'tcp' | 'udp
           )
     case 'EADDRNOTAVAIL':
     case 'EAFNOSUPPORT':
-    case 'EINVAL':
       return new AppError(
         'unavailable',
         `No network card of this computer has the address ${address}. Choose 127.0.0.1, or 0.0.0.0 for all.`,

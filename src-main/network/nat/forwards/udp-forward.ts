@@ -29,7 +29,8 @@ export class UdpForward implements ForwardListener {
   constructor(parts: ForwardParts, address: string, port: number, target: ForwardTarget, told: Told) {
     this.#parts = parts
     this.target = target
-    this.#socket = createSocket({ type: isIPv6(address) ? 'udp6' : 'udp4', ipv6Only: true, lookup: literalLookup as never })
+    const v6 = isIPv6(address)
+    this.#socket = createSocket({ type: v6 ? 'udp6' : 'udp4', ipv6Only: v6, lookup: literalLookup as never })
     this.#socket.on('error', (error) => told(listenError(error, 'udp', address, port)))
     this.#socket.on('message', (bytes, from) => this.#pass(bytes, from))
     this.#socket.bind({ address, port, exclusive: true }, () => told(null))

@@ -73,7 +73,8 @@ class UdpFlow implements Timed {
     this.machine = packet.sourceMac
     this.#question = server !== null
     this.#usedAt = flows.now
-    const socket = createSocket({ type: this.guest.length === 4 ? 'udp4' : 'udp6', ipv6Only: true, lookup: literalLookup as never })
+    const v4 = this.guest.length === 4
+    const socket = createSocket({ type: v4 ? 'udp4' : 'udp6', ipv6Only: !v4, lookup: literalLookup as never })
     this.#socket = socket
     socket.on('message', (bytes, from) => this.#answer(bytes, from))
     socket.on('error', (error: NodeJS.ErrnoException) => {
