@@ -52,6 +52,8 @@ const write = c.func('intptr_t write(int fd, void *bytes, size_t length)') as un
   length: number,
 ) => number | bigint
 
+const close = c.func('int close(int fd)') as unknown as (fd: number) => number
+
 /**
  * Opens a device for a bridged network. It lasts until it is closed, unless an administrator made it.
  * @throws AppError `unavailable`, `denied`, `busy`: with what to do about it
@@ -83,11 +85,16 @@ export function readFrame(fd: number, into: Uint8Array): number {
   return error === os.errno.EAGAIN || error === os.errno.EINTR || error === os.errno.EIO ? 0 : -1
 }
 
-/** A handle whose bytes (8 of them) end a wait; to be closed as files are. */
+/** A handle whose bytes (8 of them) end a wait; to be closed by `closeWaker`. */
 export function makeWaker(): number {
   const fd = eventfd(0, EFD_CLOEXEC)
   if (fd < 0) throw new AppError('io', `The system gave no event (error ${koffi.errno()}).`)
   return fd
+}
+
+/** Node closes what Node has opened, and warns of other handles. */
+export function closeWaker(waker: number): void {
+  close(waker)
 }
 
 /** Blocks this thread until there may be frames (true), or somebody has woken it (false). */
@@ -161,7 +168,7 @@ function join({ bridge }: { bridge: string }, device: string): void {
     flags.setInt16(IFREQ.value, flags.getInt16(IFREQ.value, true) | IFF_UP, true)
     call(SIOCSIFFLAGS, state, 'SIOCSIFFLAGS')
   } finally {
-    closeSync(control)
+    close(control)
   }
 }
 

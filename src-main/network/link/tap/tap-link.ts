@@ -17,7 +17,7 @@ export async function openTapLink(card: string | null, thread: URL, receive: Fro
   if (process.platform !== 'linux')
     throw new AppError('unsupported', 'Networks are joined to this computer’s own network on Linux only. Choose the kind “nat” here.')
   const plan = planUplink(card)
-  const { makeWaker, openTap, writeFrame } = await import('./tap-calls.ts').catch((error: unknown) => {
+  const { closeWaker, makeWaker, openTap, writeFrame } = await import('./tap-calls.ts').catch((error: unknown) => {
     throw new AppError('unavailable', 'The library that calls Linux for TAP devices (koffi) cannot be loaded.', {}, error)
   })
   const fd = openTap(plan)
@@ -32,7 +32,7 @@ export async function openTapLink(card: string | null, thread: URL, receive: Fro
   // Only now: the thread used them until its end.
   worker.on('exit', () => {
     closeSync(fd)
-    closeSync(waker)
+    closeWaker(waker)
     if (disposed) return
     disposed = true
     ring.dispose()
