@@ -13,11 +13,22 @@ import {
 } from '../model/network.ts'
 import { macSchema } from '../model/mac.ts'
 import { call, defineService, event, stream } from '../rpc/service.ts'
-import type { FlowView, Lease, NetworkAlert, PacketLayerView, PortCounters } from '../threads/network-thread.ts'
+import type { FlowView as Flow, Lease, NetworkAlert, PacketLayerView, PortCounters } from '../threads/network-thread.ts'
 import type { PacketSummary } from '../model/packet.ts'
 import type { TaskStarted } from './tasks.ts'
 
-export type { FlowView, Lease, NetworkAlert, PacketLayerView, PortCounters }
+export type { Lease, NetworkAlert, PacketLayerView, PortCounters }
+
+/** `bytes` as base64: answers are JSON on their way to a window. */
+export interface PacketView extends PacketSummary {
+  layers: PacketLayerView[]
+  bytes: string
+}
+
+/** As the thread's, with base64 for bytes. */
+export interface FlowView extends Omit<Flow, 'parts'> {
+  parts: { from: 0 | 1; bytes: string }[]
+}
 
 /** A machine's network card, as networks see it. */
 export interface NicView {
@@ -128,9 +139,7 @@ export const networks = defineService('networks', {
   packets: stream(
     z.strictObject({ target: packetsTargetSchema, filter: z.string().max(1000).default(''), kept: z.boolean().default(true) }),
   ).returns<void>(),
-  packet: call(z.strictObject({ id: z.string() })).returns<
-    (PacketSummary & { layers: PacketLayerView[]; bytes: Uint8Array<ArrayBuffer> }) | null
-  >(),
+  packet: call(z.strictObject({ id: z.string() })).returns<PacketView | null>(),
   flow: call(z.strictObject({ id: z.string() })).returns<FlowView | null>(),
   /** The newest first; the last 200 of this run. */
   alerts: call(z.strictObject({})).returns<NetworkAlert[]>(),

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { page, userEvent } from 'vitest/browser'
 import { newId } from '../../src-shared/base/ids.ts'
-import { utf8 } from '../../src-shared/base/bytes.ts'
 import type { NetworkAlert } from '../../src-shared/api/networks.ts'
 import { impairmentSchema } from '../../src-shared/model/network.ts'
 import type { PacketSummary } from '../../src-shared/model/packet.ts'
@@ -212,8 +211,8 @@ describe('packets', () => {
       host.networks.flow = {
         ...{ protocol: 'tcp', ends: ['10.0.2.15:41000', '10.0.2.1:80'], incomplete: false },
         parts: [
-          { from: 0, bytes: utf8('GET / HTTP/1.1') },
-          { from: 1, bytes: utf8('HTTP/1.1 200 OK') },
+          { from: 0, bytes: btoa('GET / HTTP/1.1') },
+          { from: 1, bytes: btoa('HTTP/1.1 200 OK') },
         ],
       }
     })

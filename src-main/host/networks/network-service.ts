@@ -196,8 +196,14 @@ export class NetworkService implements Disposable {
       counters: async () => (await this.#counters()) ?? {},
       capture: async (order) => this.#capture(order, await this.#targetOf(order.target)),
       packets: async ({ target, filter, kept }, stream) => this.#packets(await this.#targetOf(target), filter, kept, stream),
-      packet: ({ id }) => this.#wiring.ask((service) => service.packet({ id })),
-      flow: ({ id }) => this.#wiring.ask((service) => service.flow({ id })),
+      packet: async ({ id }) => {
+        const packet = await this.#wiring.ask((service) => service.packet({ id }))
+        return packet && { ...packet, bytes: base64(packet.bytes) }
+      },
+      flow: async ({ id }) => {
+        const flow = await this.#wiring.ask((service) => service.flow({ id }))
+        return flow && { ...flow, parts: flow.parts.map(({ from, bytes }) => ({ from, bytes: base64(bytes) })) }
+      },
       alerts: () => [...this.#alerts].reverse(),
       dismissAlert: ({ id }) => {
         this.#alerts = this.#alerts.filter((alert) => alert.id !== id)
@@ -432,4 +438,8 @@ export class NetworkService implements Disposable {
 /** What of a machine networks depend on, as text. */
 function dependsOn({ name, state, config, interfaces }: MachineView): string {
   return JSON.stringify([name, state, config?.nics, config?.private, interfaces])
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
 }

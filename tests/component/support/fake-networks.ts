@@ -163,7 +163,7 @@ export class FakeNetworks {
         { name: 'Ethernet', offset: 0, length: 14, fields: [{ name: 'Source', value: '52:54:00:12:34:56' }] },
         { name: 'TCP', offset: 14, length: 6, fields: [{ name: 'Destination port', value: '80' }] },
       ]
-      return found ? { ...found, layers, bytes: Uint8Array.from({ length: 20 }, (_, at) => at + 60) } : null
+      return found ? { ...found, layers, bytes: btoa(String.fromCharCode(...Array.from({ length: 20 }, (_, at) => at + 60))) } : null
     },
     flow: () => this.flow,
     alerts: () => this.alerts,

@@ -37,6 +37,7 @@ const CELL = { width: 208, height: 112 } as const
 const COLUMNS = 3
 const GAP = 48
 const NETWORK_WIDTH = 216
+const ROUTER_WIDTH = 144
 
 export function mapModel(
   networks: readonly NetworkView[],
@@ -138,12 +139,15 @@ function autoPlaces(networks: readonly NetworkView[], routers: readonly RouterVi
     const known = names.flatMap((name) => centres.get(name) ?? [])
     return known.length === 0 ? 0 : known.reduce((sum, one) => sum + one, 0) / known.length
   }
-  routers.forEach(({ router }, index) => {
-    const names = router.interfaces.map(({ network }) => network)
-    places.set(`router/${router.name}`, { x: meanOf(names) - 72 + (index % 2 === 0 ? 0 : 160), y: ROW.routers })
-  })
+  const taken: number[] = []
+  for (const { router } of routers) {
+    let x = meanOf(router.interfaces.map(({ network }) => network)) - ROUTER_WIDTH / 2
+    while (taken.some((other) => Math.abs(other - x) < ROUTER_WIDTH + GAP)) x += ROUTER_WIDTH + GAP
+    taken.push(x)
+    places.set(`router/${router.name}`, { x, y: ROW.routers })
+  }
   const out = networks.filter(({ network }) => network.kind === 'nat' || network.kind === 'bridged').map(({ network }) => network.name)
-  places.set(OUTSIDE, { x: meanOf(out) - 72, y: ROW.outside })
+  places.set(OUTSIDE, { x: meanOf(out) - ROUTER_WIDTH / 2, y: routers.length === 0 ? ROW.routers : ROW.outside })
   return places
 }
 

@@ -9,6 +9,10 @@ export function timeOfDay(at: number): string {
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${String(micros).padStart(6, '0')}`
 }
 
+export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(atob(text), (byte) => byte.charCodeAt(0))
+}
+
 /** "0010  45 00 00 54 …  E..T": sixteen bytes a line. */
 export function hexDump(bytes: Uint8Array): { offset: string; hex: string; text: string }[] {
   const lines: { offset: string; hex: string; text: string }[] = []
