@@ -50,9 +50,19 @@ export class Switch implements Plugboard, Fabric, Disposable {
     if ((frame[0]! & 1) === 0) {
       const to = this.#table.find(frame, 0, now)
       if (to === from) return true
-      if (to) return this.#pass(from, to, frame)
+      if (to) {
+        if (this.#mayPass(from, to, frame)) return to.deliver(frame)
+        from.refused('denied')
+        return false
+      }
     }
-    for (const to of this.#ports) if (to !== from) this.#pass(from, to, frame)
+    let denied = false
+    for (const to of this.#ports) {
+      if (to === from) continue
+      if (this.#mayPass(from, to, frame)) to.deliver(frame)
+      else denied = true
+    }
+    if (denied) from.refused('denied')
     return true
   }
 
@@ -69,15 +79,10 @@ export class Switch implements Plugboard, Fabric, Disposable {
     for (const port of this.#ports) port.dispose()
   }
 
-  #pass(from: SwitchPort, to: SwitchPort, frame: Uint8Array): boolean {
-    if (this.policy) {
-      const verdict = this.policy(from.id, to.id, frame)
-      if (verdict === 'deny') {
-        from.refused('denied')
-        return false
-      }
-      if (verdict === 'log') this.onLogged?.(from, to, frame)
-    }
-    return to.deliver(frame)
+  #mayPass(from: SwitchPort, to: SwitchPort, frame: Uint8Array): boolean {
+    if (!this.policy) return true
+    const verdict = this.policy(from.id, to.id, frame)
+    if (verdict === 'log') this.onLogged?.(from, to, frame)
+    return verdict !== 'deny'
   }
 }

@@ -164,15 +164,16 @@ test('a port that makes up addresses without end pushes out its own alone', () =
 })
 
 test('the policy is asked for each port that would get a frame', () => {
-  const { lan, ports, counts } = make()
+  const { lan, ports, counts } = make(4)
   const logged: string[] = []
-  lan.policy = (from, to) => (to === 'port-2' ? 'deny' : from === 'port-1' ? 'log' : 'allow')
+  lan.policy = (from, to) => (to === 'port-2' || to === 'port-3' ? 'deny' : from === 'port-1' ? 'log' : 'allow')
   lan.onLogged = (from, to) => logged.push(`${from.id} ${to.id}`)
   ports[0]!.send(frame(BROADCAST, A))
-  expect(counts()).toEqual([0, 1, 0])
+  expect(counts()).toEqual([0, 1, 0, 0])
+  // One frame, however many do not get it.
   expect(ports[0]!.counters.denied).toBe(1)
   ports[1]!.send(frame(A, B))
-  expect(counts()).toEqual([1, 0, 0])
+  expect(counts()).toEqual([1, 0, 0, 0])
   expect(logged).toEqual(['port-1 port-0'])
 })
 
