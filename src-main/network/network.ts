@@ -144,6 +144,8 @@ export class LiveNetwork implements Disposable {
     this.unplug(plug.port)
     const port = new MachinePort(plug, this.#switch, this.#clock, () => this.#changed())
     this.#ports.set(plug.port, port)
+    // Nobody else speaks for it; it may have other addresses beside this one.
+    this.#switch.pin(parseMac(plug.mac), plug.port)
     this.#tap(port)
     this.#privateChanged()
     this.#hostsChanged()
@@ -202,13 +204,14 @@ export class LiveNetwork implements Disposable {
   }
 
   dispose(): void {
-    this.#announcing?.dispose()
-    this.#looking?.dispose()
+    for (const id of [...this.#ports.keys()]) this.unplug(id)
     this.#own.set([], 0)
     this.#uplink?.dispose()
     this.#side?.dispose()
+    this.#side = null
     this.#leases?.dispose()
-    for (const id of [...this.#ports.keys()]) this.unplug(id)
+    this.#announcing?.dispose()
+    this.#looking?.dispose()
     this.#switch.dispose()
   }
 

@@ -59,7 +59,7 @@ export class AddressTable<Owner extends AddressOwner> {
     return null
   }
 
-  /** The address stays the owner's, whoever claims it, until `forget`. For a few of our own. */
+  /** The address stays the owner's, whoever claims it, until `forget`; where it is pinned already, the first owner's. */
   pin(mac: number, owner: Owner): void {
     const high = Math.floor(mac / 0x1_0000_0000)
     const low = mac | 0
@@ -67,6 +67,7 @@ export class AddressTable<Owner extends AddressOwner> {
     let place = first
     for (let slot = first; slot < first + WAYS; slot++) {
       if (this.#low[slot] === low && this.#high[slot] === high && this.#owners[slot] !== null) {
+        if (this.#seen[slot] === NEVER_AGES) return
         place = slot
         break
       }

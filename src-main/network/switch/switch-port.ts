@@ -28,6 +28,8 @@ export class SwitchPort implements Port {
   tap: Tap | null = null
   /** Kept by the switch's table. */
   addresses = 0
+  /** The address that is this port's alone. */
+  pinned: number | null = null
   #fabric: Fabric
   #receive: FrameSink
   #link = true

@@ -33,10 +33,12 @@ export class Switch implements Plugboard, Fabric, Disposable {
     return port
   }
 
-  /** The address is this port's alone, until it is pulled out: frames that others send in its name are dropped. */
+  /** The address is this port's alone, while its link is up: frames that others send in its name are dropped. */
   pin(mac: number, id: string): void {
     const port = this.#ports.find((one) => one.id === id)
-    if (port) this.#table.pin(mac, port)
+    if (!port) return
+    port.pinned = mac
+    if (port.link) this.#table.pin(mac, port)
   }
 
   /** False: there was no room at the one port it is for, or it must not go there. */
@@ -68,6 +70,7 @@ export class Switch implements Plugboard, Fabric, Disposable {
 
   linkChanged(port: SwitchPort): void {
     if (!port.link) this.#table.forget(port)
+    else if (port.pinned !== null) this.#table.pin(port.pinned, port)
   }
 
   leave(port: SwitchPort): void {

@@ -91,6 +91,28 @@ test('nobody speaks for a group, or in the name of a pinned address', () => {
   expect(counts()).toEqual([1, 1, 1])
 })
 
+test('a pinned address is nobody else’s while its link is up, and comes back with it', () => {
+  const { lan, ports, counts } = make()
+  lan.pin(C, 'port-2')
+  ports[2]!.link = false
+  ports[0]!.send(frame(BROADCAST, C))
+  counts()
+  ports[1]!.send(frame(C, B))
+  expect(counts()).toEqual([1, 0, 0])
+  ports[2]!.link = true
+  ports[1]!.send(frame(C, B))
+  expect(counts()).toEqual([0, 0, 1])
+  expect(ports[0]!.send(frame(BROADCAST, C))).toBe(false)
+  // Two cannot have it: the first has.
+  lan.pin(C, 'port-0')
+  expect(ports[0]!.send(frame(BROADCAST, C))).toBe(false)
+  // It has others, too.
+  ports[2]!.send(frame(BROADCAST, A))
+  counts()
+  ports[1]!.send(frame(A, B))
+  expect(counts()).toEqual([0, 0, 1])
+})
+
 test('runts and giants are dropped and counted, the smallest and largest frames pass', () => {
   const { ports, counts } = make()
   for (const length of [0, 1, 13, MAX_FRAME + 1]) expect(ports[0]!.send(new Uint8Array(length))).toBe(false)
