@@ -4,6 +4,7 @@ import { NO_IMPAIRMENT, type Impairment } from '../../src-shared/model/network.t
 import { Counters } from '../../src-shared/threads/counters.ts'
 import type { Plug, PortState } from '../../src-shared/threads/network-thread.ts'
 import type { Clock } from './clock.ts'
+import { guarded } from './faults.ts'
 import type { FromCard, Link } from './link/link.ts'
 import { QemuStream } from './link/qemu-stream.ts'
 import { ringLink } from './link/ring-link.ts'
@@ -36,7 +37,7 @@ export class MachinePort implements Disposable {
       this.port.send(frame)
     }
     try {
-      this.#link = openLink(plug.link, receive, clock, onChange)
+      this.#link = openLink(plug.link, guarded(receive), clock, onChange)
     } catch (error) {
       this.port.dispose()
       throw error

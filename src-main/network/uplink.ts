@@ -1,6 +1,7 @@
 /** What joins a bridged network to the network of this computer's own card: a port of its switch, and a TAP device behind it. */
 import type { Disposable } from '../../src-shared/base/disposable.ts'
 import { AppError, asAppError } from '../../src-shared/errors/app-error.ts'
+import { guarded } from './faults.ts'
 import type { Link } from './link/link.ts'
 import { openTapLink } from './link/tap/tap-link.ts'
 import type { SwitchPort } from './switch/switch-port.ts'
@@ -57,7 +58,7 @@ export class Uplink implements Disposable {
       const link = await openTapLink(
         card,
         thread,
-        (frame) => this.#port.send(frame),
+        guarded((frame) => void this.#port.send(frame)),
         () => this.#lost(),
       )
       if (this.#disposed) return link.dispose()

@@ -6,6 +6,7 @@ import { addressIn, formatIp, parseSubnet, type Subnet } from '../../../../src-s
 import { domainOf, type Network } from '../../../../src-shared/model/network.ts'
 import type { Clock } from '../../clock.ts'
 import type { UdpReply, UdpRequest, UdpService } from '../../gateway/udp-service.ts'
+import { reportFault } from '../../faults.ts'
 import { FLAG, RCODE, recordAt, scanDns, type DnsRecord } from './codec.ts'
 import { hostLookup, hostServers } from './host-resolver.ts'
 import type { DnsUpstream } from './exchange.ts'
@@ -107,6 +108,20 @@ export class DnsServer implements UdpService, Disposable {
     }
     const refusal = refusalOf(parsed)
     if (refusal !== null) return this.#own(parsed, over, { rcode: refusal })
+    try {
+      return await this.#answer(parsed, over, client)
+    } catch (error) {
+      reportFault(error)
+      return buildRefusal(parsed.id, RCODE.failure)
+    }
+  }
+
+  dispose(): void {
+    this.#disposed = true
+    this.#resolver?.dispose()
+  }
+
+  async #answer(parsed: DnsQuery, over: 'udp' | 'tcp', client: string): Promise<Uint8Array<ArrayBuffer>> {
     const known = this.#zone.answer(parsed.key, parsed.type)
     if (known && known.elsewhere === null) return this.#own(parsed, over, known, FLAG.authoritative)
     const target = known ? { ...parsed, name: known.elsewhere!, key: known.elsewhere! } : parsed
@@ -122,11 +137,6 @@ export class DnsServer implements UdpService, Disposable {
       if (record) answers.push(record)
     }
     return this.#own(parsed, over, { rcode: scan.flags & 15, answers })
-  }
-
-  dispose(): void {
-    this.#disposed = true
-    this.#resolver?.dispose()
   }
 
   /** An answer, or the code of why there is none. */
