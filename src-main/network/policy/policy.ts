@@ -1,15 +1,17 @@
 /**
  * Who may talk to whom on one network. Theory of operation: rules are about who begins. The first that fits a frame decides, and what is let through is remembered as a conversation,
  * whose other direction passes without being asked about again; so "lab → server tcp 80" needs no second rule for the answers. Conversations are few facts each, bounded in number and
- * forgotten when nothing passes. Who is where (ARP, neighbour discovery) may be asked between two zones where anything may pass between them, either way, and
- * by rules for `arp`. Later fragments of a datagram have no ports: they pass with the first one, and else a rule for a port denies them too.
+ * forgotten when nothing passes. Who is where (ARP, neighbour solicitations) may be asked between two zones where anything may pass between them, either way, and
+ * by rules for `arp`; who is the way out is told by the network's own ports alone, as another's word for it would turn a machine's traffic round to where no rule lets it begin.
+ * Later fragments of a datagram have no ports: they pass with the first one, and else a rule for a port denies them too. So does each rule that denies, where a packet does
+ * not show what it is.
  */
 import { TtlMap } from './ttl-map.ts'
 import type { Policy, PolicyRule } from '../../../src-shared/model/network.ts'
 import type { Clock } from '../clock.ts'
 import { ETHERNET_HEADER, ETHERTYPE, ethertypeOf } from '../codec/ethernet.ts'
 import { ICMPV6 } from '../codec/icmp.ts'
-import { parseIp, PROTOCOL, type IpPacket } from '../codec/ip.ts'
+import { EXTENSION, parseIp, PROTOCOL, type IpPacket } from '../codec/ip.ts'
 
 export type Verdict = 'allow' | 'deny' | 'log'
 /** @param from port that sends, @param to port that would get the frame; `gateway`: the network's own */
@@ -22,7 +24,7 @@ const MAX_CONVERSATIONS = 65_536
 const FORGOTTEN_AFTER = { tcp: 7_200_000, other: 120_000, fragments: 30_000 } as const
 
 interface Asked {
-  kind: 'tcp' | 'udp' | 'icmp' | 'resolution' | 'other'
+  kind: 'tcp' | 'udp' | 'icmp' | 'resolution' | 'way-out' | 'unreadable' | 'other'
   /** Of the destination; null: it has none, or the frame does not tell. */
   port: number | null
   /** The conversation that it belongs to, as who began it and as who answers would name it; null: it is not remembered. */
@@ -48,7 +50,7 @@ export function compilePolicy(policy: Policy, zoneOf: (port: string) => string, 
   return (from, to, frame) => {
     const [a, b] = [zoneOf(from), zoneOf(to)]
     const asked = ask(frame)
-    if (asked.kind === 'resolution') {
+    if (asked.kind === 'resolution' || (asked.kind === 'way-out' && a === GATEWAY_ZONE)) {
       const named = policy.rules.find((rule) => rule.protocol === 'arp' && fitsZones(rule, a, b))
       return named ? named.action : mayTalk(a, b) ? 'allow' : 'deny'
     }
@@ -76,7 +78,8 @@ function named(from: string, to: string, what: string | null): string | null {
 function fits(rule: PolicyRule, from: string, to: string, { kind, port, portUnknown }: Asked): boolean {
   if (!fitsZones(rule, from, to)) return false
   if (rule.protocol === 'arp') return false
-  if (rule.protocol !== 'any' && rule.protocol !== kind) return false
+  if (kind === 'unreadable') return rule.action === 'deny' || (rule.protocol === 'any' && rule.port === null)
+  if (rule.protocol !== 'any' && rule.protocol !== (kind === 'way-out' ? 'icmp' : kind)) return false
   if (rule.port === null) return true
   return portUnknown ? rule.action === 'deny' : rule.port === port
 }
@@ -96,13 +99,26 @@ function anythingPasses({ rules, otherwise }: Policy, from: string, to: string):
 
 const UNKNOWN: Asked = { kind: 'other', port: null, there: null, back: null, datagram: null, portUnknown: false }
 const RESOLUTION: Asked = { ...UNKNOWN, kind: 'resolution' }
+const UNREADABLE: Asked = { ...UNKNOWN, kind: 'unreadable' }
+/** What machines take off before they look: of VLANs, and of priorities alone (IEEE 802.1Q, 9.6), which all do. */
+const TAGS: readonly number[] = [ETHERTYPE.vlan, 0x88a8]
+const TAG_BYTES = 4
+const MAX_TAGS = 2
+/** Headers of IPv6 that would have to be read on behind a fragment's (RFC 7112: then it is none that is to be believed), and that of authentication (RFC 4302). */
+const HIDING: readonly number[] = [EXTENSION.hopByHop, EXTENSION.routing, EXTENSION.fragment, EXTENSION.destination, 51]
 
 function ask(frame: Uint8Array): Asked {
-  const ethertype = ethertypeOf(frame)
+  let start = ETHERNET_HEADER
+  let ethertype = ethertypeOf(frame)
+  for (let tags = 0; TAGS.includes(ethertype); tags++) {
+    if (tags === MAX_TAGS || frame.length < start + TAG_BYTES) return UNREADABLE
+    start += TAG_BYTES
+    ethertype = (frame[start - 2]! << 8) | frame[start - 1]!
+  }
   if (ethertype === ETHERTYPE.arp) return RESOLUTION
   if (ethertype !== ETHERTYPE.ipv4 && ethertype !== ETHERTYPE.ipv6) return UNKNOWN
-  const packet = parseIp(frame.subarray(ETHERNET_HEADER))
-  if (!packet) return UNKNOWN
+  const packet = parseIp(frame, start)
+  if (!packet || HIDING.includes(packet.protocol)) return UNREADABLE
   const { protocol, payload, fragment } = packet
   const kind = protocol === PROTOCOL.tcp ? 'tcp' : protocol === PROTOCOL.udp ? 'udp' : isIcmp(protocol) ? 'icmp' : 'other'
   const datagram = fragment && `${ends(packet)} f${fragment.id}`
@@ -130,7 +146,9 @@ function isIcmp(protocol: number): boolean {
 function askIcmp(packet: IpPacket): Asked {
   const { payload, protocol } = packet
   const type = payload[0] ?? -1
-  if (protocol === PROTOCOL.icmpv6 && type >= ICMPV6.routerSolicitation && type <= 137) return RESOLUTION
+  if (protocol === PROTOCOL.icmpv6 && (type === ICMPV6.routerAdvertisement || type === ICMPV6.redirect))
+    return { ...UNKNOWN, kind: 'way-out', there: `${ends(packet)} r` }
+  if (protocol === PROTOCOL.icmpv6 && type >= ICMPV6.routerSolicitation && type <= ICMPV6.neighbourAdvertisement) return RESOLUTION
   const id = payload.length >= 6 ? (payload[4]! << 8) | payload[5]! : 0
   return { ...UNKNOWN, kind: 'icmp', there: `${ends(packet)} e${id}`, back: `${reversed(packet)} e${id}` }
 }

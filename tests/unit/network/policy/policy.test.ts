@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { ARP, buildArp } from '../../../../src-main/network/codec/arp.ts'
 import { ETHERNET_HEADER, ETHERTYPE, writeEthernet } from '../../../../src-main/network/codec/ethernet.ts'
-import { buildIcmp } from '../../../../src-main/network/codec/icmp.ts'
+import { buildIcmp, ICMPV6 } from '../../../../src-main/network/codec/icmp.ts'
 import { ipHeaderBytes, PROTOCOL, writeIp } from '../../../../src-main/network/codec/ip.ts'
 import { TCP, writeTcp } from '../../../../src-main/network/codec/tcp.ts'
 import { buildUdp } from '../../../../src-main/network/codec/udp.ts'
@@ -156,5 +156,42 @@ describe('rules', () => {
     expect(asked('a', 's', frame)).toBe('deny')
     expect(asked('a', 's', new Uint8Array(14))).toBe('deny')
     expect(judge({ rules: [{ from: 'lab', to: 'server', action: 'allow' }], otherwise: 'deny' }).judge('a', 's', frame)).toBe('allow')
+  })
+
+  test('nothing gets past a rule in other clothes', () => {
+    const { judge: asked } = judge({ rules: [{ from: 'others', to: 'lab', protocol: 'tcp', action: 'deny' }] })
+    const plain = tcp('x', 'a', 4000, 22, 6)
+    expect(asked('x', 'a', plain)).toBe('deny')
+    /** The frame with tags behind its addresses. */
+    const tagged = (...tags: number[][]): Uint8Array => Uint8Array.from([...plain.subarray(0, 12), ...tags.flat(), ...plain.subarray(12)])
+    // Of priority alone: every machine takes it off.
+    expect(asked('x', 'a', tagged([0x81, 0, 0x20, 0]))).toBe('deny')
+    expect(asked('x', 'a', tagged([0x88, 0xa8, 0, 1], [0x81, 0, 0, 2]))).toBe('deny')
+    expect(asked('x', 'a', tagged([0x81, 0, 0, 1], [0x81, 0, 0, 2], [0x81, 0, 0, 3]))).toBe('deny')
+    expect(asked('x', 'a', tagged([0x81, 0, 0, 1]).subarray(0, 16))).toBe('deny')
+    // Behind more headers than are read, or behind those of a fragment.
+    const segment = plain.slice(ETHERNET_HEADER + 40)
+    const options = (count: number, next: number): number[] =>
+      Array.from({ length: count }, (_, at) => [at === count - 1 ? next : 60, 0, 1, 4, 0, 0, 0, 0]).flat()
+    expect(asked('x', 'a', ip('x', 'a', 60, Uint8Array.from([...options(9, 6), ...segment]), 6))).toBe('deny')
+    const fragment = Uint8Array.from([60, 0, 0, 1, 0, 0, 0, 7, ...options(1, 6), ...segment.subarray(0, 16)])
+    expect(asked('x', 'a', ip('x', 'a', 44, fragment, 6))).toBe('deny')
+    // What is readable and of another kind passes still.
+    expect(asked('x', 'a', ip('x', 'a', 60, Uint8Array.from([...options(1, 17), ...new Uint8Array(8)]), 6))).toBe('allow')
+  })
+
+  test('who is the way out is told by the network alone', () => {
+    const { judge: asked } = judge({ rules: [{ from: 'lab', to: '*', action: 'allow' }], otherwise: 'deny' })
+    const told = (from: string, to: string, type: number): Uint8Array => {
+      const [source, destination] = addressesOf(from, to, 6)
+      return ip(from, to, PROTOCOL.icmpv6, buildIcmp(source, destination, { type, code: 0, rest: 0, body: new Uint8Array(32) }), 6)
+    }
+    for (const type of [ICMPV6.routerAdvertisement, ICMPV6.redirect]) {
+      expect(asked('s', 'a', told('s', 'a', type))).toBe('deny')
+      expect(asked('a', 's', told('a', 's', type))).toBe('allow')
+      expect(asked('s', 'a', told('s', 'a', type))).toBe('deny')
+      expect(asked('gateway', 'a', told('s', 'a', type))).toBe('allow')
+    }
+    expect(asked('s', 'a', told('s', 'a', ICMPV6.neighbourAdvertisement))).toBe('allow')
   })
 })
