@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { afterEach } from 'vitest'
-import { REAL_CLOCK } from '../../src-main/network/clock.ts'
+import { REAL_CLOCK, type Clock } from '../../src-main/network/clock.ts'
 import type { NatOptions } from '../../src-main/network/nat/nat.ts'
 import { UserNat } from '../../src-main/network/nat/user-nat.ts'
 import { parseIp, parseSubnet } from '../../src-shared/model/ip.ts'
@@ -32,9 +32,9 @@ export interface NatNetwork {
   nat: UserNat
 }
 
-export function natNetwork(mtu = 1500, options: Partial<NatOptions> = {}): NatNetwork {
+export function natNetwork(mtu = 1500, options: Partial<NatOptions> = {}, clock: Clock = REAL_CLOCK): NatNetwork {
   const wire = new GuestWire(mtu)
-  const nat = new UserNat(wire, REAL_CLOCK, { ...OPTIONS, ...options })
+  const nat = new UserNat(wire, clock, { ...OPTIONS, ...options })
   wire.toNat = (packet) => nat.receive(packet)
   const guest = new GuestHost(wire, GUEST, GUEST6)
   closing.push(() => {

@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { parseIp as readIp, PROTOCOL, writeIp, ipHeaderBytes } from '../../../../src-main/network/codec/ip.ts'
 import { buildUdp, parseUdp } from '../../../../src-main/network/codec/udp.ts'
 import { parseIp, type IpAddress } from '../../../../src-shared/model/ip.ts'
+import { FakeClock } from '../../../support/fake-clock.ts'
 import type { GuestHost } from '../../../support/guest-tcp.ts'
 import { withLeakCheck } from '../../../support/leak-check.ts'
 import { GATEWAY, GATEWAY6, GUEST, natNetwork, OPTIONS, withNatNetworks } from '../../../support/nat-network.ts'
@@ -94,6 +95,24 @@ describe('UDP through the NAT', () => {
     nat.update({ ...OPTIONS, hostAccess: true })
     for (let port = 1; port <= 1000; port++) send(guest, GATEWAY, port, 9, 'x')
     await expect.poll(() => nat.flows.udp).toBe(512)
+  })
+
+  it('is forgotten after a while, the sooner the less it was', async () => {
+    const clock = new FakeClock()
+    const { guest, nat } = natNetwork(1500, {}, clock)
+    const [answers, silent] = [await listen((socket, bytes, from) => socket.send(bytes, from.port, from.address)), await listen(() => {})]
+    const got = inbox(guest)
+    send(guest, GATEWAY, 5000, answers, 'both ways')
+    send(guest, GATEWAY, 5001, silent, 'one way')
+    send(guest, GATEWAY, 5002, 123, 'what time is it?')
+    await expect.poll(() => [got.length, nat.flows.udp]).toEqual([1, 3])
+    const left: number[] = []
+    for (const seconds of [14, 2, 100, 10, 170, 10]) {
+      clock.advance(seconds * 1000)
+      left.push(nat.flows.udp)
+    }
+    expect(left).toEqual([3, 2, 2, 1, 1, 0])
+    expect(clock.waiting).toBe(0)
   })
 
   it('a DNS server that is not there is told of', async ({ skip }) => {
