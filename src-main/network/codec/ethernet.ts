@@ -1,6 +1,6 @@
 /** Ethernet II (IEEE 802.3, 3.1.1) and MAC addresses, which are numbers below 2^48 here. */
 export const ETHERNET_HEADER = 14
-export const ETHERTYPE = { ipv4: 0x0800, arp: 0x0806, ipv6: 0x86dd, vlan: 0x8100 } as const
+export const ETHERTYPE = { ipv4: 0x0800, arp: 0x0806, ipv6: 0x86dd, vlan: 0x8100, serviceVlan: 0x88a8 } as const
 export const BROADCAST = 0xffff_ffff_ffff
 
 export function macAt(bytes: Uint8Array, at: number): number {
@@ -37,6 +37,22 @@ export function parseMac(text: string): number {
 
 export function ethertypeOf(frame: Uint8Array): number {
   return (frame[12]! << 8) | frame[13]!
+}
+
+const TAG_BYTES = 4
+const MAX_TAGS = 2
+
+/**
+ * Bytes of the tags (IEEE 802.1Q, 9.5) that stand before a frame's real type, at 12 and that many; machines take off those of priority alone, whoever sent them. Null: more
+ * tags than anybody has, or cut off.
+ */
+export function tagBytesOf(frame: Uint8Array): number | null {
+  for (let tags = 0; tags <= MAX_TAGS * TAG_BYTES; tags += TAG_BYTES) {
+    const type = (frame[12 + tags]! << 8) | frame[13 + tags]!
+    if (type !== ETHERTYPE.vlan && type !== ETHERTYPE.serviceVlan) return tags
+    if (frame.length < ETHERNET_HEADER + tags + TAG_BYTES) return null
+  }
+  return null
 }
 
 export function destinationOf(frame: Uint8Array): number {

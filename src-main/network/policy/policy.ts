@@ -9,7 +9,7 @@
 import { TtlMap } from './ttl-map.ts'
 import type { Policy, PolicyRule } from '../../../src-shared/model/network.ts'
 import type { Clock } from '../clock.ts'
-import { ETHERNET_HEADER, ETHERTYPE, ethertypeOf } from '../codec/ethernet.ts'
+import { ETHERNET_HEADER, ETHERTYPE, tagBytesOf } from '../codec/ethernet.ts'
 import { ICMPV6 } from '../codec/icmp.ts'
 import { EXTENSION, parseIp, PROTOCOL, type IpPacket } from '../codec/ip.ts'
 
@@ -100,24 +100,16 @@ function anythingPasses({ rules, otherwise }: Policy, from: string, to: string):
 const UNKNOWN: Asked = { kind: 'other', port: null, there: null, back: null, datagram: null, portUnknown: false }
 const RESOLUTION: Asked = { ...UNKNOWN, kind: 'resolution' }
 const UNREADABLE: Asked = { ...UNKNOWN, kind: 'unreadable' }
-/** What machines take off before they look: of VLANs, and of priorities alone (IEEE 802.1Q, 9.6), which all do. */
-const TAGS: readonly number[] = [ETHERTYPE.vlan, 0x88a8]
-const TAG_BYTES = 4
-const MAX_TAGS = 2
 /** Headers of IPv6 that would have to be read on behind a fragment's (RFC 7112: then it is none that is to be believed), and that of authentication (RFC 4302). */
 const HIDING: readonly number[] = [EXTENSION.hopByHop, EXTENSION.routing, EXTENSION.fragment, EXTENSION.destination, 51]
 
 function ask(frame: Uint8Array): Asked {
-  let start = ETHERNET_HEADER
-  let ethertype = ethertypeOf(frame)
-  for (let tags = 0; TAGS.includes(ethertype); tags++) {
-    if (tags === MAX_TAGS || frame.length < start + TAG_BYTES) return UNREADABLE
-    start += TAG_BYTES
-    ethertype = (frame[start - 2]! << 8) | frame[start - 1]!
-  }
+  const tags = tagBytesOf(frame)
+  if (tags === null) return UNREADABLE
+  const ethertype = (frame[12 + tags]! << 8) | frame[13 + tags]!
   if (ethertype === ETHERTYPE.arp) return RESOLUTION
   if (ethertype !== ETHERTYPE.ipv4 && ethertype !== ETHERTYPE.ipv6) return UNKNOWN
-  const packet = parseIp(frame, start)
+  const packet = parseIp(frame, ETHERNET_HEADER + tags)
   if (!packet || HIDING.includes(packet.protocol)) return UNREADABLE
   const { protocol, payload, fragment } = packet
   const kind = protocol === PROTOCOL.tcp ? 'tcp' : protocol === PROTOCOL.udp ? 'udp' : isIcmp(protocol) ? 'icmp' : 'other'

@@ -1,5 +1,5 @@
 /** A frame that a machine sent, as detectors look at it. */
-import { ETHERNET_HEADER, ETHERTYPE, ethertypeOf, sourceOf } from '../codec/ethernet.ts'
+import { ETHERNET_HEADER, ETHERTYPE, ethertypeOf, sourceOf, tagBytesOf } from '../codec/ethernet.ts'
 import { parseArp, type ArpPacket } from '../codec/arp.ts'
 import { parseIp, PROTOCOL, type IpPacket } from '../codec/ip.ts'
 import { TCP } from '../codec/tcp.ts'
@@ -50,10 +50,13 @@ function isMiddle(flags: number | undefined): boolean {
 
 export function seenOf(port: string, mac: number, frame: Uint8Array, now: number): Seen {
   const seen: Seen = { now, port, mac, source: sourceOf(frame), arp: null, ip: null, ports: null, syn: false, payload: NOTHING }
-  const type = ethertypeOf(frame)
-  if (type === ETHERTYPE.arp) seen.arp = parseArp(frame.subarray(ETHERNET_HEADER))
+  const tags = tagBytesOf(frame)
+  if (tags === null) return seen
+  const start = ETHERNET_HEADER + tags
+  const type = (frame[start - 2]! << 8) | frame[start - 1]!
+  if (type === ETHERTYPE.arp) seen.arp = parseArp(frame.subarray(start))
   if (type !== ETHERTYPE.ipv4 && type !== ETHERTYPE.ipv6) return seen
-  const ip = parseIp(frame, ETHERNET_HEADER)
+  const ip = parseIp(frame, start)
   seen.ip = ip
   if (!ip || (ip.fragment && ip.fragment.offset > 0)) return seen
   const { payload, protocol } = ip

@@ -1,7 +1,8 @@
 /**
  * Intrusion detection from outside of the guests, for one network. Theory of operation: every frame that a machine sends is shown to the detectors that are on; most frames are the middle of a
  * TCP connection, which nobody but patterns asks about, and cost a few comparisons. What a detector finds becomes an alert; the same again only raises the alert's count, which is told now and then,
- * until it has been quiet for a while. Machines are taken at their card's word for nothing: the port tells who they are.
+ * until it has been quiet for a while. What is found may be of the machine's own making (an address for each frame): of very many of one kind the latest alert stands for all.
+ * Machines are taken at their card's word for nothing: the port tells who they are.
  */
 import { newId } from '../../../src-shared/base/ids.ts'
 import type { IpAddress } from '../../../src-shared/model/ip.ts'
@@ -23,6 +24,8 @@ const QUIET = 60_000
 /** ms between two tellings of a count. */
 const TOLD_EVERY = 2000
 const MAX_OPEN = 256
+/** Alerts of one kind about one port within QUIET: more are counted by the last of them. */
+const MAX_OF_KIND = 8
 
 export interface WatchedPort {
   port: string
@@ -40,16 +43,25 @@ export interface WatcherParts {
   onAlert(alert: NetworkAlert): void
 }
 
+interface Open {
+  alert: NetworkAlert
+  /** ms, when its count was told last. */
+  told: number
+}
+
 export class Watcher {
   #parts: WatcherParts
   #rules: WatchRules
   #detectors: { watch: Watch; detect: Detector }[] = []
   #patterns: Detector | null = null
-  #open: TtlMap<string, { alert: NetworkAlert; told: number }>
+  #open: TtlMap<string, Open>
+  /** By port and kind. */
+  #kinds: TtlMap<string, { since: number; alerts: number; last: Open }>
 
   constructor(rules: WatchRules, parts: WatcherParts) {
     this.#parts = parts
     this.#open = new TtlMap(MAX_OPEN, parts.clock)
+    this.#kinds = new TtlMap(MAX_OPEN, parts.clock)
     this.#rules = rules
     this.set(rules)
   }
@@ -84,12 +96,15 @@ export class Watcher {
 
   #found({ port, name, mac }: WatchedPort, watch: Watch, { about, message }: Finding): void {
     const { network, clock, onAlert } = this.#parts
+    const now = clock.now()
     const key = `${port} ${watch} ${about}`
-    const open = this.#open.touch(key, QUIET)
+    const kind = this.#kinds.touch(`${port} ${watch}`, QUIET)
+    const isFlood = kind !== undefined && kind.alerts >= MAX_OF_KIND && now - kind.since < QUIET
+    const open = this.#open.touch(key, QUIET) ?? (isFlood ? kind.last : undefined)
     if (open) {
       open.alert = { ...open.alert, count: open.alert.count + 1 }
-      if (clock.now() - open.told < TOLD_EVERY) return
-      open.told = clock.now()
+      if (now - open.told < TOLD_EVERY) return
+      open.told = now
       onAlert(open.alert)
       return
     }
@@ -98,7 +113,10 @@ export class Watcher {
       message: message.replace('{name}', `“${name}”`),
       cut: this.#rules.cut.includes(watch),
     }
-    this.#open.set(key, { alert, told: clock.now() }, QUIET)
+    const last = { alert, told: now }
+    this.#open.set(key, last, QUIET)
+    const goesOn = kind !== undefined && now - kind.since < QUIET
+    this.#kinds.set(`${port} ${watch}`, { since: goesOn ? kind.since : now, alerts: goesOn ? kind.alerts + 1 : 1, last }, QUIET)
     onAlert(alert)
   }
 }

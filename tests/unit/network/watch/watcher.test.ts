@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { ICMPV6 } from '../../../../src-main/network/codec/icmp.ts'
 import { ARP, buildArp } from '../../../../src-main/network/codec/arp.ts'
-import { BROADCAST, formatMac, parseMac } from '../../../../src-main/network/codec/ethernet.ts'
+import { buildNeighbour, type NeighbourMessage } from '../../../../src-main/network/codec/neighbour.ts'
+import { BROADCAST, formatMac, parseMac, writeMac } from '../../../../src-main/network/codec/ethernet.ts'
 import { TCP } from '../../../../src-main/network/codec/tcp.ts'
 import { buildQuery } from '../../../../src-main/network/services/dns/query.ts'
 import { Watcher } from '../../../../src-main/network/watch/watcher.ts'
@@ -95,11 +96,37 @@ describe('another’s address', () => {
     expect(alerts).toHaveLength(3)
   })
 
+  test('is found in every message that tells of addresses, whatever card the frame is said to come from', () => {
+    const { alerts, see } = watching()
+    const rightful = formatMac(GATEWAY.mac)
+    see(icmpFrame({ from: 'fd00::9', to: 'ff02::1', fromMac: '52:54:00:00:00:02' }, { type: 136, body: parseIp('fd00::9')! }), GOOD)
+    const says = (from: string, fromMac: string, message: NeighbourMessage): void =>
+      see(icmpFrame({ from, to: 'ff02::1', fromMac }, buildNeighbour(message)))
+    const mine = { mac: EVIL.mac }
+    const target = parseIp('fd00::9')!
+    // As the neighbour's own card, with another one in the message.
+    says('fd00::9', formatMac(GOOD.mac), {
+      ...{ kind: 'neighbour-advertisement', target, router: false, solicited: false, override: true },
+      options: [{ kind: 'target-mac', ...mine }],
+    })
+    expect(alerts.at(-1)?.message).toContain('fd00::9')
+    says('fd00::9', formatMac(EVIL.mac), { kind: 'router-solicitation', options: [{ kind: 'source-mac', ...mine }] })
+    expect(alerts.at(-1)?.message).toContain('fd00::9')
+    says('fd00::77', rightful, {
+      ...{ kind: 'neighbour-solicitation', target: parseIp('fd00::1')! },
+      options: [{ kind: 'source-mac', ...mine }],
+    })
+    expect(alerts.at(-1)?.message).toContain('for another card')
+    const tagged = arpFrame({ from: '10.0.2.1', to: '10.0.2.9' }, ARP.reply)
+    see(Uint8Array.from([...tagged.subarray(0, 12), 0x81, 0, 0, 0, ...tagged.subarray(12)]))
+    expect(alerts.at(-1)?.message).toContain('10.0.2.1,')
+  })
+
   test('is not said for another card', () => {
     const { alerts, see } = watching()
     const lie = { operation: ARP.reply, senderMac: GOOD.mac, senderIp: parseIp('10.0.2.50')!, targetMac: 0, targetIp: parseIp('10.0.2.1')! }
     const frame = buildArp(BROADCAST, lie)
-    for (let at = 0; at < 6; at++) frame[6 + at] = Math.floor(EVIL.mac / 256 ** (5 - at)) & 255
+    writeMac(frame, 6, EVIL.mac)
     see(frame)
     expect(alerts.at(-1)?.message).toContain('for another card')
   })
@@ -180,6 +207,31 @@ describe('alerts', () => {
     watcher.set(watchSchema.parse({ enabled: false, patterns: [{ name: 'x', bytes: 'xx' }] }))
     see(udpFrame(ENDS, 1, 2, 'xxxx'))
     expect(alerts).toHaveLength(1)
+  })
+
+  test('are few, however many things a machine makes up, and count them all', () => {
+    const { alerts, clock, see } = watching()
+    const lies = (): void => {
+      for (let at = 0; at < 5000; at++) {
+        const from = `10.1.${at >> 8}.${at & 255}`
+        const lie = { operation: ARP.reply, senderMac: GOOD.mac, senderIp: parseIp(from)!, targetMac: 0, targetIp: parseIp(ENDS.to)! }
+        const frame = buildArp(BROADCAST, lie)
+        writeMac(frame, 6, EVIL.mac)
+        see(frame)
+        if (at % 10 === 0) clock.advance(10)
+      }
+    }
+    lies()
+    expect(new Set(alerts.map(({ id }) => id)).size).toBeLessThan(10)
+    expect(alerts.length).toBeLessThan(30)
+    expect(alerts.at(-1)!.count).toBeGreaterThan(2000)
+    // Other machines' alerts, and later ones, have their own.
+    for (let port = 1; port <= 15; port++) see(syn(port), GOOD)
+    expect(alerts.at(-1)).toMatchObject({ port: GOOD.port, count: 1 })
+    clock.advance(61_000)
+    const before = new Set(alerts.map(({ id }) => id)).size
+    lies()
+    expect(new Set(alerts.map(({ id }) => id)).size).toBeGreaterThan(before)
   })
 
   test('come of no bytes that are none', () => {
