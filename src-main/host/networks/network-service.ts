@@ -7,6 +7,7 @@ import { DisposableStore, type Disposable } from '../../../src-shared/base/dispo
 import { Emitter, type Event } from '../../../src-shared/base/event.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { MachinePatch } from '../../../src-shared/model/machine.ts'
+import { isEditable } from '../../../src-shared/model/machine-state.ts'
 import { NO_IMPAIRMENT, type Networks, type PortSettings } from '../../../src-shared/model/network.ts'
 import type { ByteStream } from '../../../src-shared/rpc/byte-stream.ts'
 import type { Handlers } from '../../../src-shared/rpc/service.ts'
@@ -262,7 +263,9 @@ export class NetworkService implements Disposable {
       const text = `The network “${name}” is in use by ${names}. Plug ${plugged.length > 1 ? 'them' : 'it'} in elsewhere first, or have ${plugged.length > 1 ? 'them' : 'it'} unplugged.`
       throw new AppError('wrong-state', text, { subject: name })
     }
-    for (const { id, bundle } of plugged) {
+    for (const { id, bundle, state, session } of plugged) {
+      // The hardware of one that is suspended stays: its card is in a network that is not there.
+      if (!session && !isEditable(state)) continue
       const nics = bundle.config!.nics.map((nic) => (nic.network === name ? { ...nic, network: null } : nic))
       await this.#parts.machines.update(id, { nics }, signal)
     }

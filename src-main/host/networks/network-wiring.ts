@@ -353,8 +353,8 @@ async function wantedOf(machine: Machine, document: Networks, there: ReadonlySet
   })
 }
 
-/** What is the same as long as it need not be plugged in anew. */
-function joint({ impairment: _, cut: __, private: ___, ...plug }: Plug): object {
+/** What is the same as long as it need not be plugged in anew. The name is in the configuration, too. */
+function joint({ impairment: _, cut: __, private: ___, name: ____, ...plug }: Plug): object {
   return plug
 }
 
