@@ -1,12 +1,15 @@
 /**
- * A machine's TCP through the NAT to a server on the host's loopback, without a guest: what the NAT itself can move. Beside it a plain socket that does the same. Published for
+ * A machine's TCP through gateway and NAT to a server on the host's loopback, without a guest: what the NAT itself can move. Beside it a plain socket that does the same. Published for
  * this way on other computers: slirp4netns 1.7 and gvisor-tap-vsock 2.5 Gbit/s at MTU 1500.
  */
 import { connect } from 'node:net'
 import { Worker } from 'node:worker_threads'
 import { REAL_CLOCK } from '../../../src-main/network/clock.ts'
+import { Gateway } from '../../../src-main/network/gateway/gateway.ts'
 import { UserNat } from '../../../src-main/network/nat/user-nat.ts'
+import { DisposableStore, type Disposable } from '../../../src-shared/base/disposable.ts'
 import { parseSubnet } from '../../../src-shared/model/ip.ts'
+import { networkSchema } from '../../../src-shared/model/network.ts'
 import type { Figure } from '../figure.ts'
 import { FastGuest, GATEWAY } from '../support/fast-guest.ts'
 
@@ -53,13 +56,20 @@ async function gigabits(move: () => Promise<void>): Promise<number> {
   return (BYTES * 8) / ((performance.now() - from) * 1e6)
 }
 
-function natFor(guest: FastGuest): UserNat {
-  const nat = new UserNat(guest, REAL_CLOCK, {
+/** As the network thread joins them; the guest is on the gateway's own wire. */
+function natFor(guest: FastGuest): Disposable {
+  const network = networkSchema.parse({ name: 'bench', ipv4: '10.0.2.0/24', mtu: guest.mtu })
+  const gateway = new Gateway({ network, board: guest, clock: REAL_CLOCK, warn() {} })
+  guest.gatewayMac = gateway.mac
+  const nat = new UserNat(gateway.output, REAL_CLOCK, {
     ...{ kind: 'nat', gateway: { ipv4: GATEWAY, ipv6: null }, subnets: [parseSubnet('10.0.2.0/24')!] },
     ...{ hostAccess: true, linkLocalAccess: false },
   })
-  guest.toNat = (packet) => nat.receive(packet)
-  return nat
+  gateway.outside = nat
+  const both = new DisposableStore()
+  both.add(gateway)
+  both.add(nat)
+  return both
 }
 
 function throughNat(port: number, mtu: number, kind: number, done: (guest: FastGuest) => boolean): Promise<void> {

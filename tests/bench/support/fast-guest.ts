@@ -3,9 +3,10 @@
  * headers alone. Acknowledges once for each turn of the event loop.
  */
 import { pseudoSum, foldSum, sumWords } from '../../../src-main/network/codec/checksum.ts'
-import { PROTOCOL, parseIp, writeIp } from '../../../src-main/network/codec/ip.ts'
+import { PROTOCOL, writeIp } from '../../../src-main/network/codec/ip.ts'
 import { TCP, writeTcp } from '../../../src-main/network/codec/tcp.ts'
-import type { IncomingPacket, IpOutput } from '../../../src-main/network/ip-output.ts'
+import { ETHERNET_HEADER, ETHERTYPE, writeEthernet } from '../../../src-main/network/codec/ethernet.ts'
+import type { FrameSink, Plugboard, Port } from '../../../src-main/network/port.ts'
 import { parseIp as address } from '../../../src-shared/model/ip.ts'
 
 const MAC = 0x5254_0012_3456
@@ -18,13 +19,17 @@ const HEADERS = 40
 /** Segments that are sent before the event loop turns: about what a read of a machine's socket brings. */
 const BURST_BYTES = 128 * 1024
 
-export class FastGuest implements IpOutput {
+export class FastGuest implements Plugboard {
   readonly mtu: number
-  toNat: (packet: IncomingPacket) => void = () => {}
+  /** Of the gateway. */
+  gatewayMac = 0
   /** Bytes that came. */
   received = 0
   acked = 0
   onProgress: () => void = () => {}
+  #toGateway: (frame: Uint8Array) => void = () => {}
+  readonly #frame: Uint8Array
+  /** In the frame. */
   readonly #packet: Uint8Array
   readonly #payloadSum: number
   #port = 30_000
@@ -40,7 +45,8 @@ export class FastGuest implements IpOutput {
   /** @param first the byte that segments begin with */
   constructor(mtu: number, first: number) {
     this.mtu = mtu
-    this.#packet = new Uint8Array(mtu).map((_, at) => at * 31)
+    this.#frame = new Uint8Array(ETHERNET_HEADER + mtu).map((_, at) => at * 31)
+    this.#packet = this.#frame.subarray(ETHERNET_HEADER)
     this.#packet[HEADERS] = first
     this.#payloadSum = sumWords(this.#packet, HEADERS)
   }
@@ -62,17 +68,26 @@ export class FastGuest implements IpOutput {
     this.#turn = null
   }
 
-  send(_header: unknown, payload: Uint8Array): boolean {
-    const flags = payload[13]!
-    const sequence = ((payload[4]! << 24) | (payload[5]! << 16) | (payload[6]! << 8) | payload[7]!) >>> 0
-    const ack = ((payload[8]! << 24) | (payload[9]! << 16) | (payload[10]! << 8) | payload[11]!) >>> 0
-    const window = (payload[14]! << 8) | payload[15]!
+  /** The gateway is the other end of the wire. */
+  plug(id: string, receive: FrameSink): Port {
+    this.#toGateway = receive
+    const counters = { framesOut: 0, bytesOut: 0, framesIn: 0, bytesIn: 0, dropped: 0, lost: 0, denied: 0 }
+    return { id, send: (frame) => this.#receive(frame), counters, link: true, dispose() {} }
+  }
+
+  #receive(frame: Uint8Array): boolean {
+    const at = ETHERNET_HEADER + 20
+    if (frame[23] !== PROTOCOL.tcp || frame[12] !== 8) return true
+    const flags = frame[at + 13]!
+    const sequence = wordAt(frame, at + 4)
+    const ack = wordAt(frame, at + 8)
+    const window = (frame[at + 14]! << 8) | frame[at + 15]!
     if (flags & TCP.syn) {
       this.#next = (sequence + 1) >>> 0
       this.#open = true
       this.#window = window
     } else {
-      const length = payload.length - (payload[12]! >> 4) * 4
+      const length = frame.length - at - (frame[at + 12]! >> 4) * 4
       if (sequence === this.#next) {
         this.#next = (sequence + length) >>> 0
         this.received += length
@@ -82,10 +97,6 @@ export class FastGuest implements IpOutput {
     if (flags & TCP.ack) this.acked = Math.max(this.acked, (ack - this.#first - 1) | 0)
     this.#turn ??= setImmediate(() => this.#work())
     return true
-  }
-
-  refuse(): void {
-    throw new Error('The connection was refused.')
   }
 
   #work(): void {
@@ -116,7 +127,7 @@ export class FastGuest implements IpOutput {
     packet[36] = whole >> 8
     packet[37] = whole
     this.#sent += length
-    this.#pass(total === packet.length ? packet : packet.subarray(0, total))
+    this.#pass(total === packet.length ? this.#frame : this.#frame.subarray(0, ETHERNET_HEADER + total))
   }
 
   #header(flags: number, bytes: number): void {
@@ -140,17 +151,22 @@ export class FastGuest implements IpOutput {
   }
 
   #control(flags: number, options = new Uint8Array(0)): void {
-    const packet = new Uint8Array(HEADERS + options.length)
+    const frame = new Uint8Array(ETHERNET_HEADER + HEADERS + options.length)
+    const packet = frame.subarray(ETHERNET_HEADER)
     const sequence = flags & TCP.syn ? this.#first : (this.#first + 1 + this.#sent) >>> 0
     const ports = { sourcePort: this.#port, destinationPort: this.#remotePort }
     const segment = { ...ports, sequence, acknowledgment: this.#next, flags, window: WINDOW, options }
     const length = writeTcp(packet, 20, OWN, GATEWAY, segment, 0)
     writeIp(packet, 0, { source: OWN, destination: GATEWAY, protocol: PROTOCOL.tcp }, length)
-    this.#pass(packet)
+    this.#pass(frame)
   }
 
-  #pass(packet: Uint8Array): void {
-    const parsed = parseIp(packet)!
-    this.toNat({ ...parsed, sourceMac: MAC })
+  #pass(frame: Uint8Array): void {
+    writeEthernet(frame, this.gatewayMac, MAC, ETHERTYPE.ipv4)
+    this.#toGateway(frame)
   }
+}
+
+function wordAt(bytes: Uint8Array, at: number): number {
+  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
 }
