@@ -1,12 +1,15 @@
 /** Everything that can be done in the window apart from one machine. */
 import Activity from '@lucide/svelte/icons/activity'
+import Bell from '@lucide/svelte/icons/bell'
 import FolderOpen from '@lucide/svelte/icons/folder-open'
 import Import from '@lucide/svelte/icons/import'
 import Keyboard from '@lucide/svelte/icons/keyboard'
 import ListFilter from '@lucide/svelte/icons/list-filter'
+import ListTree from '@lucide/svelte/icons/list-tree'
 import Network from '@lucide/svelte/icons/network'
 import PanelLeft from '@lucide/svelte/icons/panel-left'
 import Plus from '@lucide/svelte/icons/plus'
+import Router from '@lucide/svelte/icons/router'
 import Search from '@lucide/svelte/icons/search'
 import Settings from '@lucide/svelte/icons/settings'
 import Sprout from '@lucide/svelte/icons/sprout'
@@ -29,7 +32,11 @@ export type AppActions = Record<
   | 'sample'
   | 'openBundle'
   | 'importMachine'
+  | 'newNetwork'
+  | 'newRouter'
   | 'networks'
+  | 'packets'
+  | 'alerts'
   | 'activity'
   | 'doctor'
   | 'settings'
@@ -43,7 +50,7 @@ export type AppActions = Record<
 >
 
 export function appActions(state: WindowState, shell: ShellControls): AppActions {
-  const { dialogs, route } = state
+  const { dialogs, networks, route } = state
   return {
     newMachine: {
       id: 'app.new-machine',
@@ -74,6 +81,21 @@ export function appActions(state: WindowState, shell: ShellControls): AppActions
       keywords: 'ova ovf vmware virtualbox utm appliance archive convert',
       run: () => dialogs.show({ kind: 'import' }),
     },
+    newNetwork: {
+      id: 'app.new-network',
+      label: 'New network…',
+      icon: Network,
+      keywords: 'create add nat host-only lan segment bridged switch',
+      run: () => dialogs.show({ kind: 'new-network' }),
+    },
+    newRouter: {
+      id: 'app.new-router',
+      label: 'New router…',
+      icon: Router,
+      keywords: 'create add join networks',
+      disabled: networks.all.length < 2,
+      run: () => dialogs.show({ kind: 'new-router' }),
+    },
     networks: {
       id: 'app.networks',
       label: 'Networks',
@@ -81,6 +103,22 @@ export function appActions(state: WindowState, shell: ShellControls): AppActions
       context: 'Go to',
       keywords: 'map switch router nat dhcp dns forward capture packets traffic alerts',
       run: () => route.go({ page: 'networks', view: 'map', focus: null }),
+    },
+    packets: {
+      id: 'app.packets',
+      label: 'Packets of the networks',
+      icon: ListTree,
+      context: 'Go to',
+      keywords: 'capture sniff analyser wireshark pcap flow traffic',
+      run: () => route.go({ page: 'networks', view: 'packets', focus: null }),
+    },
+    alerts: {
+      id: 'app.alerts',
+      label: 'Alerts of the networks',
+      icon: Bell,
+      context: 'Go to',
+      keywords: 'watch scan spoofing intrusion security',
+      run: () => route.go({ page: 'networks', view: 'alerts', focus: null }),
     },
     activity: {
       id: 'app.activity',

@@ -250,6 +250,13 @@ describe('packets', () => {
   })
 })
 
+test('a machine’s status line leads to its place on the map', async () => {
+  await open(`#/machine/${WEB}/notes`)
+  await page.getByRole('article').getByRole('button', { name: 'default', exact: true }).click()
+  await expect.element(details().getByRole('heading', { name: 'web' })).toBeVisible()
+  expect(location.hash).toBe(`#/networks/map/${encodeURIComponent(`machine/${WEB}/nic0`)}`)
+})
+
 test('alerts stand on the map and in their list, and can be acted on', async () => {
   const alert: NetworkAlert = {
     ...{ id: newId(), at: Date.now(), network: 'default', port: `${WEB}/nic0`, mac: '52:54:00:12:34:56', watch: 'port-scan' },

@@ -1,4 +1,5 @@
 /** What the map shows, from what there is: things with their places, and the links between them. Pure. */
+import { compareNames } from '../../../state/names.ts'
 import type { NetworkView, NicView, RouterView } from '../../../../src-shared/api/networks.ts'
 
 export interface Point {
@@ -34,6 +35,7 @@ const OUTSIDE = 'outside'
 /** Places where nobody put anything: networks in a row, what leads out above, machines below. */
 const ROW = { outside: 0, routers: 96, networks: 208, machines: 376 } as const
 const CELL = { width: 208, height: 112 } as const
+/** At the least; of many machines there are more in a row than rows. */
 const COLUMNS = 3
 const GAP = 48
 const NETWORK_WIDTH = 216
@@ -103,7 +105,7 @@ function machinesOf(nics: readonly NicView[]): MapMachine[] {
     else found.set(nic.machine, { machine: nic.machine, name: nic.name, nics: [nic] })
   }
   for (const { nics: own } of found.values()) own.sort((a, b) => (a.nic < b.nic ? -1 : 1))
-  return [...found.values()].sort((a, b) => a.name.localeCompare(b.name) || (a.machine < b.machine ? -1 : 1))
+  return [...found.values()].sort((a, b) => compareNames(a.name, b.name) || (a.machine < b.machine ? -1 : 1))
 }
 
 /** Each network above the machines whose first card is in it; those that are in none at the end. */
@@ -112,7 +114,7 @@ function autoPlaces(networks: readonly NetworkView[], routers: readonly RouterVi
   const centres = new Map<string, number>()
   let left = 0
   const place = (own: readonly MapMachine[], minimum: number): number => {
-    const columns = Math.min(COLUMNS, Math.max(1, own.length))
+    const columns = Math.max(1, Math.min(own.length, Math.max(COLUMNS, Math.ceil(Math.sqrt(1.5 * own.length)))))
     const width = Math.max(minimum, columns * CELL.width)
     const start = left + (width - columns * CELL.width) / 2
     own.forEach(({ machine }, index) =>
