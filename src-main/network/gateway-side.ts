@@ -68,7 +68,7 @@ export class GatewaySide implements Disposable {
     this.#dhcp = this.#store.add(
       new ListeningService(
         udp,
-        (settings) => new DhcpServer(settings, leasesIn(settings.pool), (address, mac) => gateway.isUsed(address, mac)),
+        (settings) => new DhcpServer(settings, leasesIn(settings.pool), clock, (address, mac) => gateway.isUsed(address, mac)),
       ),
     )
     this.#dhcp6 = this.#store.add(new ListeningService(udp, (settings) => new Dhcp6Server(settings)))

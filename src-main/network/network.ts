@@ -273,7 +273,7 @@ export class LiveNetwork implements Disposable {
     return null
   }
 
-  /** Machines with the cards that they have here. */
+  /** Machines with the cards that they have here; of those that are elsewhere, none. */
   #hosts(): KnownHost[] {
     const machines = new Map<string, { name: string; macs: string[] }>()
     for (const { plug } of this.#ports.values()) {
@@ -281,6 +281,8 @@ export class LiveNetwork implements Disposable {
       machine.macs.push(plug.mac)
       machines.set(plug.machine, machine)
     }
+    // Those that are off have their names still: no machine takes one by saying so.
+    for (const [id, name] of Object.entries(this.#place.names)) if (!machines.has(id)) machines.set(id, { name, macs: [] })
     const seen = (mac: string): IpAddress[] => this.#side?.addressesOf(parseMac(mac)) ?? []
     return knownHosts(machines.values(), this.#document.dhcp.reservations, this.leases(), seen)
   }

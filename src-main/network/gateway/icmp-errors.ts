@@ -1,36 +1,11 @@
-/** Telling a packet's sender by ICMP why it goes no further: what may be told (RFC 1122, 3.2.2; RFC 4443, 2.4), in which words, and how often. */
+/** Telling a packet's sender by ICMP why it goes no further: what may be told (RFC 1122, 3.2.2; RFC 4443, 2.4), and in which words. */
 import { ICMP, ICMPV6, ICMPV6_UNREACHABLE, ICMP_HEADER, ICMP_UNREACHABLE, type IcmpMessage } from '../codec/icmp.ts'
 import { IPV4_HEADER, IPV6_HEADER, PROTOCOL, type IpPacket } from '../codec/ip.ts'
-import type { Clock } from '../clock.ts'
 import type { Refusal } from '../ip-output.ts'
 import { isMulticastIp, isZero } from './addresses.ts'
 
 /** Bytes of the whole error, header included, at most (RFC 1812, 4.3.2.3; RFC 4443, 2.4 c). */
 const MAX_ERROR = { 4: 576, 6: 1280 } as const
-const ERROR_RATE = 200
-const ERROR_BURST = 100
-
-/** Errors of one sender in a second, and at once (RFC 1812, 4.3.2.8; RFC 4443, 2.4 f): a bucket of tokens. */
-export class ErrorLimit {
-  readonly #clock: Clock
-  #tokens: number = ERROR_BURST
-  #at: number
-
-  constructor(clock: Clock) {
-    this.#clock = clock
-    this.#at = clock.now()
-  }
-
-  take(): boolean {
-    const now = this.#clock.now()
-    this.#tokens = Math.min(ERROR_BURST, this.#tokens + ((now - this.#at) * ERROR_RATE) / 1000)
-    this.#at = now
-    if (this.#tokens < 1) return false
-    this.#tokens--
-    return true
-  }
-}
-
 /** The error about a packet; null where none may be told. */
 export function errorAbout(packet: IpPacket, why: Refusal | 'reassembly'): IcmpMessage | null {
   const { version, source, destination, protocol, fragment, payload } = packet

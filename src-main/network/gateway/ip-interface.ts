@@ -16,10 +16,11 @@ import { buildIcmp, ICMP, ICMPV6, parseIcmp } from '../codec/icmp.ts'
 import { ipHeaderBytes, parseIp, PROTOCOL, writeIp, type IpHeader } from '../codec/ip.ts'
 import { hasHeadroom, type IncomingPacket, type IpOutput, type Refusal } from '../ip-output.ts'
 import { MAX_FRAME, type Plugboard, type Port } from '../port.ts'
+import { RateLimit } from '../rate-limit.ts'
 import { IPV4_BROADCAST, isLinkLocal, isMulticastIp, isZero, linkLocalOf, multicastMac } from './addresses.ts'
 import { AddressResolution } from './address-resolution.ts'
 import { cutIpv4, cutIpv6 } from './fragments.ts'
-import { ErrorLimit, errorAbout } from './icmp-errors.ts'
+import { errorAbout } from './icmp-errors.ts'
 import { NeighbourDiscovery } from './neighbour-discovery.ts'
 import { Neighbours } from './neighbours.ts'
 import { Reassembly } from './reassembly.ts'
@@ -80,6 +81,8 @@ export interface InterfaceDrops {
   unroutable: number
 }
 
+/** Errors that are told in a second, and at once (RFC 1812, 4.3.2.8; RFC 4443, 2.4 f). */
+const ERRORS = { rate: 200, burst: 100 } as const
 const NOT_KNOWN = -1
 const NO_WAY = -2
 
@@ -98,7 +101,7 @@ export class IpInterface implements IpOutput, Disposable {
   readonly #owner: InterfaceOwner
   readonly #arp: AddressResolution | null
   readonly #discovery: NeighbourDiscovery | null
-  readonly #errors: ErrorLimit
+  readonly #errors: RateLimit
   /** Of the directed broadcast (RFC 919). */
   readonly #broadcast: IpAddress | null
   readonly #scratch = new Uint8Array(MAX_FRAME)
@@ -116,7 +119,7 @@ export class IpInterface implements IpOutput, Disposable {
     this.linkLocal = ipv6 && linkLocalOf(mac)
     this.#broadcast = ipv4 && broadcastOf(ipv4.subnet)
     this.#owner = owner
-    this.#errors = new ErrorLimit(clock)
+    this.#errors = new RateLimit(clock, ERRORS)
     this.port = board.plug(id, (frame) => this.receive(frame))
     this.neighbours = new Neighbours(clock, {
       ask: (address, to) => (address.length === 4 ? this.#arp?.ask(address, to) : this.#discovery?.ask(address, to)),

@@ -7,9 +7,11 @@
  */
 import { formatIp, inSubnet, type IpAddress } from '../../../../src-shared/model/ip.ts'
 import type { Disposable } from '../../../../src-shared/base/disposable.ts'
+import type { Clock } from '../../clock.ts'
 import { BROADCAST } from '../../codec/ethernet.ts'
 import { IPV4_BROADCAST, isZero } from '../../gateway/addresses.ts'
 import type { UdpReply, UdpRequest, UdpService } from '../../gateway/udp-service.ts'
+import { RateLimit } from '../../rate-limit.ts'
 import { buildDhcp, DHCP, parseDhcp, type DhcpMessage } from './codec.ts'
 import type { Leases } from './leases.ts'
 import { addresses, addressOf, classlessRoutes, hostNameOf, maskOf, OPTION, seconds, secondsOf, text, word, wordOf } from './options.ts'
@@ -25,11 +27,13 @@ const SHORTEST_LEASE = 60
 /** Cards whose offers are tried at once, and addresses that are tried for one of them: the next is offered as it is. */
 const MAX_PROBED = 64
 const MAX_TRIES = 4
+/** Messages of a second, and at once: each lease is told of to whoever keeps them. A thousand machines may begin together. */
+const MESSAGES = { rate: 500, burst: 4096 } as const
 
 export interface DhcpCounters {
   /** Machines that got no answer, for there was no address left. */
   starved: number
-  /** Messages that are none, or came by a relay. */
+  /** Messages that are none, too many, or came by a relay. */
   refused: number
   acknowledged: number
   denied: number
@@ -46,14 +50,16 @@ export class DhcpServer implements UdpService, Disposable {
   readonly #leases: Leases
   readonly #probe: DhcpProbe | null
   readonly #probed = new Set<number>()
+  readonly #limit: RateLimit
   #disposed = false
 
   /**
    * @param leases of the same network; not owned
    * @param probe null: addresses are offered without trying them
    */
-  constructor(settings: DhcpSettings, leases: Leases, probe: DhcpProbe | null = null) {
+  constructor(settings: DhcpSettings, leases: Leases, clock: Clock, probe: DhcpProbe | null = null) {
     this.#settings = settings
+    this.#limit = new RateLimit(clock, MESSAGES)
     this.#leases = leases
     this.#probe = probe
   }
@@ -66,7 +72,7 @@ export class DhcpServer implements UdpService, Disposable {
 
   receive({ payload, source, sourceMac }: UdpRequest, reply: UdpReply): void {
     // A copy: offers may be made later.
-    const message = parseDhcp(payload.slice())
+    const message = this.#limit.take() ? parseDhcp(payload.slice()) : null
     // Relays ask from other networks, of which nothing is known here.
     if (message?.op !== 'request' || !isZero(message.giaddr)) {
       this.counters.refused++

@@ -64,7 +64,8 @@ export function knownHosts(
       const bytes = address === undefined ? null : parseIp(address)
       for (const one of bytes ? [bytes, ...seen(mac)] : seen(mac)) addresses.set(formatIp(one), one)
     }
-    if (addresses.size > 0) hosts.push({ names, said, addresses: [...addresses.values()] })
+    // One that has no address yet has its name all the same: no other takes it by saying so.
+    if (addresses.size > 0 || names.length > 0) hosts.push({ names, said, addresses: [...addresses.values()] })
   }
   for (const { name, macs } of machines) add(macs, [name])
   // Cards that are no machine's of ours: behind a bridge, or machines in machines.

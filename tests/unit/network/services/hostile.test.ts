@@ -41,7 +41,7 @@ function makeServices() {
   const leases = new Leases('lab', clock, settings.pool)
   const dns = new DnsServer(dnsSettings(NETWORK)!, () => knownHosts([], [], leases.list()), clock)
   leases.onChanged(() => dns.hostsChanged())
-  udp.listen(new DhcpServer(settings, leases))
+  udp.listen(new DhcpServer(settings, leases, clock))
   udp.listen(dns)
   udp.listen(new NtpServer(clock))
   udp.listen(new Dhcp6Server({ mac: 0x5255_0000_0001, dns: [parseIp('fd00:9::1')!], ntp: [], domain: 'lab.internal' }))

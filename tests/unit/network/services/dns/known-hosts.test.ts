@@ -19,14 +19,17 @@ describe('names of machines', () => {
   })
 
   it('doubles are numbered, and nobody takes another’s by saying so', () => {
-    const [one, two, thief] = [host(['web']), host(['Web!']), host(['other'], ['web', 'gateway.lab', 'wpad', 'free.lab'])]
-    const labels = labelHosts([thief, one, two], new Set(['gateway']))
+    const off = { names: ['db'], said: [], addresses: [] }
+    const [one, two, thief] = [host(['web']), host(['Web!']), host(['other'], ['web', 'gateway.lab', 'wpad', 'db', 'free.lab'])]
+    const labels = labelHosts([thief, one, two, off], new Set(['gateway']))
     expect([...labels].map(([label, { names }]) => `${label}=${names[0]}`)).toEqual([
       'other=other',
       'web=web',
       'web-2=Web!',
+      'db=db',
       'web-3=other',
       'gateway-2=other',
+      'db-2=other',
       'free=other',
     ])
   })
@@ -47,6 +50,7 @@ describe('names of machines', () => {
     )
     expect(hosts.map(({ names, said, addresses }) => [names, said, addresses.map(formatIp)])).toEqual([
       [['edge', 'Router'], ['rt'], ['10.0.0.2', 'fd00::2', '10.0.0.50']],
+      [['Off'], [], []],
       [['printer'], [], ['10.0.0.60']],
       [[], ['inner'], ['10.0.0.3']],
     ])
