@@ -83,7 +83,7 @@ export class UserNat implements Nat {
   }
 
   setForwards(forwards: readonly ResolvedForward[]): void {
-    this.#forwards.set(forwards)
+    if (!this.#store.disposed) this.#forwards.set(forwards)
   }
 
   update(options: NatOptions): void {
