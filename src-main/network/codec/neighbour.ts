@@ -5,6 +5,7 @@
 import type { IpAddress } from '../../../src-shared/model/ip.ts'
 import { macAt, writeMac } from './ethernet.ts'
 import { ICMPV6, type IcmpMessage } from './icmp.ts'
+import { wordAt, writeWord } from './words.ts'
 
 /** Seconds; for ever. */
 export const FOR_EVER = 0xffff_ffff
@@ -243,15 +244,4 @@ function join(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
     at += part.length
   }
   return bytes
-}
-
-function wordAt(bytes: Uint8Array, at: number): number {
-  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
-}
-
-function writeWord(bytes: Uint8Array, at: number, word: number): void {
-  bytes[at] = word >>> 24
-  bytes[at + 1] = word >>> 16
-  bytes[at + 2] = word >>> 8
-  bytes[at + 3] = word
 }

@@ -2,6 +2,7 @@
 import type { IpAddress } from '../../../src-shared/model/ip.ts'
 import { foldSum, pseudoSum, sumWords } from './checksum.ts'
 import { PROTOCOL, type IpPacket } from './ip.ts'
+import { wordAt, writeWord } from './words.ts'
 
 export const TCP_HEADER = 20
 export const TCP = { fin: 1, syn: 2, rst: 4, psh: 8, ack: 16, urg: 32, ece: 64, cwr: 128 } as const
@@ -111,15 +112,4 @@ export function parseTcpOptions(options: Uint8Array): TcpOptions {
     at += length
   }
   return found
-}
-
-function wordAt(bytes: Uint8Array, at: number): number {
-  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
-}
-
-function writeWord(bytes: Uint8Array, at: number, word: number): void {
-  bytes[at] = word >>> 24
-  bytes[at + 1] = word >>> 16
-  bytes[at + 2] = word >>> 8
-  bytes[at + 3] = word
 }

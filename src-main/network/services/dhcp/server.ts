@@ -28,7 +28,7 @@ const SHORTEST_LEASE = 60
 const MAX_PROBED = 64
 const MAX_TRIES = 4
 /** Messages of a second, and at once: each lease is told of to whoever keeps them. A thousand machines may begin together. */
-const MESSAGES = { rate: 500, burst: 4096 } as const
+const MESSAGES = { rate: 100, burst: 4096 } as const
 
 export interface DhcpCounters {
   /** Machines that got no answer, for there was no address left. */
