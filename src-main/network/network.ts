@@ -336,16 +336,17 @@ export class LiveNetwork implements Disposable {
     this.#listener.alert(alert)
   }
 
-  /** Of very many the first of each second. */
+  /** Of very many the first of each second. What a private machine says stays out of logs. */
   #log(from: string, to: string, frame: Uint8Array): void {
     const now = this.#clock.now()
     if (now - this.#logged.since >= 1000) this.#logged = { since: now, count: 0 }
     if (this.#logged.count++ >= MAX_LOGGED) return
     const { protocol, source, destination, info } = dissect(frame)
     const nameOf = (port: string): string => this.#ports.get(port)?.plug.name ?? port
+    const isPrivate = [from, to].some((port) => this.#ports.get(port)?.plug.private)
     this.#listener.logged(
       this.#ports.has(from) ? from : null,
-      `Network “${this.name}”, from ${nameOf(from)} to ${nameOf(to)}: ${protocol} ${source} → ${destination} ${info}`,
+      `Network “${this.name}”, from ${nameOf(from)} to ${nameOf(to)}: ${protocol} ${source} → ${destination}${isPrivate ? '' : ` ${info}`}`,
     )
   }
 

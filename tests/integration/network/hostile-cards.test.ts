@@ -2,7 +2,8 @@
 import { expect, test } from 'vitest'
 import { ARP } from '../../../src-main/network/codec/arp.ts'
 import { formatMac } from '../../../src-main/network/codec/ethernet.ts'
-import { arpFrame } from '../../support/frames.ts'
+import { buildQuery } from '../../../src-main/network/services/dns/query.ts'
+import { arpFrame, udpFrame } from '../../support/frames.ts'
 import { until } from '../../support/until.ts'
 import { networkOf, RingCard, startNetworkThread } from '../support/network-thread.ts'
 
@@ -29,4 +30,27 @@ test('a card that is cut when it is plugged in gets nothing through, not even wh
   await until(async () => (await api.state({})).ports.length === 2)
   await new Promise((resolve) => setTimeout(resolve, 50))
   expect(other.got).toEqual([])
+})
+
+test('the policy’s log tells who a private machine talks to, and not what it says', async () => {
+  const { api } = startNetworkThread()
+  const policy = { rules: [{ from: '*', to: '*', protocol: 'udp', action: 'log' }] }
+  await api.configure({ networks: [networkOf('one', { policy })], routers: [], names: {} })
+  const [open, hidden, other] = [new RingCard(1, 'one'), new RingCard(2, 'one', { private: true }), new RingCard(3, 'one')]
+  for (const { plug } of [open, hidden, other]) await api.plug(plug)
+  const told: string[] = []
+  api.logged(({ message }) => told.push(message))
+  const asks = (card: RingCard): boolean => {
+    const query = buildQuery({ name: 'secret.example', type: 1, class: 1, checkingDisabled: false, edns: null }, 1)
+    const ends = { from: '10.9.0.5', to: '10.9.0.6', fromMac: formatMac(card.mac), toMac: formatMac(other.mac) }
+    return card.send(udpFrame(ends, 5000 + (card.mac % 100), 53, query))
+  }
+  other.sendTo(open.mac, Buffer.alloc(50))
+  await until(() => open.got.length > 0)
+  asks(hidden)
+  asks(open)
+  await until(() => told.length === 2)
+  const [first, second] = told.sort((a, b) => a.length - b.length)
+  expect(first).toBe('Network “one”, from machine-2 to machine-3: DNS 10.9.0.5 → 10.9.0.6')
+  expect(second).toContain('secret.example')
 })
