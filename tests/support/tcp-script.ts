@@ -79,6 +79,8 @@ export interface Sent {
   window?: number
   options?: Uint8Array
   port?: number
+  /** Of the frame. */
+  mac?: number
 }
 
 export class TcpScript {
@@ -126,7 +128,10 @@ export class TcpScript {
   }
 
   /** A segment of the machine; numbers as in lines. */
-  guest(flags: string, { seq = 0, ack = 0, data = '', window = 0xffff, options = new Uint8Array(0), port = PORT }: Sent = {}): void {
+  guest(
+    flags: string,
+    { seq = 0, ack = 0, data = '', window = 0xffff, options = new Uint8Array(0), port = PORT, mac = MAC }: Sent = {},
+  ): void {
     const bits = LETTERS.reduce((all, [bit, letter]) => (flags.includes(letter) ? all | bit : all), 0)
     const payload = Buffer.from(data, 'latin1')
     const bytes = new Uint8Array(20 + 20 + options.length + payload.length)
@@ -135,7 +140,7 @@ export class TcpScript {
     const numbers = { sequence: (this.first + seq) >>> 0, acknowledgment: flags.includes('A') ? (this.ours + ack) >>> 0 : 0 }
     const length = writeTcp(bytes, 20, GUEST, SERVER, { ...ports, ...numbers, flags: bits, window, options }, payload.length)
     writeIp(bytes, 0, { source: GUEST, destination: SERVER, protocol: PROTOCOL.tcp }, length)
-    this.flows.receive({ ...parseIp(bytes)!, sourceMac: MAC } satisfies IncomingPacket)
+    this.flows.receive({ ...parseIp(bytes)!, sourceMac: mac } satisfies IncomingPacket)
   }
 
   /** The turn ends. */

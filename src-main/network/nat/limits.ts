@@ -3,6 +3,7 @@ export const MAX_TCP_FLOWS = 8192
 export const MAX_TCP_FLOWS_OF_MACHINE = 2048
 /** Connections that are still being made: half-open ones of guests, and of the host's. */
 export const MAX_TCP_OPENING = 1024
+export const MAX_TCP_OPENING_OF_MACHINE = 256
 export const MAX_UDP_FLOWS = 2048
 export const MAX_UDP_FLOWS_OF_MACHINE = 512
 

@@ -56,7 +56,7 @@ export interface ConnectionOwner {
   /** Calls `flush` at the end of the turn. */
   changed(connection: TcpConnection): void
   /** It is open, or will never be. */
-  settled(): void
+  settled(connection: TcpConnection): void
   /** The host's socket could not be connected. @param error the system's code */
   refused(connection: TcpConnection, syn: IncomingPacket, error: string): void
   /** It is over. */
@@ -339,7 +339,7 @@ export class TcpConnection implements Timed, HostEvents {
     if (this.#tries === 1) this.#sender.time.sample(this.#owner.now - this.#synAt)
     this.#sender.openWindow(window, sequence | 0, ack)
     this.#heardAt = this.#owner.now
-    this.#owner.settled()
+    this.#owner.settled(this)
     this.#owner.changed(this)
   }
 
@@ -458,7 +458,7 @@ export class TcpConnection implements Timed, HostEvents {
     this.#owner.timers.disarm(this)
     this.#sender.dispose()
     this.#receiver.dispose()
-    if (opening) this.#owner.settled()
+    if (opening) this.#owner.settled(this)
     this.#owner.closed(this)
   }
 }

@@ -9,7 +9,15 @@ import { sameIp, type IpAddress } from '../../../../src-shared/model/ip.ts'
 import { parseTcp, TCP, type TcpSegment } from '../../codec/tcp.ts'
 import type { IncomingPacket, IpOutput, Refusal } from '../../ip-output.ts'
 import { keepToRefuse } from '../kept-packet.ts'
-import { Budget, FIRST_BUFFER, MAX_BUFFERS, MAX_TCP_FLOWS, MAX_TCP_FLOWS_OF_MACHINE, MAX_TCP_OPENING } from '../limits.ts'
+import {
+  Budget,
+  FIRST_BUFFER,
+  MAX_BUFFERS,
+  MAX_TCP_FLOWS,
+  MAX_TCP_FLOWS_OF_MACHINE,
+  MAX_TCP_OPENING,
+  MAX_TCP_OPENING_OF_MACHINE,
+} from '../limits.ts'
 import type { TimerQueue } from '../timer-queue.ts'
 import { flowKey } from './flow-key.ts'
 import type { HostEnd, HostEvents } from './host-end.ts'
@@ -52,6 +60,7 @@ export class TcpFlows implements ConnectionOwner, Disposable {
   #ofMachine = new Map<number, number>()
   #count = 0
   #opening = 0
+  readonly #openingOf = new Map<number, number>()
   #last: TcpConnection | null = null
   #changed: TcpConnection[] = []
   #turn: Disposable | null = null
@@ -117,8 +126,9 @@ export class TcpFlows implements ConnectionOwner, Disposable {
     this.#turn = this.#parts.endOfTurn(() => this.#flush())
   }
 
-  settled(): void {
+  settled({ machine }: TcpConnection): void {
     this.#opening--
+    if (machine !== null) count(this.#openingOf, machine, -1)
   }
 
   refused(connection: TcpConnection, syn: IncomingPacket, error: string): void {
@@ -140,9 +150,7 @@ export class TcpFlows implements ConnectionOwner, Disposable {
     if (this.#last === connection) this.#last = null
     this.#count--
     if (connection.machine === null) return
-    const left = this.#ofMachine.get(connection.machine)! - 1
-    if (left > 0) this.#ofMachine.set(connection.machine, left)
-    else this.#ofMachine.delete(connection.machine)
+    count(this.#ofMachine, connection.machine, -1)
   }
 
   mayChallenge(): boolean {
@@ -198,7 +206,11 @@ export class TcpFlows implements ConnectionOwner, Disposable {
 
   #hasRoom(machine: number | null): boolean {
     if (this.#count >= MAX_TCP_FLOWS || this.#opening >= MAX_TCP_OPENING || this.budget.left < 2 * FIRST_BUFFER) return false
-    return machine === null || (this.#ofMachine.get(machine) ?? 0) < MAX_TCP_FLOWS_OF_MACHINE
+    if (machine === null) return true
+    // One that is asked for everything at once keeps the others' from being made as little as its own that are there.
+    return (
+      (this.#ofMachine.get(machine) ?? 0) < MAX_TCP_FLOWS_OF_MACHINE && (this.#openingOf.get(machine) ?? 0) < MAX_TCP_OPENING_OF_MACHINE
+    )
   }
 
   #add(ends: FlowEnds, machine: number | null = null): TcpConnection {
@@ -208,7 +220,9 @@ export class TcpFlows implements ConnectionOwner, Disposable {
     this.#byKey.set(connection.key, connection)
     this.#count++
     this.#opening++
-    if (machine !== null) this.#ofMachine.set(machine, (this.#ofMachine.get(machine) ?? 0) + 1)
+    if (machine === null) return connection
+    count(this.#ofMachine, machine, 1)
+    count(this.#openingOf, machine, 1)
     return connection
   }
 
@@ -238,6 +252,13 @@ export function endOfTurn(run: () => void): Disposable {
   })
   const turn = toDisposable(() => clearImmediate(immediate))
   return turn
+}
+
+/** Those that have none are not in it. */
+function count(counts: Map<number, number>, machine: number, by: 1 | -1): void {
+  const now = (counts.get(machine) ?? 0) + by
+  if (now > 0) counts.set(machine, now)
+  else counts.delete(machine)
 }
 
 function isOf(ends: FlowEnds, guest: IpAddress, guestPort: number, remote: IpAddress, remotePort: number): boolean {

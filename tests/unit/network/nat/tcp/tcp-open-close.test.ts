@@ -1,5 +1,6 @@
 /** Beginning and end of connections (RFC 9293, 3.5 and 3.6; RFC 5961). */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { MAX_TCP_OPENING_OF_MACHINE } from '../../../../../src-main/network/nat/limits.ts'
 import { withLeakCheck } from '../../../../support/leak-check.ts'
 import { GUEST, PLAIN_OPTIONS, SERVER_PORT, SYN_OPTIONS, TcpScript } from '../../../../support/tcp-script.ts'
 
@@ -47,6 +48,19 @@ describe('the machine opens', () => {
     expect(script.out()).toEqual(new Array(6).fill('SA 0+0 ack 1'))
     expect(script.end.destroyed).toBe('reset')
     expect(script.flows.count).toBe(0)
+  })
+
+  it('has no more than its share of those that are being made; others still have theirs', () => {
+    const at = (port: number, mac: number): void => script.guest('S', { port, mac })
+    for (let port = 20_000; port < 20_600; port++) at(port, 0x5254_0000_0666)
+    expect(script.flows.count).toBe(MAX_TCP_OPENING_OF_MACHINE)
+    at(30_000, 0x5254_0000_0001)
+    expect(script.flows.count).toBe(MAX_TCP_OPENING_OF_MACHINE + 1)
+    // One that is over, or made, makes room.
+    script.ends[0]!.events.closed('ECONNREFUSED')
+    at(21_000, 0x5254_0000_0666)
+    at(21_001, 0x5254_0000_0666)
+    expect(script.flows.count).toBe(MAX_TCP_OPENING_OF_MACHINE + 1)
   })
 
   it('sees who refuses, and what is out of reach', () => {
