@@ -93,7 +93,7 @@ export class GuestCard extends RingCard {
       for (const packet of this.#packets()) {
         const datagram = packet.protocol === PROTOCOL.udp ? parseUdp(packet) : null
         const found = datagram?.destinationPort === 68 ? parseDhcp(datagram.payload) : null
-        if (found?.xid === xid && found.type === expected) answer = found
+        if (found?.xid === xid && found.chaddr === this.mac && found.type === expected) answer = found
       }
       return answer !== null
     })
