@@ -54,3 +54,16 @@ test('the policy’s log tells who a private machine talks to, and not what it s
   expect(first).toBe('Network “one”, from machine-2 to machine-3: DNS 10.9.0.5 → 10.9.0.6')
   expect(second).toContain('secret.example')
 })
+
+test('a mistake in a timer or a promise parts nobody from the network', async () => {
+  const { api, worker } = startNetworkThread(new URL('../support/faulty-network.thread.ts', import.meta.url))
+  const deaths: Error[] = []
+  worker.on('error', (error: Error) => deaths.push(error))
+  await api.configure({ networks: [networkOf('one')], routers: [], names: {} })
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  const [one, other] = [new RingCard(1, 'one'), new RingCard(2, 'one')]
+  for (const { plug } of [one, other]) await api.plug(plug)
+  one.sendTo(other.mac, Buffer.alloc(50))
+  await until(() => other.got.length === 1)
+  expect(deaths).toEqual([])
+})

@@ -12,8 +12,9 @@ import { parseMac, writeEthernet } from '../../../src-main/network/codec/etherne
 
 export type NetworkApi = Client<typeof networkThread>
 
-export function startNetworkThread() {
-  const worker = new Worker(threadUrl('network'))
+/** @param entry of a thread with something more */
+export function startNetworkThread(entry = threadUrl('network')) {
+  const worker = new Worker(entry)
   onTestFinished(() => worker.terminate().then(() => {}))
   const rpc = new RpcClient(portWire(nodePort(worker, 'exit', () => void worker.terminate())))
   return { worker, api: rpc.service(networkThread) }
