@@ -84,12 +84,14 @@ test('networks built by mouse: a ping is seen, delayed, captured and read, and a
   const filter = page.getByRole('searchbox', { name: 'Filter' })
   await filter.fill(`icmp and host ${far}`)
   await filter.press('Enter')
-  await page.getByRole('button', { name: 'Hold the list' }).click()
-  const packets = page.getByRole('listbox', { name: 'Packets' })
-  await packets
+  const request = page
+    .getByRole('listbox', { name: 'Packets' })
     .getByRole('option', { name: /Echo request/ })
     .first()
-    .click()
+  await expect(request).toBeVisible()
+  // Else the list goes on under the pointer.
+  await page.getByRole('button', { name: 'Hold the list' }).click()
+  await request.click()
   const packet = page.getByRole('region', { name: 'Packet' })
   await expect(packet.getByText('Sequence number')).toBeVisible()
   await expect(packet.getByRole('region', { name: 'Bytes' })).toContainText('0010')
