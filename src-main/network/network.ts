@@ -93,7 +93,7 @@ export class LiveNetwork implements Disposable {
     this.#watcher = new Watcher(document.watch, {
       network: document.name,
       clock,
-      ownerOf: (address) => this.#side?.cardOf(address) ?? (address.length === 4 ? (this.#leases?.cardOf(address) ?? null) : null),
+      ownerOf: (address) => this.#side?.cardOf(address) ?? this.#leaseOwner(address),
       onAlert: (alert) => this.#alert(alert),
     })
     this.#applyPolicy()
@@ -224,6 +224,22 @@ export class LiveNetwork implements Disposable {
     })
   }
 
+  /** The card that an address is leased to. */
+  #leaseOwner(address: IpAddress): number | null {
+    return address.length === 4 ? (this.#leases?.cardOf(address) ?? null) : null
+  }
+
+  /** The same, while that card is plugged in. */
+  #rightfulOwner(address: IpAddress): number | null {
+    const owner = this.#leaseOwner(address)
+    return owner !== null && this.#isCard(owner) ? owner : null
+  }
+
+  #isCard(mac: number): boolean {
+    for (const { plug } of this.#ports.values()) if (parseMac(plug.mac) === mac) return true
+    return false
+  }
+
   #makeSide(): GatewaySide | null {
     if (!hasGateway(this.#document)) return null
     return new GatewaySide(this.#document, this.#place.routes, {
@@ -237,6 +253,8 @@ export class LiveNetwork implements Disposable {
           this.#hostsChanged()
         })
       },
+      isCard: (mac) => this.#isCard(mac),
+      ownerOf: (address) => this.#rightfulOwner(address),
       onForwards: () => this.#listener.stateChanged(),
       warn: (message) => console.error(message),
     })

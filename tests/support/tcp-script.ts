@@ -102,6 +102,7 @@ export class TcpScript {
   constructor(first = 1000) {
     this.first = first
     this.flows = new TcpFlows({
+      machineOf: (mac) => mac,
       output: {
         mtu: this.mtu,
         send: (header, payload) => {

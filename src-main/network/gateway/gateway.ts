@@ -36,6 +36,8 @@ export interface GatewayOptions {
   network: Network
   board: Plugboard
   clock: Clock
+  /** The card that has an address by right; null or absent: nobody is known to. */
+  ownerOf?: (address: IpAddress) => number | null
   /** For the log. */
   warn: (message: string) => void
 }
@@ -59,7 +61,7 @@ export class Gateway implements Disposable {
   #routes: readonly Route[] = []
   #relays: ReadonlySet<number> = new Set()
 
-  constructor({ network, board, clock, warn }: GatewayOptions) {
+  constructor({ network, board, clock, ownerOf, warn }: GatewayOptions) {
     this.#network = network
     this.mac = parseMac(gatewayMac(network.name))
     const owner: InterfaceOwner = {
@@ -67,6 +69,7 @@ export class Gateway implements Disposable {
       transit: (packet) => this.#transit(packet),
       nextHop: (address) => routeTo(this.#routes, address),
       relays: (mac) => this.#relays.has(mac),
+      mayHave: (address, mac) => (ownerOf?.(address) ?? mac) === mac,
       heard: () => this.#advertiser?.heard(),
       solicited: (mac) => this.#advertiser?.solicited(mac),
       learned: () => this.onNeighbour?.(),

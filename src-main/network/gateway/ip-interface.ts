@@ -47,6 +47,8 @@ export interface InterfaceOwner {
   nextHop(address: IpAddress): NextHop | null
   /** Whether a card is a router's, or a gateway's: it hands on packets from outside of the subnet, and has looked at their sources where they came from. */
   relays(mac: number): boolean
+  /** Whether a card may say that it has the address; absent: any may. */
+  mayHave?(address: IpAddress, mac: number): boolean
   /** A frame came, of whatever kind. */
   heard?(): void
   /** Asks for a router advertisement. */
@@ -124,6 +126,7 @@ export class IpInterface implements IpOutput, Disposable {
     this.neighbours = new Neighbours(clock, {
       ask: (address, to) => (address.length === 4 ? this.#arp?.ask(address, to) : this.#discovery?.ask(address, to)),
       transmit: (packet, to) => this.#transmit(packet, to),
+      mayHave: (address, of) => owner.mayHave?.(address, of) ?? true,
       learned: () => owner.learned?.(),
     })
     this.reassembly = new Reassembly(clock, (first) => this.#refuse(first, 'reassembly'))

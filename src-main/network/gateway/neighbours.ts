@@ -49,6 +49,8 @@ export interface NeighbourLink {
   ask(address: IpAddress, mac: number | null): void
   /** A packet that waited goes to the card. */
   transmit(packet: Uint8Array, mac: number): void
+  /** Whether the card may have the address; absent: any may. */
+  mayHave?(address: IpAddress, mac: number): boolean
   /** An address is known now, or is another card's. */
   learned?(): void
 }
@@ -103,6 +105,7 @@ export class Neighbours implements Disposable {
 
   /** The address's neighbour says what card it has. @param take also where another card had it */
   learn(address: IpAddress, mac: number, take = true): void {
+    if (this.#link.mayHave?.(address, mac) === false) return
     const found = this.#entry(address) ?? this.#add(address)
     if (found.mac !== -1 && found.mac !== mac && !take) return
     const isNew = found.mac !== mac

@@ -21,6 +21,8 @@ import { UdpFlows } from './udp/udp-flows.ts'
 
 /** Packets that came while another was sent. */
 const MAX_LATER = 1024
+/** No card has this address. */
+const NO_CARD = 0
 const LOOPBACK = { 4: Uint8Array.of(127, 0, 0, 1), 16: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1) } as Record<
   number,
   IpAddress
@@ -37,14 +39,16 @@ export class UserNat implements Nat {
   #options: NatOptions
   #later: IncomingPacket[] = []
 
-  constructor(output: IpOutput, clock: Clock, options: NatOptions) {
+  /** @param isCard of a machine: all others, whose addresses guests make up, have one machine's share together */
+  constructor(output: IpOutput, clock: Clock, options: NatOptions, isCard: (mac: number) => boolean = () => true) {
     this.#options = options
     this.#output = new GuardedOutput(output)
     const timers = this.#store.add(new TimerQueue(clock))
+    const machineOf = (mac: number): number => (isCard(mac) ? mac : NO_CARD)
     this.#tcp = this.#store.add(
-      new TcpFlows({ output: this.#output, timers, route: (packet, port) => this.#routeTcp(packet, port), endOfTurn }),
+      new TcpFlows({ output: this.#output, timers, route: (packet, port) => this.#routeTcp(packet, port), machineOf, endOfTurn }),
     )
-    this.#udp = this.#store.add(new UdpFlows({ output: this.#output, timers, route: (address) => this.#route(address, 'port') }))
+    this.#udp = this.#store.add(new UdpFlows({ output: this.#output, timers, machineOf, route: (address) => this.#route(address, 'port') }))
     this.#echo = this.#store.add(new EchoOutside(this.#output, clock))
     const gateway = (bytes: 4 | 16): IpAddress | null => this.#options.gateway[bytes === 4 ? 'ipv4' : 'ipv6']
     this.#forwards = this.#store.add(new Forwards({ tcp: this.#tcp, udp: this.#udp, timers, gateway }))

@@ -206,7 +206,16 @@ function setUp() {
     document,
     { routes: [], relays: [], routers: [] },
     {
-      ...{ lan, clock, hosts: () => [], onNeighbour: () => {}, onForwards: () => {}, warn: (message: string) => warnings.push(message) },
+      ...{
+        lan,
+        clock,
+        hosts: () => [],
+        onNeighbour: () => {},
+        isCard: () => true,
+        ownerOf: () => null,
+        onForwards: () => {},
+        warn: (message: string) => warnings.push(message),
+      },
       leasesIn: (pool) => (leases ??= new Leases('lab', clock, pool)),
     },
   )

@@ -35,6 +35,8 @@ export interface TcpFlowsParts {
   timers: TimerQueue
   /** Where a machine's connection goes. */
   route: (packet: IncomingPacket, segment: TcpSegment) => Route
+  /** Whom a card's flows count for. */
+  machineOf: (mac: number) => number
   /** Runs something when the turn ends. */
   endOfTurn: (run: () => void) => Disposable
 }
@@ -195,13 +197,14 @@ export class TcpFlows implements ConnectionOwner, Disposable {
     if (route === 'reset') return this.#reset(packet, segment)
     if (typeof route !== 'function') return this.#parts.output.refuse(packet, route)
     // Where there is no room the machine asks again in a moment.
-    if (!this.#hasRoom(packet.sourceMac)) return
+    const machine = this.#parts.machineOf(packet.sourceMac)
+    if (!this.#hasRoom(machine)) return
     const kept = keepToRefuse(packet)
     const ends: FlowEnds = {
       ...{ guest: kept.source, guestPort: segment.sourcePort, remote: kept.destination, remotePort: segment.destinationPort },
       mac: packet.sourceMac,
     }
-    this.#add(ends, packet.sourceMac).accept(segment, kept, route)
+    this.#add(ends, machine).accept(segment, kept, route)
   }
 
   #hasRoom(machine: number | null): boolean {

@@ -44,6 +44,8 @@ export interface UdpFlowsParts {
   timers: TimerQueue
   /** Where a datagram goes: the address that the host sends to, or why not. */
   route: (destination: IpAddress) => IpAddress | Refusal
+  /** Whom a card's flows count for. */
+  machineOf: (mac: number) => number
 }
 
 class UdpFlow implements Timed {
@@ -65,12 +67,19 @@ class UdpFlow implements Timed {
   /** What came before the socket was ready. */
   #before: [packet: IncomingPacket, bytes: Uint8Array, address: string, port: number][] | null = []
 
-  constructor(flows: UdpFlows, key: string, packet: IncomingPacket, guestPort: number, server: { address: string; port: number } | null) {
+  constructor(
+    flows: UdpFlows,
+    key: string,
+    packet: IncomingPacket,
+    guestPort: number,
+    server: { address: string; port: number } | null,
+    machine: number,
+  ) {
     this.#flows = flows
     this.key = key
     this.guest = packet.source.slice()
     this.guestPort = guestPort
-    this.machine = packet.sourceMac
+    this.machine = machine
     this.#question = server !== null
     this.#usedAt = flows.now
     const v4 = this.guest.length === 4
@@ -208,11 +217,12 @@ export class UdpFlows implements Disposable {
   }
 
   #open(key: string, packet: IncomingPacket, port: number, server: { address: string; port: number } | null): UdpFlow | null {
-    const ofMachine = this.#ofMachine.get(packet.sourceMac) ?? 0
+    const machine = this.#parts.machineOf(packet.sourceMac)
+    const ofMachine = this.#ofMachine.get(machine) ?? 0
     if (this.#flows.size >= MAX_UDP_FLOWS || ofMachine >= MAX_UDP_FLOWS_OF_MACHINE) return null
-    const flow = new UdpFlow(this, key, packet, port, server)
+    const flow = new UdpFlow(this, key, packet, port, server, machine)
     this.#flows.set(key, flow)
-    this.#ofMachine.set(packet.sourceMac, ofMachine + 1)
+    this.#ofMachine.set(machine, ofMachine + 1)
     this.timers.arm(flow, flow.dueAt)
     return flow
   }

@@ -34,12 +34,12 @@ const guest6 = ip('fd00:2::15')
 const gateway6 = ip('fd00:2::1')
 const nobody6 = new Uint8Array(16)
 
-function setUp(changes: object = {}) {
+function setUp(changes: object = {}, ownerOf: (address: IpAddress) => number | null = () => null) {
   const network = networkSchema.parse({ name: 'lab', ipv4: '10.0.2.0/24', ipv6: 'fd00:2::/64', ...changes })
   const board = new NetworkBoard()
   const clock = new FakeClock()
   const warnings: string[] = []
-  const gateway = new Gateway({ network, board, clock, warn: (message) => warnings.push(message) })
+  const gateway = new Gateway({ network, board, clock, ownerOf, warn: (message) => warnings.push(message) })
   const outside: IncomingPacket[] = []
   gateway.outside = { receive: (packet) => outside.push({ ...packet, ...parsePacket(packet.whole.slice())! }) }
   board.take()
@@ -146,6 +146,16 @@ describe('ARP', () => {
     expect(card()).toBe(GUEST)
     arp({ senderMac: OTHER, targetIp: guest4 })
     expect(card()).toBe(OTHER)
+  })
+
+  it('leaves an address to the card that it is leased to, whatever another says', () => {
+    const { board, gateway, arp } = setUp({}, () => GUEST)
+    arp({ senderMac: OTHER, targetIp: guest4 })
+    arp({})
+    board.take()
+    arp({ senderMac: OTHER, targetIp: guest4 })
+    gateway.output.send({ source: gateway4, destination: guest4, protocol: 17 }, new Uint8Array(20))
+    expect(one(board.take()).destination).toBe(GUEST)
   })
 
   it('defends its address, and tells of it, but not without end', () => {
