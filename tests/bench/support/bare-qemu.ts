@@ -31,11 +31,11 @@ export class BareQemu {
     })
   }
 
-  /** @param folder for its sockets; made and removed. @param incoming of `-incoming`. @param netdev what its cards are plugged into, for want of a switch: "user" */
+  /** @param folder for its sockets; made and removed. @param incoming of `-incoming`. @param netdev what its cards are plugged into, for want of a switch: "user". @param cpu of `-cpu`, where not Coppice's */
   static async start(
     spec: MachineSpec,
     folder: string,
-    { incoming = null, netdev = null }: { incoming?: string | null; netdev?: string | null } = {},
+    { incoming = null, netdev = null, cpu = null }: { incoming?: string | null; netdev?: string | null; cpu?: string | null } = {},
   ): Promise<BareQemu> {
     await mkdir(folder)
     const runtime = { ...runtimeIn(folder, spec, path.join), incoming }
@@ -45,6 +45,7 @@ export class BareQemu {
     // By hand, memory is saved and loaded by starting `cat`, which the sandbox forbids.
     const sandbox = args.indexOf('-sandbox')
     if (sandbox >= 0) args.splice(sandbox, 2)
+    if (cpu !== null) args[args.indexOf('-cpu') + 1] = cpu
     if (netdev !== null)
       for (const [at, arg] of args.entries()) if (args[at - 1] === '-netdev') args[at] = `${netdev},${arg.split(',').find(isId)!}`
     return new BareQemu(spawn(spec.qemu!.binary, args, { stdio: ['pipe', 'pipe', 'inherit'] }), folder)
