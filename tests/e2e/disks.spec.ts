@@ -56,7 +56,7 @@ test('disks are added, resized, compacted, checked and put into an order', async
   await hardware.getByRole('button', { name: 'Earlier' }).click()
   await hardware.getByRole('button', { name: 'Save' }).click()
   await expect(workstation.toast('is saved')).toBeVisible()
-  await expect(hardware.getByRole('button', { name: /^Disk 1 data\.img/ })).toBeVisible()
+  await expect(hardware.getByRole('button', { name: 'Disk 1 16 MiB, 1 MiB used' })).toBeVisible()
   await expect(hardware.getByText('1 MiB of 16 MiB used')).toBeVisible()
 
   // What this engine has not says so in the list.

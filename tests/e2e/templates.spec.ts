@@ -46,7 +46,7 @@ test('compare two states, make a template, make a machine from it', async ({ wor
   await card('Fresh').click({ modifiers: ['ControlOrMeta'] })
   const comparison = page.getByRole('dialog', { name: 'Compare states of “golden”' })
   await expect(comparison.getByText('3 MiB changed, in 768 blocks of 4 KiB; the disk has 256 MiB.')).toBeVisible()
-  await expect(comparison.getByRole('img', { name: /^Where disk0 differs/ })).toBeVisible()
+  await expect(comparison.getByRole('img', { name: /^Disk, where it differs/ })).toBeVisible()
   await page.keyboard.press('Escape')
 
   await golden.more('Make it a template')

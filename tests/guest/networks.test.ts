@@ -91,6 +91,8 @@ describe.each(ENGINES)('a $engine machine in a NAT network', ({ engine, there, m
       const address = await leased(guest, 'lab')
       await until(async () => (await guest.sh('ip addr show eth0')).includes(`inet ${address}/24`))
       expect(await guest.sh(`ping -c 2 ${ipv4}`)).toContain('2 packets received')
+      // It makes its own from an advertisement, and asks whether it is free, which takes longer than DHCP.
+      await until(async () => /inet6 fd(?!.*tentative)/.test(await guest.sh('ip -6 addr show eth0')))
       expect(await guest.sh(`ping -c 2 ${ipv6}`)).toContain('2 packets received')
       expect(await guest.sh('nslookup web-1.lab.internal')).toContain(address)
 
