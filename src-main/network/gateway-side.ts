@@ -1,7 +1,7 @@
 /** The way out of a network, wired: its gateway, the services at the gateway's addresses, and NAT behind it. */
 import { DisposableStore, type Disposable } from '../../src-shared/base/disposable.ts'
-import { domainOf, type Network } from '../../src-shared/model/network.ts'
-import { parseSubnet, sameIp, type IpAddress, type Subnet } from '../../src-shared/model/ip.ts'
+import { domainOf, subnetsOf, type Network } from '../../src-shared/model/network.ts'
+import { sameIp, type IpAddress } from '../../src-shared/model/ip.ts'
 import type { NetworkState } from '../../src-shared/threads/network-thread.ts'
 import type { Clock } from './clock.ts'
 import { isLinkLocal } from './gateway/addresses.ts'
@@ -159,7 +159,7 @@ export class GatewaySide implements Disposable {
   }
 
   #natOptions({ kind, ipv4, ipv6, hostAccess, linkLocalAccess }: Network): NatOptions {
-    const subnets = [ipv4, ipv6].flatMap((text): Subnet[] => (text === null ? [] : [parseSubnet(text)!]))
+    const subnets = subnetsOf({ ipv4, ipv6 })
     const { addresses } = this.#gateway
     return {
       // A segment has services, and no way out.

@@ -1,6 +1,6 @@
 /** A machine's card in its network: the link to the card, the switch's port, and what they count. */
 import type { Disposable } from '../../src-shared/base/disposable.ts'
-import { NO_IMPAIRMENT, type Impairment } from '../../src-shared/model/network.ts'
+import { isImpaired, type Impairment } from '../../src-shared/model/network.ts'
 import { Counters } from '../../src-shared/threads/counters.ts'
 import type { Plug, PortState } from '../../src-shared/threads/network-thread.ts'
 import type { Clock } from './clock.ts'
@@ -53,7 +53,7 @@ export class MachinePort implements Disposable {
   /** What is absent stays. */
   set({ impairment, cut, private: isPrivate }: PortChange): void {
     if (isPrivate !== undefined) this.#plug = { ...this.#plug, private: isPrivate }
-    if (impairment && (this.port.impaired || !isNothing(impairment))) this.port.impair(impairment)
+    if (impairment && (this.port.impaired || isImpaired(impairment))) this.port.impair(impairment)
     if (cut !== undefined) this.port.link = !cut
   }
 
@@ -77,8 +77,4 @@ function openLink(link: Plug['link'], receive: FromCard, clock: Clock, onChange:
     case 'ring':
       return ringLink(link.ring, receive)
   }
-}
-
-function isNothing({ seed: _, ...impairment }: Impairment): boolean {
-  return Object.entries(impairment).every(([key, value]) => value === NO_IMPAIRMENT[key as keyof Impairment])
 }

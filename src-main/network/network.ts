@@ -2,6 +2,7 @@
  * One network, wired: its switch, the cards that are plugged in, and its gateway with all that stands behind it. A changed document is applied without disturbing what did not
  * change; only another kind or another subnet makes the gateway anew.
  */
+import { isDeepStrictEqual } from 'node:util'
 import type { Disposable } from '../../src-shared/base/disposable.ts'
 import { AppError } from '../../src-shared/errors/app-error.ts'
 import { parseIp, type IpAddress } from '../../src-shared/model/ip.ts'
@@ -116,9 +117,9 @@ export class LiveNetwork implements Disposable {
     this.#document = document
     this.#place = place
     if (document.ipv4 === null) this.#forgetLeases()
-    if (!same(before.policy, document.policy)) this.#applyPolicy()
-    if (!same(before.watch, document.watch)) this.#watcher.set(document.watch)
-    if (same(standingOf(before), standingOf(document))) this.#side?.update(document, place.routes)
+    if (!isDeepStrictEqual(before.policy, document.policy)) this.#applyPolicy()
+    if (!isDeepStrictEqual(before.watch, document.watch)) this.#watcher.set(document.watch)
+    if (isDeepStrictEqual(standingOf(before), standingOf(document))) this.#side?.update(document, place.routes)
     else {
       this.#side?.dispose()
       this.#side = this.#makeSide()
@@ -235,9 +236,9 @@ export class LiveNetwork implements Disposable {
     return owner !== null && this.#isCard(owner) ? owner : null
   }
 
+  /** Of a machine, or of a router. */
   #isCard(mac: number): boolean {
-    for (const { plug } of this.#ports.values()) if (parseMac(plug.mac) === mac) return true
-    return false
+    return this.#switch.ports.some(({ pinned }) => pinned === mac)
   }
 
   #makeSide(): GatewaySide | null {
@@ -390,9 +391,4 @@ export class LiveNetwork implements Disposable {
 /** What a gateway cannot change while it is there. */
 function standingOf(document: Network): unknown {
   return [document.kind, document.ipv4, document.ipv6, hasGateway(document)]
-}
-
-/** Of two parts of documents. */
-function same(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a) === JSON.stringify(b)
 }

@@ -14,6 +14,7 @@ import {
   ordinalIn,
   parseIp,
   parseSubnet,
+  type Subnet,
 } from './ip.ts'
 import { macSchema } from './mac.ts'
 import { patchSchema } from './patch.ts'
@@ -74,6 +75,11 @@ export const impairmentSchema = z.strictObject({
 })
 export type Impairment = z.output<typeof impairmentSchema>
 export const NO_IMPAIRMENT: Impairment = impairmentSchema.parse({})
+
+/** Whether it does anything; a seed alone does not. */
+export function isImpaired(impairment: Impairment): boolean {
+  return (Object.keys(NO_IMPAIRMENT) as (keyof Impairment)[]).some((key) => key !== 'seed' && impairment[key] !== NO_IMPAIRMENT[key])
+}
 
 export const forwardSchema = z.strictObject({
   id: z.uuid(),
@@ -330,6 +336,11 @@ export function gatewayOf(subnet: string): string {
 export function hasGateway({ kind, ipv4, ipv6, dhcp, dns, ntp, tftp }: Network): boolean {
   if (kind === 'bridged' || (ipv4 === null && ipv6 === null)) return false
   return kind !== 'segment' || dhcp.enabled || dns.enabled || ntp || tftp !== null
+}
+
+/** All of a network's. */
+export function subnetsOf({ ipv4, ipv6 }: Pick<Network, 'ipv4' | 'ipv6'>): Subnet[] {
+  return [ipv4, ipv6].flatMap((text) => (text === null ? [] : (parseSubnet(text) ?? [])))
 }
 
 export function domainOf({ name, dns }: Pick<Network, 'name' | 'dns'>): string {

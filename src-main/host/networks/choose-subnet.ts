@@ -1,7 +1,6 @@
 /** Subnets for new networks, such that they meet none that is in use. Pure but for `subnetsOfComputer`. */
 import { networkInterfaces } from 'node:os'
 import { formatSubnet, maskIp, parseIp, parseSubnet, sameIp, type Subnet } from '../../../src-shared/model/ip.ts'
-import type { Network } from '../../../src-shared/model/network.ts'
 
 /** Whether an address can be in both. Subnets of the two families never meet. */
 export function subnetsMeet(a: Subnet, b: Subnet): boolean {
@@ -41,11 +40,6 @@ export function freeIpv6(
     const subnet: Subnet = { address, prefix: 64 }
     if (!taken.some((other) => subnetsMeet(subnet, other))) return formatSubnet(subnet)
   }
-}
-
-/** All of a network's. */
-export function subnetsOf({ ipv4, ipv6 }: Pick<Network, 'ipv4' | 'ipv6'>): Subnet[] {
-  return [ipv4, ipv6].flatMap((text) => (text === null ? [] : (parseSubnet(text) ?? [])))
 }
 
 /** Those that this computer is in now, its loopback and link-local ones aside. */

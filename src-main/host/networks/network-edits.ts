@@ -5,13 +5,14 @@ import { fieldErrors } from '../../../src-shared/errors/field-errors.ts'
 import { addressIn, formatIp, inSubnet, parseIp, parseSubnet, type Subnet } from '../../../src-shared/model/ip.ts'
 import {
   DEFAULT_NETWORK,
+  isImpaired,
   MAX_NETWORKS,
   MAX_ROUTERS,
   networkSchema,
   newNetworkSchema,
   NO_IMPAIRMENT,
+  subnetsOf,
   type Forward,
-  type Impairment,
   type Network,
   type NetworkPatch,
   type Networks,
@@ -20,7 +21,7 @@ import {
   type Router,
 } from '../../../src-shared/model/network.ts'
 import { interfacesOf } from '../../../src-shared/model/router-interfaces.ts'
-import { freeIpv4, freeIpv6, subnetsMeet, subnetsOf } from './choose-subnet.ts'
+import { freeIpv4, freeIpv6, subnetsMeet } from './choose-subnet.ts'
 import { noNetwork } from './no-network.ts'
 
 /** @param computer subnets that this computer is in */
@@ -144,10 +145,6 @@ export function withPort(now: Networks, machine: string, nic: string, change: Pa
 
 export function portOf({ ports }: Pick<Networks, 'ports'>, machine: string, nic: string): PortSettings {
   return ports.find((one) => one.machine === machine && one.nic === nic) ?? { machine, nic, impairment: NO_IMPAIRMENT, cut: false }
-}
-
-export function isImpaired(impairment: Impairment): boolean {
-  return (Object.keys(NO_IMPAIRMENT) as (keyof Impairment)[]).some((key) => key !== 'seed' && impairment[key] !== NO_IMPAIRMENT[key])
 }
 
 /** What a router cannot do as its networks are; null: nothing. */

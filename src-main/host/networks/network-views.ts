@@ -5,9 +5,9 @@ import { AppError } from '../../../src-shared/errors/app-error.ts'
 import type { Subnet } from '../../../src-shared/model/ip.ts'
 import { formatSubnet, parseIp } from '../../../src-shared/model/ip.ts'
 import { gatewayMac } from '../../../src-shared/model/mac.ts'
-import { domainOf, gatewayOf, hasGateway, type Forward, type Network, type Networks } from '../../../src-shared/model/network.ts'
+import { domainOf, gatewayOf, hasGateway, type Forward, type Network, type Networks, subnetsOf } from '../../../src-shared/model/network.ts'
 import type { Lease, NetworkState, PortState } from '../../../src-shared/threads/network-thread.ts'
-import { subnetsMeet, subnetsOf } from './choose-subnet.ts'
+import { subnetsMeet } from './choose-subnet.ts'
 import { portOf, routerProblem } from './network-edits.ts'
 
 /** All that views follow from. */

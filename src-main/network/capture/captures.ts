@@ -3,6 +3,7 @@
  * copies them into the port's store and does nothing else; whoever reads, reads from the stores, a piece at a time, so that a fast port is not slowed by a slow reader, who is told what
  * it missed. Nothing runs while nobody reads.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
 import type { PacketSummary } from '../../../src-shared/model/packet.ts'
 import { parsePacketFilter, type PacketFilter } from '../../../src-shared/model/packet-filter.ts'
@@ -107,7 +108,7 @@ export class Captures {
       first = false
       if (missed > 0) lines.push(JSON.stringify({ missed }))
       if (lines.length > 0) await stream.write(utf8(`${lines.join('\n')}\n`))
-      await pause(LIVE_EVERY, signal)
+      await sleep(LIVE_EVERY, undefined, { signal, ref: false }).catch(() => {})
     }
   }
 
@@ -191,18 +192,4 @@ function interfaceOf(name: string, network: string, mac: string | null): Capture
   const bytes = mac === null ? null : new Uint8Array(6)
   if (bytes) writeMac(bytes, 0, parseMac(mac!))
   return { name, description: `In the network “${network}”, as the machine sees it`, mac: bytes }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, ms)
-    timer.unref()
-    signal.addEventListener('abort', done, { once: true })
-    if (signal.aborted) done()
-  })
 }

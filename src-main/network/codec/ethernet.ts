@@ -1,10 +1,12 @@
 /** Ethernet II (IEEE 802.3, 3.1.1) and MAC addresses, which are numbers below 2^48 here. */
+import { wordAt } from './words.ts'
+
 export const ETHERNET_HEADER = 14
 export const ETHERTYPE = { ipv4: 0x0800, arp: 0x0806, ipv6: 0x86dd, vlan: 0x8100, serviceVlan: 0x88a8 } as const
 export const BROADCAST = 0xffff_ffff_ffff
 
 export function macAt(bytes: Uint8Array, at: number): number {
-  const low = ((bytes[at + 2]! << 24) | (bytes[at + 3]! << 16) | (bytes[at + 4]! << 8) | bytes[at + 5]!) >>> 0
+  const low = wordAt(bytes, at + 2)
   return (bytes[at]! * 256 + bytes[at + 1]!) * 0x1_0000_0000 + low
 }
 

@@ -2,6 +2,7 @@
 import type { IpAddress } from '../../../src-shared/model/ip.ts'
 import { foldSum, pseudoSum, sumWords } from './checksum.ts'
 import { PROTOCOL, type IpPacket } from './ip.ts'
+import { wordAt } from './words.ts'
 
 export const ICMP_HEADER = 8
 export const ICMP = { echoReply: 0, unreachable: 3, echoRequest: 8, timeExceeded: 11 } as const
@@ -31,7 +32,7 @@ export function parseIcmp({
   if (payload.length < ICMP_HEADER) return null
   const sum = version === 4 ? 0 : pseudoSum(source, destination, PROTOCOL.icmpv6, payload.length)
   if (foldSum(sumWords(payload, 0, payload.length, sum)) !== 0) return null
-  const rest = ((payload[4]! << 24) | (payload[5]! << 16) | (payload[6]! << 8) | payload[7]!) >>> 0
+  const rest = wordAt(payload, 4)
   return { type: payload[0]!, code: payload[1]!, rest, body: payload.subarray(ICMP_HEADER) }
 }
 

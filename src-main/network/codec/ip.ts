@@ -1,6 +1,7 @@
 /** IPv4 (RFC 791) and IPv6 (RFC 8200) headers. A packet is what follows the Ethernet header. */
 import type { IpAddress } from '../../../src-shared/model/ip.ts'
 import { foldSum, sumWords } from './checksum.ts'
+import { wordAt } from './words.ts'
 
 export const PROTOCOL = { icmp: 1, tcp: 6, udp: 17, icmpv6: 58 } as const
 export const IPV4_HEADER = 20
@@ -78,7 +79,7 @@ function parseV6(bytes: Uint8Array, start: number): IpPacket | null {
     if (protocol === EXTENSION.fragment) {
       length = 8
       const word = (bytes[at + 2]! << 8) | bytes[at + 3]!
-      const id = ((bytes[at + 4]! << 24) | (bytes[at + 5]! << 16) | (bytes[at + 6]! << 8) | bytes[at + 7]!) >>> 0
+      const id = wordAt(bytes, at + 4)
       const more = (word & 1) !== 0
       const offset = word & 0xfff8
       // An atomic fragment is whole (RFC 6946).

@@ -1,39 +1,20 @@
 /** The services of a network with programs that others wrote: this computer's kernel, in a network namespace of its own, is the machine; Wireshark's reader checks all that passed. */
-import { execFile, execFileSync } from 'node:child_process'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
+import { canInNamespace, inNewNamespace } from '../../support/network-namespace.ts'
 import { output, without } from '../../support/programs.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
 const PROGRAM = fileURLToPath(new URL('../support/network-peers.program.ts', import.meta.url))
-const inNamespace = (command: string): string[] => [
-  '--map-root-user',
-  '--net',
-  '--mount',
-  'sh',
-  '-c',
-  `mount -t sysfs none /sys && ${command}`,
-]
-
-function canMakeDevices(): boolean {
-  try {
-    execFileSync('unshare', inNamespace('ip tuntap add dev tap0 mode tap'), { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
-}
 
 // Where no namespace or no TAP device may be made (a container without the right), this cannot be tried.
-test.skipIf(!canMakeDevices() || without('dig', 'nmap', 'tshark', 'ping'))(
+test.skipIf(!canInNamespace('ip tuntap add dev tap0 mode tap') || without('dig', 'nmap', 'tshark', 'ping'))(
   'the kernel, dig and nmap find what is there; the scan raises an alert; no packet is malformed',
   { timeout: 120_000 },
   async () => {
     const file = path.join(await tempFolder(), 'lab.pcapng')
-    const { stdout } = await promisify(execFile)('unshare', inNamespace(`exec "${process.execPath}" "${PROGRAM}" "${file}"`))
-    expect(JSON.parse(stdout)).toEqual({
+    expect(await inNewNamespace(PROGRAM, file)).toEqual({
       ping: true,
       dig: '10.7.0.99',
       'dig by TCP': '10.7.0.99',

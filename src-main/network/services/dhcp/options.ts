@@ -1,6 +1,7 @@
 /** What stands in DHCP options (RFC 2132; others are named where they are written). */
 import { utf8 } from '../../../../src-shared/base/bytes.ts'
 import type { IpAddress, Subnet } from '../../../../src-shared/model/ip.ts'
+import { wordAt } from '../../codec/words.ts'
 
 export const OPTION = {
   mask: 1,
@@ -54,7 +55,7 @@ export function addressOf(option: Uint8Array | undefined): Uint8Array | null {
 
 /** Seconds; null: absent or of another length. */
 export function secondsOf(option: Uint8Array | undefined): number | null {
-  return option?.length === 4 ? ((option[0]! << 24) | (option[1]! << 16) | (option[2]! << 8) | option[3]!) >>> 0 : null
+  return option?.length === 4 ? wordAt(option, 0) : null
 }
 
 export function wordOf(option: Uint8Array | undefined): number | null {

@@ -4,6 +4,7 @@
  */
 import { concatBytes } from '../../../../src-shared/base/bytes.ts'
 import { encodeName, keyOf, readName } from './name.ts'
+import { wordAt } from '../../codec/words.ts'
 
 export const TYPE = {
   a: 1,
@@ -93,7 +94,7 @@ export function scanDns(bytes: Uint8Array): DnsScan | null {
       const name = readName(bytes, at)
       if (!name || name.end + 10 > bytes.length) return null
       const ttlAt = name.end + 4
-      const ttl = ((bytes[ttlAt]! << 24) | (bytes[ttlAt + 1]! << 16) | (bytes[ttlAt + 2]! << 8) | bytes[ttlAt + 3]!) >>> 0
+      const ttl = wordAt(bytes, ttlAt)
       const dataAt = name.end + 10
       const end = dataAt + word(name.end + 8)
       if (end > bytes.length) return null

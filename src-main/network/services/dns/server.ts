@@ -2,8 +2,8 @@
  * A network's DNS: answers what it knows (zone.ts), asks elsewhere for the rest (resolver.ts), and never leaves who asks without an answer, but for who floods it.
  */
 import type { Disposable } from '../../../../src-shared/base/disposable.ts'
-import { addressIn, formatIp, parseSubnet, type Subnet } from '../../../../src-shared/model/ip.ts'
-import { domainOf, type Network } from '../../../../src-shared/model/network.ts'
+import { addressIn, formatIp } from '../../../../src-shared/model/ip.ts'
+import { domainOf, subnetsOf, type Network } from '../../../../src-shared/model/network.ts'
 import type { Clock } from '../../clock.ts'
 import type { UdpReply, UdpRequest, UdpService } from '../../gateway/udp-service.ts'
 import { reportFault } from '../../faults.ts'
@@ -26,7 +26,7 @@ export interface DnsSettings extends ZoneSettings {
 
 /** Null: the network has no DNS. */
 export function dnsSettings(network: Network): DnsSettings | null {
-  const subnets = [network.ipv4, network.ipv6].flatMap((text): Subnet[] => (text === null ? [] : [parseSubnet(text)!]))
+  const subnets = subnetsOf(network)
   const { dns } = network
   if (!dns.enabled || subnets.length === 0) return null
   const given = dns.upstream.map((address) => ({ address, port: PORT }))
