@@ -93,6 +93,7 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
     resources: options.resources,
     defaultMemoryMiB: () => settings.current.defaultMemoryMiB,
     hasNetwork: (name: string) => networks.has(name),
+    bridges: () => networks.bridges,
     begin: async (machine, end, start) => {
       if (!machine.session) await images.refuseWritten(machine)
       return snapshots.begin(machine, end, start)
@@ -102,7 +103,7 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
   const networks: NetworkService = await NetworkService.open({
     file: join(options.library, 'networks.json'),
     leasesFile: join(options.library, 'network-leases.json'),
-    ...{ thread: network, tasks, log, machines },
+    ...{ thread: network, tasks, log, machines, engines },
   })
   const needs = new ImageNeeds({
     machines: () => machines.all(),

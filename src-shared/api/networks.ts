@@ -44,6 +44,8 @@ export interface NicView {
   impairment: z.output<typeof impairmentSchema>
   /** By DHCP, or as the guest's agent told them. */
   addresses: string[]
+  /** What of its network it does not have, and why, as a sentence; null or absent: nothing. */
+  problem?: string | null
 }
 
 export interface NetworkView {

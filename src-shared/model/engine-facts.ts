@@ -20,6 +20,7 @@ export const QEMU_FEATURES = [
   'sandbox', // can forbid itself system calls (seccomp; Linux only)
   'vnc', // serves its screen
   'netdev-stream', // network cards over sockets that can come back
+  'netdev-vmnet', // network cards that join this computer's own network (macOS only)
   'screendump-png', // pictures of the screen as PNG
   'throttle-group', // limits for drives
   'tpm-emulator', // a TPM by swtpm

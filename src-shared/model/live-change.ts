@@ -18,7 +18,7 @@ export const liveChangeSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('limits'), drive: id, limits: driveLimitsSchema.nullable() }),
   /** Larger: to so many bytes. */
   z.strictObject({ kind: z.literal('growDisk'), drive: id, bytes: z.number().int().min(1) }),
-  z.strictObject({ kind: z.literal('addNic'), nic: nicSpecSchema }),
+  z.strictObject({ kind: z.literal('addNic'), nic: nicSpecSchema.omit({ bridge: true }) }),
   z.strictObject({ kind: z.literal('removeNic'), nic: id }),
   z.strictObject({ kind: z.literal('link'), nic: id, up: z.boolean() }),
   /** How much of its memory the guest may use; the rest it gives back. */

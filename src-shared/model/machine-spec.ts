@@ -72,6 +72,8 @@ export const nicSpecSchema = z.strictObject({
   mac: macSchema,
   /** Absent: down. */
   linkUp: z.boolean().optional(),
+  /** QEMU itself carries its frames into the network of this computer's card of that name (macOS: vmnet). Absent: Coppice's network thread does. */
+  bridge: z.strictObject({ network: z.string(), card: z.string().min(1) }).optional(),
   place,
 })
 

@@ -6,6 +6,7 @@ import { bundlePaths } from '../library/bundle.ts'
 import type { Bundle } from '../library/identity.ts'
 import { chooseEngine, type EngineChoice } from '../planner/choose-engine.ts'
 import type { EngineFacts, EngineFactsSource } from '../planner/facts.ts'
+import type { Bridges } from '../planner/plan-bridge.ts'
 import { pathsOf } from '../planner/plan-files.ts'
 import { planMachine, type Plan } from '../planner/plan-machine.ts'
 import { fileFacts } from '../planner/probe-files.ts'
@@ -28,9 +29,9 @@ export function engineFor(bundle: Bundle, config: MachineConfig, facts: EngineFa
 }
 
 /** Looks for the embedded engine's firmware only where that engine will run the machine. */
-export async function planStart(machine: Machine, config: MachineConfig, { engines, firmware }: MachineParts): Promise<Plan> {
+export async function planStart(machine: Machine, config: MachineConfig, { engines, firmware, bridges }: MachineParts): Promise<Plan> {
   const { engine } = engineFor(machine.bundle, config, engines.current)
-  return plan(machine, config, engines, engine === 'embedded' ? await firmware.find() : NO_FIRMWARE)
+  return plan(machine, config, engines, engine === 'embedded' ? await firmware.find() : NO_FIRMWARE, bridges())
 }
 
 /** What keeps this configuration from starting on this computer, its firmware aside; `engine`: what of it is that no engine can run it. */
@@ -54,11 +55,12 @@ async function plan(
   config: MachineConfig,
   engines: EngineFactsSource,
   firmware: FirmwareFiles,
+  bridges: Bridges = new Map(),
 ): Promise<Plan> {
   const files = await fileFacts(bundle.folder, pathsOf(config))
   const { logs: logFolder, firmware: firmwareFolder } = bundlePaths(bundle.folder)
   // The engine that has it, in mid-life.
   const runsOn = session?.spec?.engine ?? suspendedOn(bundle)
   const frozen = await frozenImages(bundle.folder)
-  return planMachine(config, { ...engines.current, firmware, files, frozen, logFolder, firmwareFolder }, runsOn)
+  return planMachine(config, { ...engines.current, firmware, files, frozen, logFolder, firmwareFolder, bridges }, runsOn)
 }

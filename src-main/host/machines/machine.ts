@@ -20,6 +20,7 @@ import type { Library } from '../library/library.ts'
 import type { EngineChoice } from '../planner/choose-engine.ts'
 import type { EngineFactsSource } from '../planner/facts.ts'
 import { liveHardware } from '../planner/live-hardware.ts'
+import type { Bridges } from '../planner/plan-bridge.ts'
 import type { Log } from '../log/log.ts'
 import type { TaskService } from '../tasks/task-service.ts'
 import { adoptMachine, lookForCrash, ranOn } from './running/adopt-machine.ts'
@@ -45,6 +46,8 @@ export interface MachineParts extends SessionParts {
   tasks: TaskService
   firmware: FirmwareFinder
   engines: EngineFactsSource
+  /** As they are now. */
+  bridges: () => Bridges
 }
 
 export class Machine {

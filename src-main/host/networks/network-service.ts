@@ -13,7 +13,9 @@ import type { ByteStream } from '../../../src-shared/rpc/byte-stream.ts'
 import type { Handlers } from '../../../src-shared/rpc/service.ts'
 import type { NetworkAlert, PortCounters } from '../../../src-shared/threads/network-thread.ts'
 import type { Log } from '../log/log.ts'
+import type { EngineFinder } from '../machines/engines/engine-finder.ts'
 import type { Machine } from '../machines/machine.ts'
+import { bridgesOf, hasVmnet, unseen, type Bridge, type Bridges } from '../planner/plan-bridge.ts'
 import type { TaskService } from '../tasks/task-service.ts'
 import type { SharedThread } from '../threads/shared-thread.ts'
 import { subnetsOfComputer } from './choose-subnet.ts'
@@ -46,6 +48,7 @@ export interface NetworkServiceParts {
   tasks: TaskService
   log: Log
   machines: NetworkMachines
+  engines: Pick<EngineFinder, 'current' | 'onFound'>
 }
 
 /** As the thread calls it, and as people do. */
@@ -111,6 +114,7 @@ export class NetworkService implements Disposable {
       ),
     )
     this.#store.add(machines.onChanged((change) => this.#onMachine(change)))
+    this.#store.add(parts.engines.onFound(() => this.#tell()))
     this.#store.add(file.onChanged((now) => this.#onDocument(now)))
     this.#store.add(
       this.#wiring.onState(() => {
@@ -226,6 +230,11 @@ export class NetworkService implements Disposable {
     return this.#file.current.networks.some((network) => network.name === name)
   }
 
+  /** For those who plan machines. */
+  get bridges(): Bridges {
+    return bridgesOf(this.#file.current.networks, process.platform)
+  }
+
   /** Resolves when the thread is in line with what is known now. Never rejects. */
   settled(): Promise<void> {
     return this.#wiring.settled()
@@ -306,6 +315,8 @@ export class NetworkService implements Disposable {
       throw new AppError('wrong-state', `The network card “${nic.id}” of “${machine.bundle.name}” is plugged in nowhere.`, {
         subject: nic.id,
       })
+    const bridge = this.#joined().get(portName(machine.id, nic.id))
+    if (bridge) throw new AppError('unsupported', `“${nic.id}” of “${machine.bundle.name}”: ${unseen(bridge.card)}`, { subject: nic.id })
     return { target: { port: portName(machine.id, nic.id) }, words: `“${machine.bundle.name}”` }
   }
 
@@ -401,6 +412,14 @@ export class NetworkService implements Disposable {
       )
   }
 
+  /** By port: cards that QEMU joined itself. */
+  #joined(): Map<string, Bridge> {
+    const found = new Map<string, Bridge>()
+    for (const { id, session } of this.#parts.machines.active())
+      for (const { id: nic, bridge } of session?.spec?.nics ?? []) if (bridge) found.set(portName(id, nic), bridge)
+    return found
+  }
+
   #facts(): NetworkFacts {
     const { networks, ports } = this.#wiring.state
     return {
@@ -411,6 +430,8 @@ export class NetworkService implements Disposable {
         computer: subnetsOfComputer(),
         platform: process.platform,
         now: Date.now(),
+        vmnet: hasVmnet(this.#parts.engines.current.qemu),
+        joined: this.#joined(),
       },
     }
   }
@@ -439,8 +460,8 @@ export class NetworkService implements Disposable {
 }
 
 /** What of a machine networks depend on, as text. */
-function dependsOn({ name, state, config, interfaces }: MachineView): string {
-  return JSON.stringify([name, state, config?.nics, config?.private, interfaces])
+function dependsOn({ name, state, engine, config, interfaces }: MachineView): string {
+  return JSON.stringify([name, state, engine, config?.nics, config?.private, interfaces])
 }
 
 function base64(bytes: Uint8Array): string {

@@ -5,10 +5,16 @@ import { AppError } from '../../../src-shared/errors/app-error.ts'
 import type { Subnet } from '../../../src-shared/model/ip.ts'
 import { formatSubnet, parseIp } from '../../../src-shared/model/ip.ts'
 import { gatewayMac } from '../../../src-shared/model/mac.ts'
+import type { Nic } from '../../../src-shared/model/machine.ts'
+import type { MachineState } from '../../../src-shared/model/machine-state.ts'
 import { domainOf, gatewayOf, hasGateway, type Forward, type Network, type Networks, subnetsOf } from '../../../src-shared/model/network.ts'
 import type { Lease, NetworkState, PortState } from '../../../src-shared/threads/network-thread.ts'
+import { bridgesOf, isJoinedStill, unseen, whyNotJoined, type Bridge } from '../planner/plan-bridge.ts'
 import { subnetsMeet } from './choose-subnet.ts'
 import { portOf, routerProblem } from './network-edits.ts'
+
+/** States in which a machine has the hardware that it was started with. */
+const PRESENT: readonly MachineState[] = ['running', 'paused', 'suspending', 'stopping']
 
 /** All that views follow from. */
 export interface NetworkFacts {
@@ -24,6 +30,10 @@ export interface NetworkFacts {
   computer: readonly Subnet[]
   platform: NodeJS.Platform
   now: number
+  /** Whether a QEMU of this computer can join cards itself; null: there is no QEMU. */
+  vmnet: boolean | null
+  /** By port: cards that QEMU joined itself. */
+  joined: ReadonlyMap<string, Bridge>
 }
 
 export function networkViews(facts: NetworkFacts): NetworkView[] {
@@ -44,7 +54,9 @@ export function routerViews({ document }: Pick<NetworkFacts, 'document'>): Route
 function networkView(network: Network, nics: readonly NicView[], facts: NetworkFacts): NetworkView {
   const { name, ipv4, ipv6 } = network
   const state = facts.networks.get(name)
-  const problem = state?.problem ?? problemOf(network, facts)?.toWire() ?? null
+  // What the thread says of bridges holds for Linux.
+  const told = facts.platform === 'linux' ? state?.problem : null
+  const problem = told ?? problemOf(network, facts)?.toWire() ?? null
   return {
     network,
     gateway: hasGateway(network) ? { ipv4: ipv4 && gatewayOf(ipv4), ipv6: ipv6 && gatewayOf(ipv6), mac: gatewayMac(name) } : null,
@@ -61,17 +73,11 @@ function forwardState({ id }: Forward, state: NetworkState | undefined): Network
   return problem === null ? { state: 'listening', problem } : { state: 'failed', problem }
 }
 
-function problemOf(network: Network, { problem, computer, platform, machines }: NetworkFacts): AppError | null {
+function problemOf(network: Network, facts: NetworkFacts): AppError | null {
+  const { problem, computer, machines } = facts
   const { name, kind } = network
-  if (kind === 'bridged' && platform !== 'linux') {
-    const text =
-      platform === 'darwin'
-        ? 'Bridged networks need QEMU’s vmnet, which macOS lets the administrator alone use; Coppice never asks for that.'
-        : 'Bridged networks need a driver (TAP), which Coppice does not install.'
-    return new AppError('unsupported', `“${name}” is not joined to this computer’s network: ${text} Use a NAT network with forwards.`, {
-      subject: name,
-    })
-  }
+  if (kind === 'bridged' && facts.platform !== 'linux')
+    return new AppError('unsupported', bridgedElsewhere(network, facts), { subject: name })
   if (problem && machines.some(({ state, config }) => state === 'running' && config?.nics.some((nic) => nic.network === name)))
     return problem
   if (kind !== 'nat') return null
@@ -81,19 +87,49 @@ function problemOf(network: Network, { problem, computer, platform, machines }: 
   return new AppError('wrong-state', text, { subject: name })
 }
 
-function nicViews({ document, machines, ports, leases, now }: NetworkFacts): NicView[] {
-  return machines.flatMap(({ id: machine, name, config, interfaces }) =>
-    (config?.nics ?? []).map(({ id: nic, mac, network }): NicView => {
+/** Why a bridged network is not joined to this computer's, or what it cannot do where it is. */
+function bridgedElsewhere({ name, hostInterface: card }: Network, { platform, vmnet }: NetworkFacts): string {
+  if (platform === 'darwin')
+    return whyNotJoined({ network: name, card, engine: 'qemu', vmnet }) ?? `Of machines in “${name}”: ${unseen(card!)}`
+  return `“${name}” is not joined to this computer’s network: bridged networks need a driver (TAP), which Coppice does not install. Use a NAT network with forwards.`
+}
+
+/** Of a card, where networks are joined by QEMU; null: nothing. */
+function bridgeProblem(machine: MachineView, { id, network }: Nic, facts: NetworkFacts): string | null {
+  const { document, platform, vmnet, joined } = facts
+  const bridges = bridgesOf(document.networks, platform)
+  const card = network === null ? undefined : bridges.get(network)
+  const bridge = joined.get(`${machine.id}/${id}`)
+  if (bridge)
+    return isJoinedStill(bridge, network, bridges)
+      ? unseen(bridge.card)
+      : `QEMU joined it to this Mac’s “${bridge.card}” when the machine was started. Its cable is pulled now, and it moves when the machine is started next.`
+  if (network === null || card === undefined) return null
+  const why = whyNotJoined({ network, card, engine: machine.engine, vmnet })
+  if (why !== null) return why
+  return PRESENT.includes(machine.state) ? 'It is joined to this Mac’s network when the machine is started next.' : null
+}
+
+function nicViews(facts: NetworkFacts): NicView[] {
+  const { document, machines, ports, leases, now, joined } = facts
+  return machines.flatMap((one) => {
+    const { id: machine, name, config, interfaces, state } = one
+    return (config?.nics ?? []).map((built): NicView => {
+      const { id: nic, mac, network } = built
       const { impairment, cut } = portOf(document, machine, nic)
       const port = ports.get(`${machine}/${nic}`)
+      const bridge = joined.get(`${machine}/${nic}`)
       const told = interfaces.filter((one) => one.nic === nic).flatMap(({ addresses }) => addresses)
       const leased = leases.filter((lease) => lease.mac === mac && lease.network === network && lease.until > now)
       const addresses = told.length > 0 ? told : port ? leased.map(({ address }) => address) : []
       return {
         ...{ machine, name, nic, mac, network, impairment, cut },
-        connected: port?.connected === true && port.network === network && !cut,
+        connected: bridge
+          ? state === 'running' && bridge.network === network && !cut
+          : port?.connected === true && port.network === network && !cut,
         addresses: addresses.filter((address) => parseIp(address) !== null),
+        problem: bridgeProblem(one, built, facts),
       }
-    }),
-  )
+    })
+  })
 }

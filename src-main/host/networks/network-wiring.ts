@@ -22,6 +22,7 @@ import type { Log } from '../log/log.ts'
 import type { Machine } from '../machines/machine.ts'
 import type { Session } from '../machines/running/session.ts'
 import type { Lease as ThreadLease, SharedThread } from '../threads/shared-thread.ts'
+import { bridgesOf, isJoinedStill } from '../planner/plan-bridge.ts'
 import { portOf } from './network-edits.ts'
 
 /** States in which a machine's cards are plugged in. */
@@ -178,6 +179,7 @@ export class NetworkWiring implements Disposable {
 
   async #pass(): Promise<void> {
     const wanted = await this.#wanted()
+    for (const machine of this.#present()) await this.#holdJoined(machine)
     if (this.#disposed) return
     if (wanted.size === 0 && this.#users === 0) return this.#rest()
     const link = this.#link ?? this.#open()
@@ -306,9 +308,28 @@ export class NetworkWiring implements Disposable {
   async #wanted(): Promise<Map<string, Wanted>> {
     const document = this.#source.networks()
     const there = new Set(document.networks.map(({ name }) => name))
-    const machines = [...this.#source.machines()].filter(({ state }) => PLUGGED.includes(state))
-    const found = await Promise.all(machines.map((machine) => wantedOf(machine, document, there)))
+    const found = await Promise.all(this.#present().map((machine) => wantedOf(machine, document, there)))
     return new Map(found.flat().map((one) => [one.plug.port, one]))
+  }
+
+  #present(): Machine[] {
+    return [...this.#source.machines()].filter(({ state }) => PLUGGED.includes(state))
+  }
+
+  /** Of cards that QEMU joined to this computer's network itself, the cable alone is ours. */
+  async #holdJoined({ id, session, bundle: { config } }: Machine): Promise<void> {
+    if (!session || session.end || !config) return
+    const document = this.#source.networks()
+    const bridges = bridgesOf(document.networks, process.platform)
+    for (const { id: nic, bridge } of session.spec?.nics ?? []) {
+      if (!bridge) continue
+      const network = config.nics.find((one) => one.id === nic)?.network ?? null
+      const cut = portOf(document, id, nic).cut || !isJoinedStill(bridge, network, bridges)
+      await this.#cut(session, nic, cut).catch((error: unknown) => {
+        if (!session.end)
+          this.#log.error('networks', `The cable of “${nic}” of “${config.name}” could not be moved.`, { error: asAppError(error) })
+      })
+    }
   }
 
   /** Resolves when the state is known as it was at the call, or later. */

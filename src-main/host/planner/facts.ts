@@ -1,6 +1,7 @@
 /** What the planner must know beside the configuration. Found out by the host, given as values. */
 import type { QemuFacts } from '../../../src-shared/model/engine-facts.ts'
 import type { FileFact } from './file-fact.ts'
+import type { Bridges } from './plan-bridge.ts'
 
 /** This computer. */
 export interface ComputerFacts {
@@ -34,4 +35,6 @@ export interface PlanFacts extends EngineFacts {
   files: ReadonlyMap<string, FileFact>
   /** Absolute paths of images that the machine's snapshots have frozen: nobody may write them. */
   frozen?: ReadonlySet<string>
+  /** Absent: there are none. */
+  bridges?: Bridges
 }

@@ -195,8 +195,11 @@ function opposite(change: LiveChange, spec: MachineSpec): LiveChange | null {
       return { kind: 'addDisk', drive: placed(spec.drives).find(({ id }) => id === change.drive)! }
     case 'addNic':
       return { kind: 'removeNic', nic: change.nic.id }
-    case 'removeNic':
-      return { kind: 'addNic', nic: placed(spec.nics).find(({ id }) => id === change.nic)! }
+    case 'removeNic': {
+      // What QEMU joined itself comes back as a card of Coppice's.
+      const { bridge: _, ...nic } = placed(spec.nics).find(({ id }) => id === change.nic)!
+      return { kind: 'addNic', nic }
+    }
     case 'link':
       return { ...change, up: !change.up }
     case 'memory':

@@ -9,6 +9,7 @@ import { CPUS, isPc, linksUp, type Drive, type MachineConfig, type Nic } from '.
 import type { MachineSpec, QemuSpec } from '../../../src-shared/model/machine-spec.ts'
 import { chooseEngine, type EngineChoice } from './choose-engine.ts'
 import type { PlanFacts } from './facts.ts'
+import { planBridges } from './plan-bridge.ts'
 import { planBoot, planDrive, planSharedFolder } from './plan-files.ts'
 import type { QemuFit } from './qemu-fit.ts'
 import { resolveFirmware } from './qemu-firmware.ts'
@@ -38,6 +39,7 @@ export function planMachine(config: MachineConfig, facts: PlanFacts, suspendedOn
   checkDriveLimits(config, choice, report)
   const { problems, warnings } = report
   if (problems.length > 0) return { spec: null, choice, problems, warnings }
+  const bridges = planBridges(config, choice, facts.bridges ?? new Map(), report)
   const qemu = choice.engine === 'qemu' && !choice.problems ? qemuSpec(config, choice.fit, facts) : null
   const spec: MachineSpec = {
     id: config.id,
@@ -49,7 +51,10 @@ export function planMachine(config: MachineConfig, facts: PlanFacts, suspendedOn
     firmware: qemu ? null : facts.firmware,
     boot,
     drives,
-    nics: config.nics.map((nic) => planNic(nic, config, choice.engine)),
+    nics: config.nics.map((nic) => {
+      const bridge = bridges.get(nic.id)
+      return { ...planNic(nic, config, choice.engine), ...(bridge && { bridge }) }
+    }),
     pointer: config.pointer,
     serialPorts: config.serialPorts,
     sharedFolders,
@@ -59,6 +64,7 @@ export function planMachine(config: MachineConfig, facts: PlanFacts, suspendedOn
   return { spec: deepFreeze(spec), images: qemu ? [] : imagesOf(spec), choice, problems: null, warnings }
 }
 
+/** A card whose frames Coppice carries. */
 export function planNic(nic: Nic, config: MachineConfig, engine: MachineSpec['engine']): MachineSpec['nics'][number] {
   return { id: nic.id, model: nicModel(nic.model, config, engine), mac: nic.mac, linkUp: linksUp(nic) }
 }

@@ -75,7 +75,10 @@ export function networkFacts(view: NetworkView, nameOf: (machine: string) => str
     facts.push(['policy', `${policy.rules.length} rules, otherwise ${policy.otherwise}`])
   facts.push(['capture', network.captureBytes === 0 ? 'off' : `the newest ${formatBytes(network.captureBytes)} of each card`])
   facts.push(['watch', watch.enabled ? 'on' : 'off'])
-  for (const nic of nics) facts.push(['card', nicWords(nic)])
+  for (const nic of nics) {
+    facts.push(['card', nicWords(nic)])
+    if (nic.problem) facts.push(['', nic.problem])
+  }
   return facts
 }
 

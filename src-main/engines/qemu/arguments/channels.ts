@@ -59,17 +59,23 @@ type Nic = MachineSpec['nics'][number]
 
 export function nicArguments(spec: MachineSpec, runtime: QemuRuntime, board: Board): string[] {
   return placed(spec.nics).flatMap((nic) => {
-    const endpoint = runtime.nics[nic.id]!
-    const where =
-      endpoint.kind === 'unix'
-        ? { 'addr.type': 'unix', 'addr.path': endpoint.path }
-        : { 'addr.type': 'inet', 'addr.host': '127.0.0.1', 'addr.port': endpoint.port }
     const { driver, ...values } = nicDevice(nic, board)
-    return [...['-netdev', option('stream', { id: nicBackend(nic.id), server: true, ...where })], ...device(driver, values)]
+    const backend = nic.bridge ? option('vmnet-bridged', { id: nicBackend(nic.id), ifname: nic.bridge.card }) : stream(nic.id, runtime)
+    return [...['-netdev', backend], ...device(driver, values)]
   })
 }
 
-/** The other end of a network card. QEMU listens there and takes the switch back after it was gone (as the side that connects it would try once). */
+/** QEMU listens there and takes the switch back after it was gone (as the side that connects it would try once). */
+function stream(nic: string, runtime: QemuRuntime): string {
+  const endpoint = runtime.nics[nic]!
+  const where =
+    endpoint.kind === 'unix'
+      ? { 'addr.type': 'unix', 'addr.path': endpoint.path }
+      : { 'addr.type': 'inet', 'addr.host': '127.0.0.1', 'addr.port': endpoint.port }
+  return option('stream', { id: nicBackend(nic), server: true, ...where })
+}
+
+/** The other end of a network card: Coppice's network thread, or (NetdevVmnetBridgedOptions, qapi/net.json) macOS. */
 export function nicBackend(id: string): string {
   return `${id}-net`
 }

@@ -12,7 +12,7 @@ export interface QemuRuntime {
   tools: Endpoint
   /** One for each serial port; `log`: the file to which QEMU appends all output, also while nobody is connected. */
   serial: readonly { endpoint: Endpoint; log: string | null }[]
-  /** By NIC id. A card has no link until something is connected and the supervisor says so (`set_link`). */
+  /** By NIC id, but for cards that QEMU joins itself. A card has no link until something is connected and the supervisor says so (`set_link`). */
   nics: Readonly<Record<string, Endpoint>>
   /** RFB; null for a machine without display. */
   display: Endpoint | null
@@ -47,7 +47,7 @@ export function runtimeIn(folder: string, spec: MachineSpec, join: (...parts: st
       endpoint: socket(`serial${port}`),
       log: join(spec.logFolder, `serial${port}.log`),
     })),
-    nics: Object.fromEntries(placed(spec.nics).map(({ id, place }) => [id, socket(nicSocket(place))])),
+    nics: Object.fromEntries(placed(spec.nics).flatMap(({ id, place, bridge }) => (bridge ? [] : [[id, socket(nicSocket(place))]]))),
     display: spec.qemu?.display === 'none' ? null : socket('display'),
     guestAgent: socket('agent'),
     coppiceAgent: socket('coppice'),

@@ -15,7 +15,7 @@ import type { Computer, FileFacts } from './computer.ts'
 const MAX_BYTES = 8 * MiB
 const MAX_ENTRIES = 20
 /** Raised when programs are asked, or accelerators tried, in another way. */
-const VERSION = 2
+const VERSION = 3
 /** ms for which an accelerator that does not work is not tried again: what is in its way may be gone without any file having changed. */
 export const BAD_NEWS_HOLDS = 60 * 60 * 1000
 

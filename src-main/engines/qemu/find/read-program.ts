@@ -45,6 +45,8 @@ const QUESTIONS = [
     id: 'disk-nfs',
     arguments: { driver: 'nfs', server: { type: 'inet', host: '127.0.0.1' }, path: 'none', 'node-name': 'c' },
   },
+  // As is the other end of a network card: of no card of this computer.
+  { execute: 'netdev_add', id: 'net-vmnet', arguments: { type: 'vmnet-bridged', id: 'd', ifname: 'none' } },
   { execute: 'quit' },
 ]
 
@@ -124,6 +126,7 @@ export function parseProgram(path: string, arch: Arch, result: RunResult): Progr
     // Neither shows but in the whole of QEMU's schema, which takes longer than everything else here: the versions that brought them.
     'netdev-stream': since(7, 2),
     'screendump-png': since(7, 1),
+    'netdev-vmnet': hasDriver('net-vmnet'),
     'throttle-group': objects.has('throttle-group'),
     'tpm-emulator': tpmTypes.includes('emulator'),
     'shared-folders': devices.some((device) => /^virtio-9p-(pci|device)$/.test(device)),

@@ -198,7 +198,7 @@ export class LiveDevices {
     })
   }
 
-  async #addNic(nic: MachineSpec['nics'][number]): Promise<void> {
+  async #addNic(nic: Extract<LiveChange, { kind: 'addNic' }>['nic']): Promise<void> {
     const { qmp, folder, record } = this.#instance
     const endpoint = await nicEndpoint(folder, nic.place!)
     const addr =

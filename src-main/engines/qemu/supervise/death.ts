@@ -3,6 +3,7 @@ import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import type { StopReason } from '../../../../src-shared/threads/engine-thread.ts'
 import { lastReason } from './message-tail.ts'
 import type { ProcessEnd } from './qemu-process.ts'
+import { vmnetRefusal } from './vmnet-refusal.ts'
 
 /** ShutdownCause (qapi/run-state.json), from the event SHUTDOWN; null where none came. */
 export type ShutdownCause = string | null
@@ -27,6 +28,8 @@ export function judgeEnd(end: ProcessEnd, cause: ShutdownCause, asked: boolean):
 /** QEMU ended before its machine could be used. */
 export function didNotStart(end: ProcessEnd): AppError {
   const why = lastReason(end.messages)
+  const refused = why && vmnetRefusal(why, technical(end))
+  if (refused) return refused
   return new AppError(
     'unavailable',
     why ? `QEMU did not start the machine: ${sentence(why)}` : `QEMU did not start the machine: it ${how(end)}.`,

@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import { makeDefault, withForward, withNetwork, withPort } from '../../../../src-main/host/networks/network-edits.ts'
 import { looseNics, networkViews, type NetworkFacts } from '../../../../src-main/host/networks/network-views.ts'
+import type { NicView } from '../../../../src-shared/api/networks.ts'
 import type { MachineView } from '../../../../src-shared/api/machines.ts'
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import { parseSubnet } from '../../../../src-shared/model/ip.ts'
 import { newNetworkSchema, type Networks } from '../../../../src-shared/model/network.ts'
-import type { PortState } from '../../../../src-shared/threads/network-thread.ts'
+import type { NetworkState, PortState } from '../../../../src-shared/threads/network-thread.ts'
 
 const ID = '0b8f3c2a-6a2f-4a7e-9a51-1f6a3f0f6c11'
 const MAC = '52:54:00:00:00:01'
@@ -29,7 +30,7 @@ const port = (network: string, connected = true): [string, PortState] => [
 const DOCUMENT: Networks = { schema: 1, networks: [makeDefault([], [])], routers: [], ports: [], map: {} }
 const facts = (change: Partial<NetworkFacts> = {}): NetworkFacts => ({
   ...{ document: DOCUMENT, machines: [machine('default')], networks: new Map(), ports: new Map([port('default')]), leases: [] },
-  ...{ problem: null, computer: [], platform: 'linux', now: NOW },
+  ...{ problem: null, computer: [], platform: 'linux', now: NOW, vmnet: false, joined: new Map() },
   ...change,
 })
 const nic = (given: NetworkFacts) => networkViews(given)[0]!.nics[0]!
@@ -82,11 +83,65 @@ describe('a network', () => {
     const bridged = withNetwork(DOCUMENT, newNetworkSchema.parse({ name: 'lan', kind: 'bridged' }), [])
     const problem = (given: Partial<NetworkFacts>, at = 0): string | undefined => networkViews(facts(given))[at]!.problem?.message
     expect(problem({ document: bridged }, 1)).toBeUndefined()
-    expect(problem({ document: bridged, platform: 'darwin' }, 1)).toContain('vmnet')
-    expect(problem({ document: bridged, platform: 'win32' }, 1)).toContain('driver')
     expect(problem({ computer: [parseSubnet('10.0.0.0/8')!] })).toContain('10.0.0.0/8')
     const dead = new AppError('crashed', 'The network thread died 3 times.')
     expect(problem({ problem: dead })).toBe(dead.message)
     expect(problem({ problem: dead, machines: [machine('default', { state: 'off' })] })).toBeUndefined()
   })
 })
+
+describe('a bridged network', () => {
+  const bridged = (hostInterface: string | null): Networks => {
+    const now = withNetwork(DOCUMENT, newNetworkSchema.parse({ name: 'lan', kind: 'bridged' }), [])
+    return { ...now, networks: now.networks.map((one) => (one.name === 'lan' ? { ...one, hostInterface } : one)) }
+  }
+  const lan = (change: Partial<NetworkFacts>) =>
+    networkViews(facts({ document: bridged('en0'), machines: [], platform: 'darwin', vmnet: true, ...change })).find(
+      ({ network }) => network.name === 'lan',
+    )!
+  const on = (network: string, change: Partial<MachineView> = {}) => machine(network, { engine: 'qemu', ...change })
+  const joined = new Map([[`${ID}/nic0`, { network: 'lan', card: 'en0' }]])
+
+  test('on a Mac says what is missing, or what QEMU’s own way does not give', () => {
+    expect(lan({ document: bridged(null) }).problem?.message).toMatch(/Name it in the network’s settings, as en0/)
+    expect(lan({ vmnet: false }).problem?.message).toMatch(/built without vmnet/)
+    expect(lan({ vmnet: null }).problem?.message).toMatch(/no QEMU was found/)
+    const { problem } = lan({ networks: new Map([['lan', thread('lan', new AppError('unsupported', 'Not here.'))]]) })
+    expect(problem?.message).toMatch(/“lan”.*QEMU itself joins it to this Mac’s “en0”/)
+  })
+
+  test('on Windows says why it cannot be', () => {
+    expect(lan({ platform: 'win32' }).problem?.message).toMatch(/need a driver \(TAP\)/)
+  })
+
+  test('has cards that QEMU joined, whose frames nobody sees', () => {
+    const [card] = lan({ machines: [on('lan')], ports: new Map(), joined }).nics
+    expect(card).toMatchObject({ connected: true, problem: expect.stringMatching(/cannot capture/) })
+    expect(lan({ machines: [on('lan', { state: 'paused' })], ports: new Map(), joined }).nics[0]).toMatchObject({ connected: false })
+  })
+
+  test('has cards that came while their machine ran, or whose engine cannot join them', () => {
+    const why = (change: Partial<MachineView>) => lan({ machines: [on('lan', change)] }).nics[0]!.problem
+    expect(why({})).toMatch(/when the machine is started next/)
+    expect(why({ state: 'off' })).toBeNull()
+    expect(why({ engine: 'embedded' })).toMatch(/embedded engine cannot/)
+  })
+
+  test('lets go of a card that moves, at once by its cable and for good at the next start', () => {
+    const [card] = nicsIn(
+      'default',
+      facts({ document: bridged('en0'), machines: [on('default')], platform: 'darwin', vmnet: true, joined }),
+    )
+    expect(card).toMatchObject({ connected: false, problem: expect.stringMatching(/cable is pulled now/) })
+    // The network was joined to another card meanwhile.
+    expect(lan({ document: bridged('en1'), machines: [on('lan')], joined }).nics[0]!.problem).toMatch(/cable is pulled now/)
+  })
+})
+
+function nicsIn(network: string, given: NetworkFacts): NicView[] {
+  return networkViews(given).find((view) => view.network.name === network)!.nics
+}
+
+function thread(network: string, problem: AppError): NetworkState {
+  return { network, gateway: null, flows: { tcp: 0, udp: 0 }, forwards: {}, problem: problem.toWire() }
+}

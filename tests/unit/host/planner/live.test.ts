@@ -169,6 +169,14 @@ describe('a change of the configuration', () => {
     ])
   })
 
+  test('puts back a card that QEMU had joined to a Mac’s network as one of Coppice’s', () => {
+    const nic = RUNNING.nics[0]!
+    const running = { ...RUNNING, nics: [{ ...nic, bridge: { network: 'lan', card: 'en0' } }] }
+    expect(plan(config({ nics: [] }), running).steps).toEqual([
+      { change: { kind: 'removeNic', nic: nic.id }, undo: { kind: 'addNic', nic: { ...nic, place: 0 } } },
+    ])
+  })
+
   test('is refused at every field that cannot change now', () => {
     const next = config({
       ...{ arch: 'i386', tpm: true, serialPorts: 2, memoryMiB: 1024, boot: { kind: 'firmware', order: ['cdrom'] } },

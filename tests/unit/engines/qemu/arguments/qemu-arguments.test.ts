@@ -95,6 +95,23 @@ describe('the arguments of a PC on Linux', () => {
     expect(bare).not.toContain('-initrd')
   })
 
+  test('on macOS a card in a bridged network has the computer’s own network behind it, and no socket', () => {
+    const spec = qemuSpec({
+      nics: [
+        { id: 'nic0', model: 'virtio', mac: '52:54:00:00:00:01', bridge: { network: 'lan', card: 'en0' } },
+        { id: 'nic1', model: 'e1000', mac: '52:54:00:00:00:02' },
+      ],
+    })
+    const given = lines(spec, { os: 'darwin', arch: 'arm64' })
+    expect(given.filter((line) => /-netdev|netdev=/.test(line))).toEqual([
+      '-netdev vmnet-bridged,id=nic0-net,ifname=en0',
+      '-device virtio-net-pci,id=nic0,bus=nic_port0,netdev=nic0-net,mac=52:54:00:00:00:01,romfile=',
+      '-netdev stream,id=nic1-net,server=on,addr.type=unix,addr.path=/run/m/nic1',
+      '-device e1000,id=nic1,bus=nic_port1,netdev=nic1-net,mac=52:54:00:00:00:02,romfile=',
+    ])
+    expect(Object.keys(qemuRuntime(spec).nics)).toEqual(['nic1'])
+  })
+
   test('commas in names and paths are doubled where QEMU splits at them, and only there', () => {
     const spec = qemuSpec({
       name: 'a,b',

@@ -46,6 +46,18 @@ describe('what a program says it is', () => {
     expect(answer.program.features).toContain('vnc')
   })
 
+  test('a build joins cards to this computer’s network (macOS) where it complains of the card, not of the kind', () => {
+    const featuresWhere = (desc: string): readonly string[] => {
+      const answer = read(
+        answersOf({ arch: 'x86_64' }) + `${JSON.stringify({ id: 'net-vmnet', error: { class: 'GenericError', desc } })}\r\n`,
+      )
+      if (typeof answer === 'string') throw new Error(answer)
+      return answer.program.features
+    }
+    expect(featuresWhere("unsupported ifname 'none', expected one of [ en0 en1 ]")).toContain('netdev-vmnet')
+    expect(featuresWhere("Parameter 'type' does not accept value 'vmnet-bridged'")).not.toContain('netdev-vmnet')
+  })
+
   test('drivers for disks on the network are there where they complain of what they were asked', () => {
     const refusal = (id: string, desc: string): string => `${JSON.stringify({ id, error: { class: 'GenericError', desc } })}\r\n`
     const answer = read(

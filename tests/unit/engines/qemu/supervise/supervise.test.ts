@@ -54,6 +54,30 @@ describe('the end of a QEMU', () => {
   })
 })
 
+describe('a network card that macOS does not join', () => {
+  const told = (reason: string) =>
+    didNotStart(end({ code: 1, messages: `qemu-system-aarch64: -netdev vmnet-bridged,id=nic0-net,ifname=en7: ${reason}\n` }))
+
+  test('for want of rights', () => {
+    const error = told('cannot create vmnet interface: general failure (possibly not enough privileges)')
+    expect(error.code).toBe('denied')
+    expect(error.message).toMatch(/com\.apple\.vm\.networking.*NAT network with forwards/)
+    expect(error.details.technical).toMatch(/possibly not enough privileges/)
+  })
+
+  test('for want of the computer’s card', () => {
+    const error = told("unsupported ifname 'en7', expected one of [ en0 en1 ]")
+    expect(error.code).toBe('not-found')
+    expect(error.message).toMatch(/no network card “en7” that machines can join\. There is: en0, en1\./)
+    expect(told("unsupported ifname 'en7', no supported interfaces available").message).toMatch(/There is none now\./)
+  })
+
+  test('for another reason, in macOS’s words', () => {
+    expect(told('cannot create vmnet interface: shared service is already in use').message).toMatch(/\(shared service is already in use\)/)
+    expect(told('cannot create vmnet interface: shared service is already in use').code).toBe('unavailable')
+  })
+})
+
 describe('messages', () => {
   test('are kept to a limit, in whole lines', () => {
     const tail = new MessageTail()
