@@ -32,6 +32,23 @@ export function interfacesOf(router: Router, networks: readonly Network[]): Rout
     })
 }
 
+/**
+ * What people must know of how machines that run learn of the router, a sentence for each network; where a gateway is the machines' way to everything, as in NAT networks, and for
+ * IPv6, which is told at once, there is nothing to know.
+ */
+export function learningOf(router: Router, networks: readonly Network[]): string[] {
+  return interfacesOf(router, networks).flatMap(({ network: name, ipv4 }) => {
+    const network = networks.find((one) => one.name === name)!
+    if (!ipv4 || network.kind === 'nat') return []
+    const via = hasGateway(network) ? gatewayOf(network.ipv4!) : formatIp(ipv4.address)
+    if (!network.dhcp.enabled) return [`Machines in “${name}” need a route through ${via} that is set in them: no DHCP tells them of it.`]
+    return [
+      `Machines in “${name}” that run already learn the way when they next renew their lease, most within five minutes; at once when their network is restarted. ` +
+        `Those with an address of their own need a route through ${via}.`,
+    ]
+  })
+}
+
 function usable(
   network: Network,
   text: string | null,

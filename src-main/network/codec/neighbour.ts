@@ -10,11 +10,14 @@ import { wordAt, writeWord } from './words.ts'
 /** Seconds; for ever. */
 export const FOR_EVER = 0xffff_ffff
 
+/** Of a router or a route among others that lead to the same place (RFC 4191, 2.1). */
+export type RoutePreference = 'high' | 'medium' | 'low'
+
 export type NeighbourOption =
   | { kind: 'source-mac' | 'target-mac'; mac: number }
   | { kind: 'prefix'; address: IpAddress; prefix: number; onLink: boolean; autonomous: boolean; valid: number; preferred: number }
   | { kind: 'mtu'; mtu: number }
-  | { kind: 'route'; address: IpAddress; prefix: number; lifetime: number }
+  | { kind: 'route'; address: IpAddress; prefix: number; preference: RoutePreference; lifetime: number }
   | { kind: 'servers'; lifetime: number; addresses: IpAddress[] }
   | { kind: 'domains'; lifetime: number; names: string[] }
 
@@ -36,6 +39,8 @@ export type NeighbourMessage =
       /** Addresses, and everything else, are had by DHCPv6. */
       managed: boolean
       other: boolean
+      /** Of it as a router for everything. */
+      preference: RoutePreference
       /** Seconds for which it is a router for everything; 0: it is none. */
       lifetime: number
       /** ms; 0: not said. */
@@ -46,6 +51,7 @@ export type NeighbourMessage =
 
 const OPTION = { sourceMac: 1, targetMac: 2, prefix: 3, mtu: 5, route: 24, servers: 25, domains: 31 } as const
 const MAX_OPTIONS = 64
+const PREFERENCE = { high: 0x08, medium: 0, low: 0x18 } as const
 
 /** Null: none of the four, or broken (RFC 4861, 6.1 and 7.1). Options that are not known are passed over. */
 export function parseNeighbour({ type, code, rest, body }: IcmpMessage): NeighbourMessage | null {
@@ -59,7 +65,13 @@ export function parseNeighbour({ type, code, rest, body }: IcmpMessage): Neighbo
     if (!options) return null
     return {
       ...{ kind: 'router-advertisement', hopLimit: rest >>> 24, managed: (rest & 0x80_0000) !== 0, other: (rest & 0x40_0000) !== 0 },
-      ...{ lifetime: rest & 0xffff, reachable: wordAt(body, 0), retransmit: wordAt(body, 4), options },
+      ...{
+        preference: preferenceOf(rest >>> 16),
+        lifetime: rest & 0xffff,
+        reachable: wordAt(body, 0),
+        retransmit: wordAt(body, 4),
+        options,
+      },
     }
   }
   if (type !== ICMPV6.neighbourSolicitation && type !== ICMPV6.neighbourAdvertisement) return null
@@ -78,8 +90,9 @@ export function buildNeighbour(message: NeighbourMessage): IcmpMessage {
     case 'router-solicitation':
       return { type: ICMPV6.routerSolicitation, code: 0, rest: 0, body: options }
     case 'router-advertisement': {
-      const { hopLimit, managed, other, lifetime } = message
-      const rest = ((hopLimit << 24) | (managed ? 0x80_0000 : 0) | (other ? 0x40_0000 : 0) | lifetime) >>> 0
+      const { hopLimit, managed, other, preference, lifetime } = message
+      const flags = (managed ? 0x80 : 0) | (other ? 0x40 : 0) | PREFERENCE[preference]
+      const rest = ((hopLimit << 24) | (flags << 16) | lifetime) >>> 0
       const times = new Uint8Array(8)
       writeWord(times, 0, message.reachable)
       writeWord(times, 4, message.retransmit)
@@ -133,7 +146,7 @@ function parseOption(bytes: Uint8Array): NeighbourOption | null {
       if (length > 24 || prefix > 128 || length < routeBytes(prefix)) return null
       const address = new Uint8Array(16)
       address.set(bytes.subarray(8))
-      return { kind: 'route', address, prefix, lifetime: wordAt(bytes, 4) }
+      return { kind: 'route', address, prefix, preference: preferenceOf(bytes[3]!), lifetime: wordAt(bytes, 4) }
     }
     case OPTION.servers: {
       if (length < 24 || length % 16 !== 8) return null
@@ -147,6 +160,12 @@ function parseOption(bytes: Uint8Array): NeighbourOption | null {
     default:
       return null
   }
+}
+
+/** Two bits among the flags; the one of four that is not used means medium. */
+function preferenceOf(flags: number): RoutePreference {
+  const bits = flags & 0x18
+  return bits === PREFERENCE.high ? 'high' : bits === PREFERENCE.low ? 'low' : 'medium'
 }
 
 /** RFC 4191, 2.3: as many bytes of the prefix as it needs, in eights. */
@@ -201,6 +220,7 @@ function buildOption(option: NeighbourOption): Uint8Array {
     case 'route': {
       const bytes = optionOf(OPTION.route, routeBytes(option.prefix))
       bytes[2] = option.prefix
+      bytes[3] = PREFERENCE[option.preference]
       writeWord(bytes, 4, option.lifetime)
       bytes.set(option.address.subarray(0, bytes.length - 8), 8)
       return bytes

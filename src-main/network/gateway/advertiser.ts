@@ -3,8 +3,9 @@
  * heard after a silence, and every few minutes from then on as long as somebody is. Where nobody is, nothing is sent, and no timer runs.
  */
 import type { Disposable } from '../../../src-shared/base/disposable.ts'
+import { formatSubnet, type Subnet } from '../../../src-shared/model/ip.ts'
 import type { Clock } from '../clock.ts'
-import type { NeighbourOption } from '../codec/neighbour.ts'
+import type { NeighbourMessage, NeighbourOption } from '../codec/neighbour.ts'
 import { ALL_NODES } from './addresses.ts'
 import type { IpInterface } from './ip-interface.ts'
 import { sendDiscovery } from './neighbour-discovery.ts'
@@ -13,14 +14,19 @@ import { sendDiscovery } from './neighbour-discovery.ts'
 const INTERVAL_MS = 300_000
 /** Seconds for which a router is believed in, the most that RFC 4861, 6.2.1 has: a machine may be silent for long. */
 const LIFETIME = 9000
+/** Ways that are told one by one: the advertisement goes in one packet (RFC 6980). For all others, it is the way to everything. */
+const MAX_ROUTES = 32
 /** Seconds of addresses that machines make up. */
 const VALID = 86_400
 const PREFERRED = 14_400
 
 export interface Advertisement {
   mtu: number
-  /** It is the way to everything. */
-  isDefault: boolean
+  /**
+   * Where it leads; ::/0: everywhere. Not every machine reads ways (RFC 4191, 2): who leads anywhere says that it leads everywhere, too, but where it does not, that other
+   * routers are to be preferred to it.
+   */
+  routes: readonly Subnet[]
   /** More is had by DHCPv6 without state. */
   dhcp: boolean
   /** Where DNS is had, and what is searched there. */
@@ -42,11 +48,12 @@ export class Advertiser implements Disposable {
     this.#what = what
   }
 
-  /** Told to all, where somebody is and it is not what they know. */
+  /** Told to all at once, where it is not what they know: also to those that are silent. */
   update(what: Advertisement): void {
-    const same = JSON.stringify(what) === JSON.stringify(this.#what)
+    if (JSON.stringify(what) === JSON.stringify(this.#what)) return
+    const gone = this.#what.routes.filter((was) => !what.routes.some((now) => formatSubnet(now) === formatSubnet(was)))
     this.#what = what
-    if (this.#timer && !same) this.#send(LIFETIME)
+    this.#send({ gone })
   }
 
   /** A frame came. */
@@ -58,19 +65,22 @@ export class Advertiser implements Disposable {
   announce(): void {
     this.#timer?.dispose()
     this.#timer = this.#clock.after(INTERVAL_MS, () => this.#due())
-    this.#send(LIFETIME)
+    this.#send()
   }
 
   /** @param mac of who asks: frames to all go to one card alone, too (RFC 6085) */
   solicited(mac: number): void {
-    this.#send(LIFETIME, mac)
+    this.#send({ mac })
   }
 
   /** Machines look for another router (RFC 4861, 6.2.5). */
   dispose(): void {
     this.#timer?.dispose()
-    if (this.#timer && this.#what.isDefault) this.#send(0)
     this.#timer = null
+    const { routes } = this.#what
+    if (routes.length === 0) return
+    this.#what = { ...this.#what, routes: [] }
+    this.#send({ gone: routes })
   }
 
   #due(): void {
@@ -80,19 +90,27 @@ export class Advertiser implements Disposable {
     this.announce()
   }
 
-  #send(lifetime: number, mac?: number): void {
+  /** @param mac to this card alone @param gone ways that are no more */
+  #send({ mac, gone = [] }: { mac?: number; gone?: readonly Subnet[] } = {}): void {
     const { ipv6, linkLocal, mac: own } = this.#card
     if (!ipv6 || !linkLocal) return
-    const { mtu, isDefault, dhcp, servers, domains } = this.#what
+    const { mtu, routes, dhcp, servers, domains } = this.#what
     const { address, prefix } = ipv6.subnet
     const options: NeighbourOption[] = [
       { kind: 'source-mac', mac: own },
       { kind: 'mtu', mtu },
       { kind: 'prefix', address, prefix, onLink: true, autonomous: true, valid: VALID, preferred: PREFERRED },
     ]
-    if (servers.length > 0) options.push({ kind: 'servers', lifetime, addresses: servers })
-    if (domains.length > 0) options.push({ kind: 'domains', lifetime, names: domains })
-    const flags = { hopLimit: 64, managed: false, other: dhcp, lifetime: isDefault ? lifetime : 0, reachable: 0, retransmit: 0 }
-    sendDiscovery(this.#card, linkLocal, ALL_NODES, { kind: 'router-advertisement', ...flags, options }, mac)
+    const ways = [...gone.map((subnet) => ({ ...subnet, lifetime: 0 })), ...routes.map((subnet) => ({ ...subnet, lifetime: LIFETIME }))]
+    for (const { address: to, prefix: bits, lifetime } of ways.filter((way) => way.prefix > 0).slice(0, MAX_ROUTES))
+      options.push({ kind: 'route', address: to, prefix: bits, preference: 'medium', lifetime })
+    if (servers.length > 0) options.push({ kind: 'servers', lifetime: LIFETIME, addresses: servers })
+    if (domains.length > 0) options.push({ kind: 'domains', lifetime: LIFETIME, names: domains })
+    const everywhere = routes.length === 0 || routes.some((way) => way.prefix === 0)
+    const message: NeighbourMessage = {
+      ...{ kind: 'router-advertisement', hopLimit: 64, managed: false, other: dhcp, preference: everywhere ? 'medium' : 'low' },
+      ...{ lifetime: routes.length > 0 ? LIFETIME : 0, reachable: 0, retransmit: 0, options },
+    }
+    sendDiscovery(this.#card, linkLocal, ALL_NODES, message, mac)
   }
 }

@@ -3,8 +3,10 @@
  *
  *   frame → IpInterface (ARP, neighbour discovery, echo, sources that cannot be)
  *     to its own addresses, or to all → service of the UDP port, else `outside`
- *     to a subnet behind a router     → that router
+ *     to a subnet behind a router     → that router, at once as it is there, whatever a machine's lease says of it
  *     to anywhere else                → put together from its pieces → `outside` (NAT)
+ *
+ * It does not redirect machines to the router (RFC 1812, 5.2.7.2; RFC 4861, 8.2): they would go on sending there when it is gone, and the way saved is one hop in this process.
  */
 import type { Disposable } from '../../../src-shared/base/disposable.ts'
 import { gatewayMac } from '../../../src-shared/model/mac.ts'
@@ -22,6 +24,8 @@ import { UdpPorts } from './udp-ports.ts'
 import type { UdpServices } from './udp-service.ts'
 import type { NetworkRoutes } from '../routers/plan-routes.ts'
 import { routeTo, type Route } from '../routers/routes.ts'
+
+const EVERYWHERE = parseSubnet('::/0')!
 
 /** Of its port. */
 export const GATEWAY_PORT = 'gateway'
@@ -154,7 +158,10 @@ export class Gateway implements Disposable {
     return {
       mtu,
       // What is reached through routers is reached through it, too.
-      isDefault: kind === 'nat' || this.#routes.length > 0,
+      routes: [
+        ...(kind === 'nat' ? [EVERYWHERE] : []),
+        ...this.#routes.flatMap(({ subnet }) => (subnet.address.length === 16 ? subnet : [])),
+      ],
       dhcp: dns.enabled,
       servers: dns.enabled && ipv6 ? [ipv6] : [],
       domains: dns.enabled ? [domainOf(this.#network)] : [],

@@ -45,6 +45,8 @@ export interface InterfaceOwner {
   transit(packet: IncomingPacket): void
   /** Who on this network hands packets on to an address outside of its subnet; null: nobody. */
   nextHop(address: IpAddress): NextHop | null
+  /** Whether an address is its own on another network: packets to it are for this interface as well, and none come from it. */
+  isOwn?(address: IpAddress): boolean
   /** Whether a card is a router's, or a gateway's: it hands on packets from outside of the subnet, and has looked at their sources where they came from. */
   relays(mac: number): boolean
   /** Whether a card may say that it has the address; absent: any may. */
@@ -150,7 +152,8 @@ export class IpInterface implements IpOutput, Disposable {
   isOwn(address: IpAddress): boolean {
     return (
       (this.ipv4 !== null && sameIp(address, this.ipv4.address)) ||
-      (this.ipv6 !== null && (sameIp(address, this.ipv6.address) || sameIp(address, this.linkLocal!)))
+      (this.ipv6 !== null && (sameIp(address, this.ipv6.address) || sameIp(address, this.linkLocal!))) ||
+      (this.#owner.isOwn?.(address) ?? false)
     )
   }
 

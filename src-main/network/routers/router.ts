@@ -1,6 +1,6 @@
 /** A router: a card in each of its networks, and packets handed from one to the other (RFC 1812, 5; RFC 8200). What it is not asked to hand on, it refuses by ICMP. */
 import type { Disposable } from '../../../src-shared/base/disposable.ts'
-import type { IpAddress } from '../../../src-shared/model/ip.ts'
+import { sameIp, type IpAddress, type Subnet } from '../../../src-shared/model/ip.ts'
 import type { Clock } from '../clock.ts'
 import { PROTOCOL } from '../codec/ip.ts'
 import { isLinkLocal } from '../gateway/addresses.ts'
@@ -35,8 +35,10 @@ export class Router implements Disposable {
   #cards = new Map<string, IpInterface>()
   #advertisers: Advertiser[] = []
   #ways: Way[] = []
+  #owns: IpAddress[]
 
   constructor({ plan, board, clock, warn }: RouterOptions) {
+    this.#owns = plan.interfaces.flatMap(({ ipv4, ipv6 }) => [ipv4, ipv6].flatMap((own) => own?.address ?? []))
     for (const { network, mac, mtu, ipv4, ipv6, relays, advertise } of plan.interfaces) {
       const macs = new Set(relays)
       let advertiser: Advertiser | null = null
@@ -44,6 +46,7 @@ export class Router implements Disposable {
         local: (packet) => this.#local(card, packet),
         transit: (packet) => this.#transit(card, packet),
         nextHop: (address) => this.#nextHop(card, address),
+        isOwn: (address) => this.#isOwn(address),
         relays: (relay) => macs.has(relay),
         heard: () => advertiser?.heard(),
         solicited: (to) => advertiser?.solicited(to),
@@ -53,7 +56,8 @@ export class Router implements Disposable {
       this.#cards.set(network, card)
       for (const own of [ipv4, ipv6]) if (own) this.#ways.push({ subnet: own.subnet, card, hop: null })
       if (advertise && ipv6) {
-        advertiser = new Advertiser(card, clock, { mtu, isDefault: true, dhcp: false, servers: [], domains: [] })
+        const routes = leadsTo(plan, network)
+        advertiser = new Advertiser(card, clock, { mtu, routes, dhcp: false, servers: [], domains: [] })
         this.#advertisers.push(advertiser)
       }
     }
@@ -62,6 +66,8 @@ export class Router implements Disposable {
       if (card) this.#ways.push({ subnet, card, hop: { address, mac } })
     }
     for (const card of this.#cards.values()) card.announce()
+    // Machines that are silent learn of it, too; and those that another one, whose place it takes, has just left.
+    for (const advertiser of this.#advertisers) advertiser.announce()
   }
 
   dispose(): void {
@@ -83,6 +89,11 @@ export class Router implements Disposable {
     way.card.forward(whole, destination, way.hop, (why, lost) => from.refuseLater(lost, sourceMac, why))
   }
 
+  /** An address of any of its cards (RFC 1812, 5.2.3); of those of the link alone, each has its own. */
+  #isOwn(address: IpAddress): boolean {
+    return this.#owns.some((own) => sameIp(own, address))
+  }
+
   #local(card: IpInterface, packet: IncomingPacket): void {
     const { destination, protocol, version } = packet
     if (!card.isOwn(destination) || protocol === (version === 4 ? PROTOCOL.icmp : PROTOCOL.icmpv6)) return
@@ -93,4 +104,10 @@ export class Router implements Disposable {
     const way = routeTo(this.#ways, address)
     return way?.card === card ? way.hop : null
   }
+}
+
+/** Where a router leads machines of a network, of IPv6: not back to other routers in it. */
+function leadsTo({ interfaces, routes }: RouterPlan, from: string): Subnet[] {
+  const ways = [...interfaces.map(({ network, ipv6 }) => ({ network, subnet: ipv6?.subnet })), ...routes]
+  return ways.flatMap(({ network, subnet }) => (network !== from && subnet?.address.length === 16 ? subnet : []))
 }

@@ -114,14 +114,20 @@ test('a router hands packets from one network to the other', async () => {
       { network: 'two', ipv4: '10.8.0.254', ipv6: null },
     ],
   }
-  await api.configure({ networks: [lab(), two], routers: [router], names: {} })
+  await api.configure({ networks: [lab(), two], routers: [], names: {} })
   const [a, b] = [new GuestCard(1, 'lab'), new GuestCard(2, 'two')]
   for (const guest of [a, b]) {
     await api.plug(guest.plug)
     await guest.lease('guest')
     guest.answerArp()
   }
+  // Drawn while they run.
+  await api.configure({ networks: [lab(), two], routers: [router], names: {} })
+  const ends = { from: a.address, to: b.address, fromMac: a.plug.mac, toMac: gatewayMac('lab') }
+  a.send(udpFrame(ends, 5000, 6000, 'across'))
+  await until(() => b.got.some((frame) => frame.includes('across')))
   const edge = await a.resolve('10.7.0.254')
+  await a.ping('10.8.0.254', gatewayMac('lab'))
   await a.ping('10.8.0.1', edge)
   await a.ping('10.8.0.1', gatewayMac('lab'))
   await api.configure({ networks: [lab(), two], routers: [], names: {} })

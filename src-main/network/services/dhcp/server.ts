@@ -170,7 +170,7 @@ export class DhcpServer implements UdpService, Disposable {
       ...this.#identity(message),
       [OPTION.leaseTime, seconds(time)],
       // 4.4.5
-      [OPTION.renewal, seconds(Math.floor(time / 2))],
+      [OPTION.renewal, seconds(Math.min(Math.floor(time / 2), this.#settings.renewAfter))],
       [OPTION.rebinding, seconds(Math.floor(time * 0.875))],
       ...this.#parameters(message),
     ])

@@ -12,6 +12,7 @@ import { maskIp, parseIp } from '../../../../src-shared/model/ip.ts'
 import { byte, bytes, half, ipv6, mac, word } from './arbitrary.ts'
 
 const label = fc.stringMatching(/^[a-z0-9-]{1,63}$/)
+const preference = fc.constantFrom('high' as const, 'medium' as const, 'low' as const)
 const option: fc.Arbitrary<NeighbourOption> = fc.oneof(
   fc.record({ kind: fc.constantFrom('source-mac' as const, 'target-mac' as const), mac }),
   fc.record({
@@ -19,9 +20,9 @@ const option: fc.Arbitrary<NeighbourOption> = fc.oneof(
     ...{ valid: word, preferred: word },
   }),
   fc.record({ kind: fc.constant('mtu' as const), mtu: word }),
-  fc
-    .tuple(ipv6, fc.nat(128), word)
-    .map(([address, prefix, lifetime]) => ({ kind: 'route' as const, address: maskIp(address, prefix), prefix, lifetime })),
+  fc.tuple(ipv6, fc.nat(128), preference, word).map(([address, prefix, preferred, lifetime]) => ({
+    ...{ kind: 'route' as const, address: maskIp(address, prefix), prefix, preference: preferred, lifetime },
+  })),
   fc.record({ kind: fc.constant('servers' as const), lifetime: word, addresses: fc.array(ipv6, { minLength: 1, maxLength: 4 }) }),
   fc.record({
     ...{ kind: fc.constant('domains' as const), lifetime: word },
@@ -43,7 +44,7 @@ const message: fc.Arbitrary<NeighbourMessage> = fc.oneof(
   fc.record({ kind: fc.constant('router-solicitation' as const), options }),
   fc.record({
     ...{ kind: fc.constant('router-advertisement' as const), hopLimit: byte, managed: fc.boolean(), other: fc.boolean() },
-    ...{ lifetime: half, reachable: word, retransmit: word, options },
+    ...{ preference, lifetime: half, reachable: word, retransmit: word, options },
   }),
 )
 
@@ -101,7 +102,14 @@ describe('neighbour discovery', () => {
       ),
     )
     const parsed = parseNeighbour({ type: ICMPV6.routerAdvertisement, code: 0, rest: 0x40400708, body })
-    expect(parsed).toMatchObject({ kind: 'router-advertisement', hopLimit: 64, managed: false, other: true, lifetime: 1800 })
+    expect(parsed).toMatchObject({
+      kind: 'router-advertisement',
+      hopLimit: 64,
+      managed: false,
+      other: true,
+      preference: 'medium',
+      lifetime: 1800,
+    })
     expect(parsed!.options).toEqual([
       {
         ...{ kind: 'prefix', address: parseIp('fd00::'), prefix: 64, onLink: true, autonomous: true },

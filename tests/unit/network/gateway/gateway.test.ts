@@ -292,7 +292,8 @@ describe('router advertisements', () => {
     expect(seen).toMatchObject({ destination: GUEST, ip: { source: linkLocalOf(gateway.mac), destination: ALL_NODES, ttl: 255 } })
     const [valid, preferred] = [86_400, 14_400]
     expect(seen.neighbour).toEqual({
-      ...{ kind: 'router-advertisement', hopLimit: 64, managed: false, other: true, lifetime: 9000, reachable: 0, retransmit: 0 },
+      ...{ kind: 'router-advertisement', hopLimit: 64, managed: false, other: true, preference: 'medium' },
+      ...{ lifetime: 9000, reachable: 0, retransmit: 0 },
       options: [
         { kind: 'source-mac', mac: gateway.mac },
         { kind: 'mtu', mtu: 9000 },

@@ -13,7 +13,7 @@ import { Switch } from '../../../../src-main/network/switch/switch.ts'
 import { gatewayMac, routerMac } from '../../../../src-shared/model/mac.ts'
 import { formatIp, formatSubnet, parseIp } from '../../../../src-shared/model/ip.ts'
 import { hasGateway, networkSchema, routerSchema } from '../../../../src-shared/model/network.ts'
-import { interfacesOf } from '../../../../src-shared/model/router-interfaces.ts'
+import { interfacesOf, learningOf } from '../../../../src-shared/model/router-interfaces.ts'
 import { FakeClock } from '../../../support/fake-clock.ts'
 import type { SeenFrame } from '../../../support/network-board.ts'
 import { NetworkStation } from '../../../support/network-station.ts'
@@ -133,6 +133,14 @@ describe('the plan', () => {
   })
 })
 
+it('says which machines learn of a router late, or not by themselves', () => {
+  const networks = [net('a', 'nat', 1), net('b', 'host-only', 2), net('c', 'segment', 3, quiet)]
+  expect(learningOf(router('r', ['a', 1], ['b', 2], ['c', 3]), networks)).toEqual([
+    expect.stringMatching(/^Machines in “b” that run already learn .* a route through 10\.0\.2\.1\.$/),
+    'Machines in “c” need a route through 10.0.3.254 that is set in them: no DHCP tells them of it.',
+  ])
+})
+
 describe('a router', () => {
   const two = () => setUp([net('a', 'nat', 1), net('b', 'nat', 2)], [router('r', ['a', 1], ['b', 2])])
 
@@ -206,11 +214,24 @@ describe('a router', () => {
     expect(from.take()).toMatchObject([{ icmp: { type: ICMP.unreachable, code: ICMP_UNREACHABLE.network } }])
   })
 
-  it('answers echo, and refuses other packets to itself', () => {
+  it('answers echo at all of its addresses, and refuses other packets to itself', () => {
     const { station } = two()
     const from = station('a', '10.0.1.15', 1)
-    from.ping(routerCard('r', 'a'), parseIp('10.0.1.254')!)
-    expect(from.take()).toMatchObject([{ ip: { source: parseIp('10.0.1.254') }, icmp: { type: ICMP.echoReply } }])
+    const six = station('a', 'fd00:1::15', 3)
+    for (const [one, text] of [
+      [from, '10.0.1.254'],
+      [from, '10.0.2.254'],
+      [six, 'fd00:1::254'],
+      [six, 'fd00:2::254'],
+    ] as const) {
+      one.ping(routerCard('r', 'a'), parseIp(text)!)
+      expect(one.take()).toMatchObject([
+        { ip: { source: parseIp(text) }, icmp: { type: text.includes(':') ? ICMPV6.echoReply : ICMP.echoReply } },
+      ])
+      // Nobody else has them.
+      one.ping(routerCard('r', 'a'), one.ip, { source: parseIp(text)! })
+      expect(one.take()).toEqual([])
+    }
     from.send(routerCard('r', 'a'), parseIp('10.0.1.254')!, PROTOCOL.udp, new Uint8Array(20))
     expect(from.take()).toMatchObject([{ icmp: { type: ICMP.unreachable, code: ICMP_UNREACHABLE.port } }])
     from.send(routerCard('r', 'a'), parseIp('10.0.1.254')!, 99, new Uint8Array(20))
@@ -292,6 +313,79 @@ describe('a router', () => {
       expect(last).toMatchObject({ lifetime: 9000 })
       expect(last!.options).toContainEqual(expect.objectContaining({ kind: 'prefix', autonomous: true, onLink: true, prefix: 64 }))
     }
+  })
+
+  it('is reached through gateways at once when it is drawn, and no more when it is gone', () => {
+    const networks = [net('a', 'nat', 1), net('b', 'nat', 2)]
+    const { boards, gateways, all, outside, station } = setUp(networks, [])
+    const draw = (...routers: ReturnType<typeof router>[]): void => {
+      const plan = planRoutes(networks, routers)
+      for (const [name, gateway] of gateways) gateway.setRoutes(plan.networks.get(name)!)
+      all.configure(plan.routers, (name) => boards.get(name)!)
+    }
+    for (const [here, there] of [
+      ['10.0.1.15', '10.0.2.15'],
+      ['fd00:1::15', 'fd00:2::15'],
+    ] as const) {
+      // Machines that run and know their gateways.
+      const from = station('a', here)
+      const to = station('b', there, 2)
+      const ping = (one: NetworkStation, network: string, other: NetworkStation): void => one.ping(parseMac(gatewayMac(network)), other.ip)
+      ping(from, 'a', to)
+      expect(to.take()).toEqual([])
+      expect(outside.splice(0)).toMatchObject([{ source: from.ip }])
+      draw(router('r', ['a', 1], ['b', 2]))
+      ping(from, 'a', to)
+      expect(to.take()).toMatchObject([{ ip: { source: from.ip, ttl: 62 } }])
+      ping(to, 'b', from)
+      expect(from.take()).toMatchObject([{ ip: { source: to.ip, ttl: 62 } }])
+      // Another takes its place, at another address.
+      draw(router('other', ['a', 1, 99], ['b', 2, 99]))
+      ping(from, 'a', to)
+      expect(to.take()).toMatchObject([{ source: routerCard('other', 'b'), ip: { source: from.ip } }])
+      expect(outside).toEqual([])
+      draw()
+      ping(from, 'a', to)
+      expect(to.take()).toEqual([])
+      expect(outside.splice(0)).toMatchObject([{ source: from.ip }])
+      for (const { port } of [from, to]) port.dispose()
+    }
+  })
+
+  it('is told of to silent machines as it comes and goes: of ways, and as the last choice for everything where it leads only to some', () => {
+    const networks = [net('a', 'host-only', 1), net('b', 'host-only', 2), net('c', 'segment', 3, quiet)]
+    const { boards, gateways, all, station, clock } = setUp(networks, [])
+    const heard = new Map(networks.map(({ name }) => [name, [] as SeenFrame[]] as const))
+    for (const [nth, { name }] of networks.entries())
+      station(name, `fd00:${nth + 1}::15`).onDiscovery = (frame) => heard.get(name)!.push(frame)
+    const draw = (...routers: ReturnType<typeof router>[]): void => {
+      for (const frames of heard.values()) frames.length = 0
+      const plan = planRoutes(networks, routers)
+      for (const [name, gateway] of gateways) gateway.setRoutes(plan.networks.get(name)!)
+      all.configure(plan.routers, (name) => boards.get(name)!)
+    }
+    /** Each once: the router's coming is a reason to say it again. */
+    const told = (name: string) => {
+      const all = heard.get(name)!.flatMap(({ neighbour, source }) => {
+        if (neighbour?.kind !== 'router-advertisement') return []
+        const ways = neighbour.options.flatMap((one) => (one.kind === 'route' ? `${formatSubnet(one)} ${one.lifetime}` : []))
+        return { by: formatMac(source), lifetime: neighbour.lifetime, preference: neighbour.preference, ways: ways.sort() }
+      })
+      return all.filter((one, at) => all.findIndex((other) => JSON.stringify(other) === JSON.stringify(one)) === at)
+    }
+    clock.advance(3_600_000)
+    draw(router('r', ['a', 1], ['b', 2], ['c', 3]))
+    const low = { lifetime: 9000, preference: 'low' }
+    expect(told('a')).toEqual([{ by: gatewayMac('a'), ...low, ways: ['fd00:2::/64 9000', 'fd00:3::/64 9000'] }])
+    expect(told('c')).toEqual([{ by: routerMac('r', 'c'), ...low, ways: ['fd00:1::/64 9000', 'fd00:2::/64 9000'] }])
+    clock.advance(3_600_000)
+    // It leaves one network: those that are left hear that they cannot go there, and go on to the other.
+    draw(router('r', ['a', 1], ['c', 3]))
+    expect(told('a')[0]).toEqual({ by: gatewayMac('a'), ...low, ways: ['fd00:2::/64 0', 'fd00:3::/64 9000'] })
+    expect(told('b')).toEqual([{ by: gatewayMac('b'), lifetime: 0, preference: 'medium', ways: ['fd00:1::/64 0', 'fd00:3::/64 0'] }])
+    expect(told('c').at(-1)).toEqual({ by: routerMac('r', 'c'), ...low, ways: ['fd00:1::/64 9000'] })
+    draw()
+    expect(told('c')).toEqual([{ by: routerMac('r', 'c'), lifetime: 0, preference: 'medium', ways: ['fd00:1::/64 0'] }])
   })
 
   it('goes on undisturbed where its plan did not change', () => {

@@ -227,7 +227,7 @@ describe('DHCP: what is told', () => {
     const text = (code: number): string => new TextDecoder().decode(message.options.get(code))
     expect([12, 15, 66, 67].map(text)).toEqual(['db', 'lab.internal', '10.9.0.1', 'pxe.0'])
     expect(message.options.get(61)).toEqual(id)
-    expect([...message.options.get(121)!]).toEqual([16, 10, 20, 10, 9, 0, 5, 0, 10, 9, 0, 1])
+    expect([...message.options.get(121)!]).toEqual([16, 10, 20, 10, 9, 0, 1, 0, 10, 9, 0, 1])
     expect([...message.options.get(26)!]).toEqual([9000 >> 8, 9000 & 255])
     expect([...message.options.get(28)!]).toEqual([10, 9, 0, 255])
   })
@@ -237,6 +237,8 @@ describe('DHCP: what is told', () => {
     const { message } = send({ type: DHCP.discover })!
     expect(message.options.has(OPTION.router)).toBe(false)
     expect(message.options.has(OPTION.ntp)).toBe(false)
+    // What other networks there are is learned soon.
+    expect(secondsOf(message.options.get(OPTION.renewal))).toBe(300)
     const ack = send({ type: DHCP.request, options: new Map([...wants('10.9.0.2'), [OPTION.leaseTime, seconds(300)]]) })!
     expect(secondsOf(ack.message.options.get(OPTION.leaseTime))).toBe(300)
   })
