@@ -9,6 +9,7 @@ import { KiB, MiB } from '../../../src-shared/base/units.ts'
 import type { Clock } from '../clock.ts'
 import { FrameSplitter, LENGTH_BYTES, MAX_STREAM_FRAME } from './frame-splitter.ts'
 import type { FromCard, Link } from './link.ts'
+import { ReadModeration } from './read-moderation.ts'
 
 export type StreamAddress = { path: string } | { port: number }
 
@@ -18,6 +19,9 @@ const READ_AT_ONCE = 64 * KiB
 /** ms before another try: twice as long each time. A connection that held for `SETTLED` begins anew. */
 const RETRY = { first: 20, longest: 2000 } as const
 const SETTLED = 1000
+
+/** Of the thread, whose turns all its cards share. */
+const moderation = new ReadModeration()
 
 export class QemuStream implements Link {
   #address: StreamAddress
@@ -64,6 +68,7 @@ export class QemuStream implements Link {
         buffer: read,
         callback: (length) => {
           if (!splitter.push(read.subarray(0, length))) socket.destroy()
+          moderation.read(length)
           return true
         },
       },
