@@ -9,7 +9,8 @@ import { ETHERNET_HEADER, ETHERTYPE, ethertypeOf } from '../codec/ethernet.ts'
 import { parseIp, PROTOCOL } from '../codec/ip.ts'
 import { parseTcp, TCP } from '../codec/tcp.ts'
 import { parseUdp } from '../codec/udp.ts'
-import type { FrameStore, KeptFrame } from './frame-store.ts'
+import type { KeptFrame } from './frame-chunk.ts'
+import type { FrameStore } from './frame-store.ts'
 
 /** Bytes of a flow that are shown. */
 const MAX_SHOWN = 1024 * 1024

@@ -3,14 +3,8 @@
  * the oldest chunk goes as a whole and is filled again, so that a busy port allocates nothing. All stores share a budget: a thousand ports may not take a thousand times what one may.
  * Frames are numbered from the port's birth on, so that readers know what they missed.
  */
-
-/** Bytes. */
-const CHUNK = 128 * 1024
-/** In front of each frame: time (f64), number (f64), length and direction (u32), padded. */
-const HEADER = 24
-const INCOMING = 0x8000_0000
-
-export type Direction = 'in' | 'out'
+import { addFrame, CHUNK, frameAt, newChunk, roomFor, timeAt, type Chunk, type Direction, type KeptFrame } from './frame-chunk.ts'
+import { HeldFrames } from './held-frames.ts'
 
 /** Bytes that all stores of a thread may take together. */
 export class CaptureBudget {
@@ -30,24 +24,6 @@ export class CaptureBudget {
   giveBack(bytes: number): void {
     this.#left += bytes
   }
-}
-
-export interface KeptFrame {
-  /** From the port's birth on. */
-  number: number
-  /** ms since 1970, with fractions. */
-  at: number
-  direction: Direction
-  /** A view: of use until the next frame is added. */
-  bytes: Uint8Array
-}
-
-interface Chunk {
-  bytes: Uint8Array
-  view: DataView
-  used: number
-  /** The number of its first frame. */
-  first: number
 }
 
 export class FrameStore {
@@ -90,18 +66,11 @@ export class FrameStore {
   /** @param at ms since 1970 */
   add(frame: Uint8Array, direction: Direction, at: number): void {
     if (this.#limit === 0) return
-    const needed = HEADER + ((frame.length + 7) & ~7)
     const last = this.#chunks.at(-1)
-    const chunk = last && last.used + needed <= CHUNK ? last : this.#anotherChunk()
-    if (!chunk) {
-      this.#next++
-      return
-    }
-    chunk.view.setFloat64(chunk.used, at)
-    chunk.view.setFloat64(chunk.used + 8, this.#next++)
-    chunk.view.setUint32(chunk.used + 16, (direction === 'in' ? INCOMING : 0) + frame.length)
-    chunk.bytes.set(frame, chunk.used + HEADER)
-    chunk.used += needed
+    const number = this.#next++
+    if (last && addFrame(last, frame, number, direction, at)) return
+    const chunk = this.#anotherChunk(number)
+    if (chunk) addFrame(chunk, frame, number, direction, at)
   }
 
   /** Frames from a number on that are kept, the oldest first. */
@@ -111,7 +80,7 @@ export class FrameStore {
       if (following && following.first <= number) continue
       for (let at = 0; at < chunk.used;) {
         const frame = frameAt(chunk, at)
-        at += HEADER + ((frame.bytes.length + 7) & ~7)
+        at += roomFor(frame.bytes.length)
         if (frame.number >= number) yield frame
       }
     }
@@ -122,35 +91,45 @@ export class FrameStore {
     return null
   }
 
+  /** What is kept now, for a reader who takes his time: to be disposed of. @param from a number  @param since ms since 1970; older frames may come all the same */
+  hold(from: number, since = -Infinity): HeldFrames {
+    const first = this.#chunks.findIndex((_, index) => {
+      const following = this.#chunks[index + 1]
+      return !following || (following.first > from && timeAt(following, 0) >= since)
+    })
+    const chunks = first < 0 ? [] : this.#chunks.slice(first)
+    return new HeldFrames(chunks, from, this.#next, (chunk) => {
+      if (chunk.holders === 0 && chunk.state === 'dropped') this.#budget.giveBack(CHUNK)
+    })
+  }
+
   /** Forgets all frames. */
   clear(): void {
     while (this.#chunks.length > 0) this.#dropOldest()
   }
 
-  #anotherChunk(): Chunk | null {
+  #anotherChunk(first: number): Chunk | null {
     const room = (this.#chunks.length + 1) * CHUNK <= Math.max(this.#limit, CHUNK)
-    let bytes: Uint8Array
-    if (room && this.#budget.take(CHUNK)) bytes = new Uint8Array(CHUNK)
-    else if (this.#chunks.length > 0) bytes = this.#chunks.shift()!.bytes
-    else return null
-    const chunk = { bytes, view: new DataView(bytes.buffer), used: 0, first: this.#next }
-    this.#chunks.push(chunk)
+    const chunk = room && this.#budget.take(CHUNK) ? newChunk(new Uint8Array(CHUNK), first) : this.#replaceOldest(first)
+    if (chunk) this.#chunks.push(chunk)
     return chunk
   }
 
-  #dropOldest(): void {
-    this.#chunks.shift()
-    this.#budget.giveBack(CHUNK)
+  /** What a reader holds is replaced by a fresh one while there is budget for that. */
+  #replaceOldest(first: number): Chunk | null {
+    const oldest = this.#chunks.shift()
+    if (!oldest) return null
+    if (oldest.holders > 0 && this.#budget.take(CHUNK)) {
+      oldest.state = 'dropped'
+      return newChunk(new Uint8Array(CHUNK), first)
+    }
+    oldest.state = 'reused'
+    return newChunk(oldest.bytes, first)
   }
-}
 
-function frameAt({ bytes, view }: Chunk, at: number): KeptFrame {
-  const word = view.getUint32(at + 16)
-  const start = at + HEADER
-  return {
-    number: view.getFloat64(at + 8),
-    at: view.getFloat64(at),
-    direction: word >= INCOMING ? 'in' : 'out',
-    bytes: bytes.subarray(start, start + (word % INCOMING)),
+  #dropOldest(): void {
+    const oldest = this.#chunks.shift()!
+    oldest.state = 'dropped'
+    if (oldest.holders === 0) this.#budget.giveBack(CHUNK)
   }
 }

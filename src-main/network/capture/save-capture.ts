@@ -4,6 +4,7 @@ import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import { concatBytes } from '../../../src-shared/base/bytes.ts'
 import { temporaryFor } from '../../files/write-file-atomic.ts'
 import type { FrameStore } from './frame-store.ts'
+import { mergeFrames } from './held-frames.ts'
 import { enhancedPacket, interfaceDescription, interfaceStatistics, sectionHeader, type CaptureInterface } from './pcapng.ts'
 
 export interface CapturedPort {
@@ -25,10 +26,13 @@ export interface CaptureOrder {
 const LOOK_EVERY = 20
 /** Bytes that are written at once. */
 const BATCH = 256 * 1024
+/** Frames that are looked at before others have their turn. */
+const AT_ONCE = 5000
 
 /**
- * @returns when the file is whole and on disk. Aborted, it ends there
- * @throws AppError `already-exists`, or the system's reason; nothing is left then
+ * Takes little memory beside what the stores keep.
+ * @returns when the file is whole and on disk. A capture of what comes, aborted, ends there
+ * @throws AppError `already-exists`, `cancelled` (of what is kept), or the system's reason; nothing is left then
  */
 export async function saveCapture(
   ports: readonly CapturedPort[],
@@ -41,7 +45,7 @@ export async function saveCapture(
     let written: { frames: number; bytes: number }
     try {
       const writer = new CaptureWriter(file, ports, onlySent)
-      if (last !== null) await writer.writeSince(Date.now() - last)
+      if (last !== null) await writer.writeNew(Date.now() - last, signal)
       else await record(writer, duration ?? 0, signal)
       written = await writer.end()
       await file.sync()
@@ -105,37 +109,42 @@ class CaptureWriter {
     this.#cursors = this.#ports.map(({ store }) => store.next)
   }
 
-  async writeNew(): Promise<void> {
-    await this.#write(0)
-  }
-
-  /** @param since ms since 1970 */
-  async writeSince(since: number): Promise<void> {
-    await this.#write(since)
+  /**
+   * What was kept since it was called last, in the order of its times, as it is now: frames that come meanwhile are for the next call.
+   * @param since ms since 1970  @param signal throws `cancelled`
+   */
+  async writeNew(since = -Infinity, signal: AbortSignal | null = null): Promise<void> {
+    const held = this.#ports.map(({ store }, index) => {
+      const cursor = this.#cursors[index]!
+      this.#missed[index]! += Math.max(0, store.oldest - cursor)
+      this.#cursors[index] = store.next
+      return store.hold(cursor, since)
+    })
+    let looked = 0
+    try {
+      for (const { from, frame } of mergeFrames(held)) {
+        const { at, direction, bytes } = frame
+        if (at >= since && (direction === 'out' || !this.#onlySent)) {
+          this.#frames++
+          this.#put(enhancedPacket(from, at, direction, bytes))
+        }
+        if (this.#waiting >= BATCH) await this.#flush()
+        else if (++looked % AT_ONCE === 0) await new Promise((resolve) => setImmediate(resolve))
+        else continue
+        if (signal?.aborted) throw AppError.cancelled()
+      }
+    } finally {
+      held.forEach((frames, index) => {
+        this.#missed[index]! += frames.missed
+        frames.dispose()
+      })
+    }
   }
 
   async end(): Promise<{ frames: number; bytes: number }> {
     this.#missed.forEach((missed, index) => this.#put(interfaceStatistics(index, Date.now(), missed)))
     await this.#flush()
     return { frames: this.#frames, bytes: this.#bytes }
-  }
-
-  /** In the order of their times. The stores go on meanwhile: what is read is copied before anything is waited for. */
-  async #write(since: number): Promise<void> {
-    const found: { at: number; block: Uint8Array }[] = []
-    this.#ports.forEach(({ store }, index) => {
-      const cursor = this.#cursors[index]!
-      this.#missed[index]! += Math.max(0, store.oldest - cursor)
-      for (const { at, direction, bytes } of store.from(cursor))
-        if (at >= since && (direction === 'out' || !this.#onlySent)) found.push({ at, block: enhancedPacket(index, at, direction, bytes) })
-      this.#cursors[index] = store.next
-    })
-    found.sort((a, b) => a.at - b.at)
-    for (const { block } of found) {
-      this.#frames++
-      this.#put(block)
-      if (this.#waiting >= BATCH) await this.#flush()
-    }
   }
 
   #put(block: Uint8Array): void {

@@ -119,6 +119,55 @@ describe('a capture', () => {
     expect(await captures.save({ network: 'lab' }, { path, last: 50, duration: null }, never())).toMatchObject({ frames: 1 })
   })
 
+  test('is of what was kept at one moment, in order, while packets keep coming', async () => {
+    fill(2000, 0)
+    const saving = captures.save({ network: 'lab' }, { path, last: 60_000, duration: null }, never())
+    let saved: Awaited<typeof saving> | null = null
+    void saving.then((value) => (saved = value))
+    for (let at = 2000; saved === null; at += 20) {
+      fill(20, at)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    const kept = packetsIn(await readFile(path))
+    expect(saved).toMatchObject({ frames: kept.length })
+    expect(kept.length).toBeGreaterThan(1000)
+    const newest = kept.at(-1)!.number
+    expect(kept.map(({ at }) => at)).toEqual(kept.map(({ at }) => at).toSorted((a, b) => a - b))
+    for (const index of [0, 1]) {
+      const numbers = kept.filter((packet) => packet.index === index).map(({ number }) => number)
+      expect(numbers).toEqual(Array.from({ length: numbers.length }, (_, at) => newest + 1 - numbers.length + at))
+    }
+    expect(await readdir(folder)).toEqual(['web.pcapng'])
+  })
+
+  test('of what is kept leaves nothing where it is cancelled', async () => {
+    fill(2000, 0)
+    const stop = new AbortController()
+    const saving = captures.save({ network: 'lab' }, { path, last: 60_000, duration: null }, stop.signal)
+    stop.abort()
+    await expect(saving).rejects.toMatchObject({ code: 'cancelled' })
+    expect(await readdir(folder)).toEqual([])
+  })
+
+  /** So many of each of two cards, with their numbers as ports. */
+  function fill(count: number, first: number): void {
+    for (let at = 0; at < count; at++)
+      for (const { port } of [WEB, DB]) captures.see(port, udpFrame(ENDS, (first + at) % 65_536, 53, new Uint8Array(600)), 'out')
+  }
+
+  /** Enhanced packet blocks, with the source ports of their UDP. */
+  function packetsIn(file: Buffer): { index: number; at: number; number: number }[] {
+    const found: { index: number; at: number; number: number }[] = []
+    for (let at = 0; at < file.length; at += file.readUInt32LE(at + 4))
+      if (file.readUInt32LE(at) === 6)
+        found.push({
+          index: file.readUInt32LE(at + 8),
+          at: file.readUInt32LE(at + 12) * 2 ** 32 + file.readUInt32LE(at + 16),
+          number: file.readUInt16BE(at + 28 + 14 + 20),
+        })
+    return found
+  }
+
   test('takes no name that is taken, and leaves nothing where it fails', async () => {
     await writeFile(path, 'mine')
     const order = { last: 60_000, duration: null }
