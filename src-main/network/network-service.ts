@@ -8,6 +8,7 @@ import type { Lease, NetworkAlert, networkThread, Plug } from '../../src-shared/
 import { REAL_CLOCK, type Clock } from './clock.ts'
 import { Captures } from './capture/captures.ts'
 import { LiveNetwork, type NetworkListener, type NetworkPlace } from './network.ts'
+import { PrivateTraffic } from './private-traffic.ts'
 import { planRoutes } from './routers/plan-routes.ts'
 import { routerPort } from './routers/router.ts'
 import { Routers } from './routers/routers.ts'
@@ -16,6 +17,7 @@ export class NetworkService implements Disposable {
   #tapThread: URL
   #clock: Clock
   #captures = new Captures()
+  #privates = new PrivateTraffic()
   #routers: Routers
   #networks = new Map<string, LiveNetwork>()
   /** In which network each port is. */
@@ -97,7 +99,7 @@ export class NetworkService implements Disposable {
       alert: (alert) => this.#alert.fire(alert),
       logged: (port, message) => this.#logged.fire({ network: document.name, port, message }),
     }
-    const parts = { clock: this.#clock, captures: this.#captures, tapThread: this.#tapThread, listener }
+    const parts = { clock: this.#clock, captures: this.#captures, privates: this.#privates, tapThread: this.#tapThread, listener }
     this.#networks.set(document.name, new LiveNetwork(document, place, parts))
   }
 

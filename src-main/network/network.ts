@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Disposable } from '../../src-shared/base/disposable.ts'
 import { AppError } from '../../src-shared/errors/app-error.ts'
 import { parseIp, type IpAddress } from '../../src-shared/model/ip.ts'
-import { hasGateway, type Network } from '../../src-shared/model/network.ts'
+import { hasGateway, subnetsOf, type Network } from '../../src-shared/model/network.ts'
 import type { Lease, NetworkAlert, NetworkState, Plug, PortState } from '../../src-shared/threads/network-thread.ts'
 import type { Clock } from './clock.ts'
 import { parseMac } from './codec/ethernet.ts'
@@ -16,6 +16,7 @@ import { GatewaySide } from './gateway-side.ts'
 import { OwnPorts, type OwnPort } from './own-ports.ts'
 import { MachinePort, type PortChange } from './machine-port.ts'
 import { compilePolicy, GATEWAY_ZONE, OTHER_ZONE } from './policy/policy.ts'
+import type { PrivateTraffic } from './private-traffic.ts'
 import type { NetworkRoutes } from './routers/plan-routes.ts'
 import { Leases, type PoolSettings } from './services/dhcp/leases.ts'
 import { knownHosts, type KnownHost } from './services/dns/known-hosts.ts'
@@ -52,6 +53,8 @@ export interface NetworkPlace {
 export interface NetworkOptions {
   clock: Clock
   captures: Captures
+  /** Of all networks. */
+  privates: PrivateTraffic
   /** The entry of the thread that reads TAP devices. */
   tapThread: URL
   listener: NetworkListener
@@ -62,6 +65,7 @@ export class LiveNetwork implements Disposable {
   #place: NetworkPlace
   #clock: Clock
   #captures: Captures
+  #privates: PrivateTraffic
   #listener: NetworkListener
   #switch: Switch
   #ports = new Map<string, MachinePort>()
@@ -81,15 +85,16 @@ export class LiveNetwork implements Disposable {
   /** Frames that were told of in the second that began then, ms. */
   #logged = { since: -Infinity, count: 0 }
 
-  constructor(document: Network, place: NetworkPlace, { clock, captures, tapThread, listener }: NetworkOptions) {
+  constructor(document: Network, place: NetworkPlace, { clock, captures, privates, tapThread, listener }: NetworkOptions) {
     this.#document = document
     this.#place = place
     this.#clock = clock
     this.#captures = captures
+    this.#privates = privates
     this.#tapThread = tapThread
     this.#listener = listener
     this.#switch = new Switch(clock)
-    this.#own = new OwnPorts(document.name, this.#switch, captures)
+    this.#own = new OwnPorts(document.name, this.#switch, captures, privates)
     this.#switch.onLogged = (from, to, frame) => this.#log(from.id, to.id, frame)
     this.#watcher = new Watcher(document.watch, {
       network: document.name,
@@ -100,6 +105,7 @@ export class LiveNetwork implements Disposable {
     this.#applyPolicy()
     this.#side = this.#makeSide()
     this.#uplink = this.#makeUplink()
+    this.#privateChanged()
     this.#hostsChanged()
   }
 
@@ -129,6 +135,7 @@ export class LiveNetwork implements Disposable {
       this.#uplink?.dispose()
       this.#uplink = this.#makeUplink()
     }
+    this.#privateChanged()
     this.#hostsChanged()
     for (const port of this.#ports.values()) this.#tap(port)
   }
@@ -206,6 +213,7 @@ export class LiveNetwork implements Disposable {
 
   dispose(): void {
     for (const id of [...this.#ports.keys()]) this.unplug(id)
+    this.#privates.set(this.name, null)
     this.#own.set([], 0)
     this.#uplink?.dispose()
     this.#side?.dispose()
@@ -328,23 +336,31 @@ export class LiveNetwork implements Disposable {
     this.#leases = null
   }
 
-  /** What passes the port is kept, and what its machine sends is watched, where that is wished. */
+  /** What passes the port is kept, and what its machine sends is watched, where that is wished; of a private one it is learned what to keep nothing of. */
   #tap({ plug, port }: MachinePort): void {
     const { captureBytes, watch } = this.#document
     const bytes = plug.private ? 0 : captureBytes
     this.#captures.put({ port: plug.port, network: this.name, name: `${plug.name}:${plug.nic}`, mac: plug.mac }, bytes)
     const watched: WatchedPort | null = watch.enabled ? { port: plug.port, name: plug.name, mac: parseMac(plug.mac) } : null
+    const mac = plug.private ? parseMac(plug.mac) : null
     port.tap =
-      bytes === 0 && !watched
+      bytes === 0 && !watched && mac === null
         ? null
         : (id, frame, direction) => {
-            if (bytes > 0) this.#captures.see(id, frame, direction)
+            if (mac !== null && direction === 'out') this.#privates.learn(mac, frame)
+            if (bytes > 0 && !this.#privates.covers(this.name, frame)) this.#captures.see(id, frame, direction)
             if (watched && direction === 'out') this.#watcher.see(watched, frame)
           }
   }
 
   #privateChanged(): void {
-    this.#own.setPrivate([...this.#ports.values()].flatMap(({ plug }) => (plug.private ? [plug.mac] : [])))
+    this.#privates.set(this.name, {
+      cards: [...this.#ports.values()].flatMap(({ plug }) => (plug.private ? parseMac(plug.mac) : [])),
+      subnets: subnetsOf(this.#document),
+      ownerOf: (address) => this.#leaseOwner(address),
+      isCard: (mac) => this.#isCard(mac),
+      isMachine: (mac) => [...this.#ports.values()].some(({ port }) => port.pinned === mac),
+    })
   }
 
   #alert(alert: NetworkAlert): void {
@@ -362,7 +378,7 @@ export class LiveNetwork implements Disposable {
     if (this.#logged.count++ >= MAX_LOGGED) return
     const { protocol, source, destination, info } = dissect(frame)
     const nameOf = (port: string): string => this.#ports.get(port)?.plug.name ?? port
-    const isPrivate = [from, to].some((port) => this.#ports.get(port)?.plug.private)
+    const isPrivate = this.#privates.covers(this.name, frame)
     this.#listener.logged(
       this.#ports.has(from) ? from : null,
       `Network “${this.name}”, from ${nameOf(from)} to ${nameOf(to)}: ${protocol} ${source} → ${destination}${isPrivate ? '' : ` ${info}`}`,

@@ -1,9 +1,9 @@
 /**
- * The ports of a network that are no machine's card: its gateway's, its routers' and its uplink. Their own addresses are theirs alone, and what passes them is kept, but for what
- * private machines send and get.
+ * The ports of a network that are no machine's card: its gateway's, its routers' and its uplink. Their own addresses are theirs alone, and what passes them is kept.
  */
-import { formatMac, parseMac, destinationOf, sourceOf } from './codec/ethernet.ts'
+import { formatMac } from './codec/ethernet.ts'
 import type { Captures } from './capture/captures.ts'
+import type { PrivateTraffic } from './private-traffic.ts'
 import type { Switch } from './switch/switch.ts'
 
 export interface OwnPort {
@@ -18,13 +18,14 @@ export class OwnPorts {
   #network: string
   #lan: Switch
   #captures: Captures
+  #privates: PrivateTraffic
   #kept = new Set<string>()
-  #private: ReadonlySet<number> = new Set()
 
-  constructor(network: string, lan: Switch, captures: Captures) {
+  constructor(network: string, lan: Switch, captures: Captures, privates: PrivateTraffic) {
     this.#network = network
     this.#lan = lan
     this.#captures = captures
+    this.#privates = privates
   }
 
   /** As they are now. @param bytes that each of them keeps; 0: nothing */
@@ -42,19 +43,10 @@ export class OwnPorts {
         bytes === 0
           ? null
           : (_, frame, direction) => {
-              if (!this.#isPrivate(frame)) this.#captures.see(key, frame, direction)
+              if (!this.#privates.covers(this.#network, frame)) this.#captures.see(key, frame, direction)
             }
     }
     for (const key of gone) this.#captures.remove(key)
     for (const key of gone) this.#kept.delete(key)
-  }
-
-  /** @param macs cards of machines whose frames are not kept, as text */
-  setPrivate(macs: readonly string[]): void {
-    this.#private = new Set(macs.map(parseMac))
-  }
-
-  #isPrivate(frame: Uint8Array): boolean {
-    return this.#private.size > 0 && (this.#private.has(sourceOf(frame)) || this.#private.has(destinationOf(frame)))
   }
 }

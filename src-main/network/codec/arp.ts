@@ -3,6 +3,8 @@ import type { IpAddress } from '../../../src-shared/model/ip.ts'
 import { ETHERNET_HEADER, ETHERTYPE, macAt, writeEthernet, writeMac } from './ethernet.ts'
 
 export const ARP_BYTES = 28
+/** Where its sender's address stands in it. */
+export const ARP_SENDER_IP = 14
 export const ARP = { request: 1, reply: 2 } as const
 
 export interface ArpPacket {
@@ -21,7 +23,7 @@ export function parseArp(packet: Uint8Array): ArpPacket | null {
   return {
     operation: (o0! << 8) | o1!,
     senderMac: macAt(packet, 8),
-    senderIp: packet.slice(14, 18),
+    senderIp: packet.slice(ARP_SENDER_IP, ARP_SENDER_IP + 4),
     targetMac: macAt(packet, 18),
     targetIp: packet.slice(24, 28),
   }
@@ -33,7 +35,7 @@ export function buildArp(destination: number, { operation, senderMac, senderIp, 
   writeEthernet(frame, destination, senderMac, ETHERTYPE.arp)
   frame.set([0, 1, 8, 0, 6, 4, operation >> 8, operation], ETHERNET_HEADER)
   writeMac(frame, ETHERNET_HEADER + 8, senderMac)
-  frame.set(senderIp, ETHERNET_HEADER + 14)
+  frame.set(senderIp, ETHERNET_HEADER + ARP_SENDER_IP)
   writeMac(frame, ETHERNET_HEADER + 18, targetMac)
   frame.set(targetIp, ETHERNET_HEADER + 24)
   return frame

@@ -237,6 +237,39 @@ test('nothing of a private machine is kept, at its gateway neither', async () =>
   expect(bytes.includes(sentBy(hidden))).toBe(false)
 })
 
+test('nothing of a private machine is kept behind a router, at whom it talks to neither', async () => {
+  const { api } = startNetworkThread()
+  const networks = [lab(), networkOf('two', { kind: 'nat', ipv4: '10.8.0.0/24' })]
+  const interfaces = [
+    { network: 'lab', ipv4: '10.7.0.254', ipv6: null },
+    { network: 'two', ipv4: '10.8.0.254', ipv6: null },
+  ]
+  await api.configure({ networks, routers: [{ name: 'edge', interfaces }], names: {} })
+  const [open, hidden, peer] = [new GuestCard(1, 'lab'), new GuestCard(2, 'lab', { private: true }), new GuestCard(3, 'two')]
+  for (const guest of [open, hidden, peer]) {
+    await api.plug(guest.plug)
+    await guest.lease('guest')
+    guest.answerArp()
+  }
+  const say = async (from: GuestCard, to: GuestCard, text: string): Promise<void> => {
+    const near = from.plug.network === to.plug.network
+    const ends = { from: from.address, to: to.address, fromMac: from.plug.mac, toMac: near ? to.plug.mac : gatewayMac(from.plug.network) }
+    from.send(udpFrame(ends, 5000, 6000, text))
+    await until(() => to.got.some((frame) => frame.includes(text)))
+  }
+  await say(hidden, peer, 'secret question')
+  await say(peer, hidden, 'secret answer')
+  await say(hidden, open, 'secret neighbour')
+  await say(open, peer, 'open question')
+  for (const target of [{ network: 'lab' }, { network: 'two' }, { port: peer.plug.port }, { port: open.plug.port }]) {
+    const file = path.join(await tempFolder(), 'all.pcapng')
+    await api.capture({ target, path: file, last: 3_600_000, duration: null })
+    const bytes = await readFile(file)
+    expect(bytes.includes('open question')).toBe(true)
+    expect(bytes.includes('secret')).toBe(false)
+  }
+})
+
 test('a network of another kind or subnet has another gateway, and its machines ask anew', async () => {
   const { api, guest } = await withGuest()
   await api.configure({ networks: [lab({ ipv4: '10.9.0.0/24' })], routers: [], names: {} })

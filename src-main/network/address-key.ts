@@ -1,0 +1,12 @@
+/** Addresses as keys of tables. Not to be foretold where it is begun with a seed: who could, would make all that he says meet in one place. */
+
+/** Goes on with a key over an address of 4 or 16 bytes. @returns a signed 32-bit integer */
+export function mixAddress(key: number, bytes: Uint8Array, start: number, length: number): number {
+  let mixed = key
+  for (let at = start; at < start + length; at += 4) {
+    const word = (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!
+    mixed = Math.imul(mixed ^ word, 0x85ebca6b)
+    mixed ^= mixed >>> 15
+  }
+  return mixed
+}

@@ -1,0 +1,173 @@
+/**
+ * Which frames are of machines that are marked private, wherever in this thread they pass: of those nothing is kept.
+ *
+ * Theory of operation: in its own network the machine's card tells. Behind a router, which puts its own card in its place, and at whom it talks to, its IP addresses do. Both are
+ * learned from what the machine sends, as it leaves its port and before anybody has it, so no packet gets ahead of what tells it. What is another's by right (a lease, a card
+ * that is plugged in) counts for that one alone, and a machine's card for its own packets: nobody hides others'
+ * packets by speaking in their name. Each machine has so many of both; those it used first make room.
+ */
+import { inSubnet, sameIp, type IpAddress, type Subnet } from '../../src-shared/model/ip.ts'
+import { mixAddress } from './address-key.ts'
+import { ARP_SENDER_IP } from './codec/arp.ts'
+import { BROADCAST, destinationOf, ETHERNET_HEADER, ETHERTYPE, isMulticast, macAt, sourceOf, tagBytesOf } from './codec/ethernet.ts'
+import { ICMP, ICMPV6 } from './codec/icmp.ts'
+import { IPV4_HEADER, IPV6_HEADER, PROTOCOL } from './codec/ip.ts'
+import { UDP_HEADER } from './codec/udp.ts'
+import { isLinkLocal, isMulticastIp, isZero } from './gateway/addresses.ts'
+
+/** Of one card. */
+const MAX_ADDRESSES = 64
+const MAX_MACS = 16
+/** Of the server, and where a message says which card it is for, behind the header of UDP (RFC 2131, 2). */
+const DHCP_PORT = 67
+const CHADDR = UDP_HEADER + 28
+const ICMP_ERRORS: ReadonlySet<number> = new Set([ICMP.unreachable, 4, 5, ICMP.timeExceeded, 12])
+
+/** What is known of a network. */
+export interface PrivateNetwork {
+  /** Machines' cards there that are private. */
+  cards: readonly number[]
+  subnets: readonly Subnet[]
+  /** The card that has an address by right; null: nobody is known to. */
+  ownerOf: (address: IpAddress) => number | null
+  /** Whether a card is plugged in. */
+  isCard: (mac: number) => boolean
+  /** Whether it is a machine's. */
+  isMachine: (mac: number) => boolean
+}
+
+interface Card {
+  mac: number
+  network: string
+  /** Others that it speaks for: of machines in the machine. */
+  macs: number[]
+  addresses: Known[]
+}
+
+interface Known {
+  key: number
+  address: IpAddress
+  card: Card
+}
+
+export class PrivateTraffic {
+  #networks = new Map<string, PrivateNetwork>()
+  #cards = new Map<number, Card>()
+  #byMac = new Map<number, Card>()
+  #byAddress = new Map<number, Known[]>()
+
+  /** A network as it is now; null: it is gone. */
+  set(name: string, network: PrivateNetwork | null): void {
+    if (network) this.#networks.set(name, network)
+    else this.#networks.delete(name)
+    for (const card of [...this.#cards.values()])
+      if (card.network === name && !network?.cards.includes(card.mac)) {
+        this.#cards.delete(card.mac)
+        for (const mac of [card.mac, ...card.macs]) this.#byMac.delete(mac)
+        for (const known of card.addresses) this.#forget(known)
+      }
+    for (const mac of network?.cards ?? [])
+      if (!this.#cards.has(mac)) {
+        const card: Card = { mac, network: name, macs: [], addresses: [] }
+        this.#cards.set(mac, card)
+        this.#byMac.set(mac, card)
+      }
+  }
+
+  /** A frame that a private card sends. */
+  learn(mac: number, frame: Uint8Array): void {
+    const card = this.#cards.get(mac)
+    const network = card && this.#networks.get(card.network)
+    const tags = tagBytesOf(frame)
+    if (!network || tags === null) return
+    const source = sourceOf(frame)
+    if (!this.#byMac.has(source) && !isMulticast(source) && !network.isCard(source)) {
+      card.macs.push(source)
+      this.#byMac.set(source, card)
+      if (card.macs.length > MAX_MACS) this.#byMac.delete(card.macs.shift()!)
+    }
+    const at = ETHERNET_HEADER + tags
+    const type = typeAt(frame, at)
+    if (type === ETHERTYPE.ipv4) this.#learnAddress(card, frame, at + 12, 4)
+    else if (type === ETHERTYPE.arp) this.#learnAddress(card, frame, at + ARP_SENDER_IP, 4)
+    else if (type === ETHERTYPE.ipv6) this.#learnAddress(card, frame, at + 8, 16)
+  }
+
+  /** Whether a frame that passes in a network is to or from a private machine, or tells of such a one (ICMP errors quote it). */
+  covers(network: string, frame: Uint8Array): boolean {
+    if (this.#cards.size === 0) return false
+    if (this.#byMac.has(sourceOf(frame)) || this.#byMac.has(destinationOf(frame))) return true
+    const tags = tagBytesOf(frame)
+    if (tags === null) return false
+    const at = ETHERNET_HEADER + tags
+    const type = typeAt(frame, at)
+    if (type === ETHERTYPE.ipv4) {
+      if (this.#isEnd(network, frame, at + 12, 4)) return true
+      if (destinationOf(frame) === BROADCAST && this.#isLease(frame, at)) return true
+      const inner = at + (frame[at]! & 15) * 4 + 8
+      return frame[at + 9] === PROTOCOL.icmp && ICMP_ERRORS.has(frame[inner - 8]!) && this.#isEnd(network, frame, inner + 12, 4)
+    }
+    if (type !== ETHERTYPE.ipv6) return false
+    if (this.#isEnd(network, frame, at + 8, 16)) return true
+    const inner = at + IPV6_HEADER + 8
+    const isError = frame[at + 6] === PROTOCOL.icmpv6 && (frame[inner - 8]! < ICMPV6.echoRequest || frame[inner - 8] === ICMPV6.redirect)
+    return isError && this.#isEnd(network, frame, inner + 8, 16)
+  }
+
+  #learnAddress(card: Card, frame: Uint8Array, at: number, length: 4 | 16): void {
+    if (frame.length < at + length || this.#find(frame, at, length)?.card === card) return
+    const address = frame.slice(at, at + length)
+    if (isZero(address) || isMulticastIp(address) || isLinkLocal(address)) return
+    const owner = this.#networks.get(card.network)!.ownerOf(address)
+    if (owner !== null && owner !== card.mac) return
+    const key = mixAddress(0, address, 0, length)
+    const known = { key, address, card }
+    this.#byAddress.set(key, [known, ...(this.#byAddress.get(key) ?? [])])
+    card.addresses.push(known)
+    if (card.addresses.length > MAX_ADDRESSES) this.#forget(card.addresses.shift()!)
+  }
+
+  /** Whether one of the two addresses of a packet that stand one behind the other is a private machine's. */
+  #isEnd(network: string, frame: Uint8Array, at: number, length: 4 | 16): boolean {
+    return (
+      this.#isPrivate(network, sourceOf(frame), frame, at, length) ||
+      this.#isPrivate(network, destinationOf(frame), frame, at + length, length)
+    )
+  }
+
+  /** @param mac of the card whose address it is, where that is in this network */
+  #isPrivate(network: string, mac: number, frame: Uint8Array, at: number, length: 4 | 16): boolean {
+    const known = this.#find(frame, at, length)
+    if (!known) return false
+    const { address, card } = known
+    const owner = this.#networks.get(card.network)?.ownerOf(address) ?? null
+    if (owner !== null && owner !== card.mac) return false
+    const here = this.#networks.get(network)
+    // Two machines of its network may have taken one address, and networks that know nothing of each other may have the same.
+    return card.network === network ? !here?.isMachine(mac) : !here?.subnets.some((subnet) => inSubnet(address, subnet))
+  }
+
+  /** A DHCP server's word to a private machine that has no address yet, and hears what is for all. */
+  #isLease(frame: Uint8Array, at: number): boolean {
+    const udp = at + IPV4_HEADER
+    if (frame[at] !== 0x45 || frame[at + 9] !== PROTOCOL.udp || frame.length < udp + CHADDR + 6) return false
+    return frame[udp] === 0 && frame[udp + 1] === DHCP_PORT && this.#byMac.has(macAt(frame, udp + CHADDR))
+  }
+
+  #find(frame: Uint8Array, at: number, length: 4 | 16): Known | null {
+    if (frame.length < at + length) return null
+    const found = this.#byAddress.get(mixAddress(0, frame, at, length))
+    return found?.find(({ address }) => sameIp(address, frame.subarray(at, at + length))) ?? null
+  }
+
+  #forget(known: Known): void {
+    const left = this.#byAddress.get(known.key)?.filter((one) => one !== known) ?? []
+    if (left.length > 0) this.#byAddress.set(known.key, left)
+    else this.#byAddress.delete(known.key)
+  }
+}
+
+/** @param at of what follows the type */
+function typeAt(frame: Uint8Array, at: number): number {
+  return (frame[at - 2]! << 8) | frame[at - 1]!
+}
