@@ -4,9 +4,10 @@ import { Emitter } from '../../src-shared/base/event.ts'
 import { AppError, asAppError } from '../../src-shared/errors/app-error.ts'
 import type { Network } from '../../src-shared/model/network.ts'
 import type { Handlers } from '../../src-shared/rpc/service.ts'
-import type { Lease, NetworkAlert, networkThread, Plug } from '../../src-shared/threads/network-thread.ts'
+import type { NetworkAlert, networkThread, Plug } from '../../src-shared/threads/network-thread.ts'
 import { REAL_CLOCK, type Clock } from './clock.ts'
 import { Captures } from './capture/captures.ts'
+import { LeaseChanges } from './lease-changes.ts'
 import { LiveNetwork, type NetworkListener, type NetworkPlace } from './network.ts'
 import { PrivateTraffic } from './private-traffic.ts'
 import { planRoutes } from './routers/plan-routes.ts'
@@ -23,7 +24,7 @@ export class NetworkService implements Disposable {
   /** In which network each port is. */
   #where = new Map<string, LiveNetwork>()
   #stateChanged = new Emitter<{ network: string }>()
-  #leaseChanged = new Emitter<{ kind: 'put' | 'removed'; lease: Lease }>()
+  #leaseChanges: LeaseChanges
   #alert = new Emitter<NetworkAlert>()
   #logged = new Emitter<{ network: string; port: string | null; message: string }>()
 
@@ -31,6 +32,7 @@ export class NetworkService implements Disposable {
   constructor(tapThread: URL, clock: Clock = REAL_CLOCK) {
     this.#tapThread = tapThread
     this.#clock = clock
+    this.#leaseChanges = new LeaseChanges(clock)
     this.#routers = new Routers({ clock, warn: (message) => console.error(message) })
   }
 
@@ -80,7 +82,7 @@ export class NetworkService implements Disposable {
     },
     packet: ({ id }) => this.#captures.packet(id),
     flow: ({ id }) => this.#captures.flow(id),
-    leaseChanged: this.#leaseChanged.event,
+    leasesChanged: (listener) => this.#leaseChanges.event(listener),
     stateChanged: this.#stateChanged.event,
     alert: this.#alert.event,
     logged: this.#logged.event,
@@ -89,13 +91,13 @@ export class NetworkService implements Disposable {
   dispose(): void {
     this.#routers.dispose()
     for (const network of this.#networks.values()) network.dispose()
-    for (const emitter of [this.#stateChanged, this.#leaseChanged, this.#alert, this.#logged]) emitter.dispose()
+    for (const emitter of [this.#stateChanged, this.#leaseChanges, this.#alert, this.#logged]) emitter.dispose()
   }
 
   #add(document: Network, place: NetworkPlace): void {
     const listener: NetworkListener = {
       stateChanged: () => this.#stateChanged.fire({ network: document.name }),
-      leaseChanged: (change) => this.#leaseChanged.fire(change),
+      leaseChanged: (change) => this.#leaseChanges.add(change),
       alert: (alert) => this.#alert.fire(alert),
       logged: (port, message) => this.#logged.fire({ network: document.name, port, message }),
     }

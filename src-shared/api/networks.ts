@@ -124,6 +124,8 @@ export const networks = defineService('networks', {
   /** Cuts a card's link, or joins it again. */
   cut: call(nicOf.extend({ cut: z.boolean() })).returns<void>(),
   place: call(z.strictObject({ key: z.string().max(100), x: z.number(), y: z.number() })).returns<void>(),
+  /** They stand where the map puts them by itself, again. */
+  unplace: call(z.strictObject({ keys: z.array(z.string().max(100)).max(5000) })).returns<void>(),
   leases: call(name).returns<Lease[]>(),
   releaseLease: call(name.extend({ mac: macSchema })).returns<void>(),
   /** Counters of now, by `machine/nic`; those of networks' gateways by `network`. */

@@ -52,6 +52,10 @@ export const leaseSchema = z.strictObject({
   until: z.number(),
 })
 export type Lease = z.output<typeof leaseSchema>
+export interface LeaseChange {
+  kind: 'put' | 'removed'
+  lease: Lease
+}
 
 /** Grow only. `out`: from the machine, `in`: to it. */
 export interface PortCounters {
@@ -152,7 +156,8 @@ export const networkThread = defineService('network', {
   /** Both ways of the flow that the packet belongs to, as far as it is kept; null where it belongs to none. */
   flow: call(z.strictObject({ id: z.string() })).returns<FlowView | null>(),
 
-  leaseChanged: event<{ kind: 'put' | 'removed'; lease: Lease }>(),
+  /** Some 50 ms after the first of them; each lease once. */
+  leasesChanged: event<LeaseChange[]>(),
   /** A port, a forward or a bridge changed: `state` has it. */
   stateChanged: event<{ network: string }>(),
   alert: event<NetworkAlert>(),

@@ -1,5 +1,5 @@
 /**
- * What the networks' DHCP servers leased, kept for the next network thread and the next host: a machine finds its address again. Written a while after a change, and
+ * What the networks' DHCP servers leased, kept for the next network thread and the next host: a machine finds its address again. Written half a second after a change, and
  * at the end; what cannot be read means only that machines may get other addresses.
  */
 import { z } from 'zod'
@@ -12,8 +12,10 @@ import type { Log } from '../log/log.ts'
 const MAX_BYTES = 16 * 1024 * 1024
 /** All networks' together; the oldest go first. */
 const MAX_LEASES = 16_384
-/** ms after a change. */
-const PATIENCE = 2000
+/** ms after a change: who is killed loses half a second. */
+const PATIENCE = 500
+/** Of very many leases the next writing waits this many times what putting them into words took, so that a flood of them takes little of this thread. */
+const REST = 50
 
 const fileSchema = z.object({ schema: z.literal(1), leases: z.array(z.unknown()) })
 
@@ -24,6 +26,8 @@ export class LeasesFile {
   #leases = new Map<string, Lease>()
   #timer: NodeJS.Timeout | null = null
   #writing: Promise<void> = Promise.resolve()
+  /** ms that it took to put the leases into words last. */
+  #effort = 0
 
   private constructor(path: string, log: Log) {
     this.#path = path
@@ -82,7 +86,7 @@ export class LeasesFile {
   }
 
   #later(): void {
-    this.#timer ??= setTimeout(() => this.#write(), PATIENCE).unref()
+    this.#timer ??= setTimeout(() => this.#write(), Math.max(PATIENCE, this.#effort * REST)).unref()
   }
 
   #write(): void {
@@ -90,7 +94,10 @@ export class LeasesFile {
     this.#timer = null
     this.#writing = this.#writing.then(async () => {
       try {
-        await writeFileAtomic(this.#path, `${JSON.stringify({ schema: 1, leases: this.all() }, null, 1)}\n`)
+        const begin = performance.now()
+        const text = `${JSON.stringify({ schema: 1, leases: this.all() }, null, 1)}\n`
+        this.#effort = performance.now() - begin
+        await writeFileAtomic(this.#path, text)
       } catch (error) {
         this.#log.warn('networks', 'The leases could not be kept.', { error: asAppError(error) })
       }

@@ -125,9 +125,10 @@ export class NetworkService implements Disposable {
       }),
     )
     this.#store.add(
-      this.#wiring.onLease(({ kind, lease }) => {
-        if (kind === 'put') leases.put(lease)
-        else leases.remove(lease.network, lease.mac)
+      this.#wiring.onLeases((changes) => {
+        for (const { kind, lease } of changes)
+          if (kind === 'put') leases.put(lease)
+          else leases.remove(lease.network, lease.mac)
         this.#tell()
       }),
     )
@@ -188,6 +189,10 @@ export class NetworkService implements Disposable {
       },
       cut: ({ machine, nic, cut }) => this.#setPort(machine, nic, { cut }),
       place: async ({ key, x, y }) => void (await this.#change((now) => ({ ...now, map: { ...now.map, [key]: { x, y } } }))),
+      unplace: async ({ keys }) => {
+        const gone = new Set(keys)
+        await this.#change((now) => ({ ...now, map: Object.fromEntries(Object.entries(now.map).filter(([key]) => !gone.has(key))) }))
+      },
       leases: ({ name }) => {
         this.#file.get(name)
         return this.#leases.lasting(name)

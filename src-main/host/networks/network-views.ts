@@ -23,6 +23,7 @@ export interface NetworkFacts {
   /** Of the thread; empty where none runs. */
   networks: ReadonlyMap<string, NetworkState>
   ports: ReadonlyMap<string, PortState>
+  /** One of each card in a network, at most. */
   leases: readonly Lease[]
   /** Why there is no thread, though it is needed. */
   problem: AppError | null
@@ -111,7 +112,8 @@ function bridgeProblem(machine: MachineView, { id, network }: Nic, facts: Networ
 }
 
 function nicViews(facts: NetworkFacts): NicView[] {
-  const { document, machines, ports, leases, now, joined } = facts
+  const { document, machines, ports, now, joined } = facts
+  const leases = new Map(facts.leases.map((lease) => [`${lease.network}/${lease.mac}`, lease]))
   return machines.flatMap((one) => {
     const { id: machine, name, config, interfaces, state } = one
     return (config?.nics ?? []).map((built): NicView => {
@@ -120,8 +122,8 @@ function nicViews(facts: NetworkFacts): NicView[] {
       const port = ports.get(`${machine}/${nic}`)
       const bridge = joined.get(`${machine}/${nic}`)
       const told = interfaces.filter((one) => one.nic === nic).flatMap(({ addresses }) => addresses)
-      const leased = leases.filter((lease) => lease.mac === mac && lease.network === network && lease.until > now)
-      const addresses = told.length > 0 ? told : port ? leased.map(({ address }) => address) : []
+      const lease = leases.get(`${network}/${mac}`)
+      const addresses = told.length > 0 ? told : port && lease && lease.until > now ? [lease.address] : []
       return {
         ...{ machine, name, nic, mac, network, impairment, cut },
         connected: bridge

@@ -13,6 +13,7 @@ import type { Client } from '../../../src-shared/rpc/service.ts'
 import {
   networkThread,
   type Lease,
+  type LeaseChange,
   type NetworkAlert,
   type NetworkState,
   type Plug,
@@ -83,11 +84,11 @@ export class NetworkWiring implements Disposable {
   #moving = new Set<NodeJS.Timeout>()
   #disposed = false
   #stateChanged = new Emitter<void>()
-  #leaseChanged = new Emitter<{ kind: 'put' | 'removed'; lease: Lease }>()
+  #leasesChanged = new Emitter<LeaseChange[]>()
   #alert = new Emitter<NetworkAlert>()
 
   readonly onState: Event<void> = this.#stateChanged.event
-  readonly onLease: Event<{ kind: 'put' | 'removed'; lease: Lease }> = this.#leaseChanged.event
+  readonly onLeases: Event<LeaseChange[]> = this.#leasesChanged.event
   readonly onAlert: Event<NetworkAlert> = this.#alert.event
 
   constructor(thread: SharedThread, source: WiringSource, log: Log) {
@@ -161,7 +162,7 @@ export class NetworkWiring implements Disposable {
     if (this.#again) clearTimeout(this.#again)
     for (const timer of this.#moving) clearTimeout(timer)
     this.#drop()
-    for (const emitter of [this.#stateChanged, this.#leaseChanged, this.#alert]) emitter.dispose()
+    for (const emitter of [this.#stateChanged, this.#leasesChanged, this.#alert]) emitter.dispose()
   }
 
   async #run(): Promise<void> {
@@ -213,7 +214,7 @@ export class NetworkWiring implements Disposable {
       const link: Link = { lease, service, told: new Map(), configured: null, store }
       store.add(lease.thread.onDeath(() => this.#onDeath(link)))
       store.add(service.stateChanged(() => void this.#refresh(link).catch(() => {})))
-      store.add(service.leaseChanged((change) => this.#leaseChanged.fire(change)))
+      store.add(service.leasesChanged((changes) => this.#leasesChanged.fire(changes)))
       store.add(service.alert((alert) => this.#alert.fire(alert)))
       store.add(service.logged(({ network, port, message }) => this.#log.info('networks', message, { network, port })))
       this.#link = link

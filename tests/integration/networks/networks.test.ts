@@ -57,6 +57,8 @@ describe('the networks', () => {
     const { network } = await service.addForward({ name: 'lab', forward })
     await service.putRouter({ name: 'r1', interfaces: [{ network: 'lab' }, { network: 'default' }] })
     await service.place({ key: 'network/lab', x: 10, y: 20 })
+    await service.place({ key: 'router/r1', x: 30, y: 40 })
+    await service.unplace({ keys: ['router/r1', 'router/none'] })
     await until(() => told.some((change) => change.kind === 'map'))
     expect(told.filter((change) => change.kind === 'put').at(-1)).toMatchObject({ network: { network: { forwards: [forward] } } })
     await service.remove({ name: 'wire' })
