@@ -10,6 +10,7 @@
  */
 import type { Disposable } from '../../../src-shared/base/disposable.ts'
 import { inSubnet, sameIp, type IpAddress, type Subnet } from '../../../src-shared/model/ip.ts'
+import type { CardShare } from '../card-share.ts'
 import type { Clock } from '../clock.ts'
 import { BROADCAST, ETHERNET_HEADER, ETHERTYPE, ethertypeOf, isMulticast, macAt, writeEthernet } from '../codec/ethernet.ts'
 import { buildIcmp, ICMP, ICMPV6, parseIcmp } from '../codec/icmp.ts'
@@ -51,6 +52,8 @@ export interface InterfaceOwner {
   relays(mac: number): boolean
   /** Whether a card may say that it has the address; absent: any may. */
   mayHave?(address: IpAddress, mac: number): boolean
+  /** Whom what a card makes it remember counts for; absent: itself. */
+  shareOf?: CardShare
   /** A frame came, of whatever kind. */
   heard?(): void
   /** Asks for a router advertisement. */
@@ -130,6 +133,7 @@ export class IpInterface implements IpOutput, Disposable {
       transmit: (packet, to) => this.#transmit(packet, to),
       mayHave: (address, of) => owner.mayHave?.(address, of) ?? true,
       learned: () => owner.learned?.(),
+      shareOf: owner.shareOf ?? ((of) => of),
     })
     this.reassembly = new Reassembly(clock, (first) => this.#refuse(first, 'reassembly'))
     const { neighbours, drops } = this
@@ -241,8 +245,8 @@ export class IpInterface implements IpOutput, Disposable {
     age(packet, 0)
     let pieces: Uint8Array[] = [packet]
     if (packet.length > this.mtu) {
-      // Not to be cut: by its sender's wish, as IPv6 is, or as it has options.
-      if (destination.length !== 4 || (packet[6]! & 0x40) !== 0 || packet[0] !== 0x45) return back({ tooBig: this.mtu }, whole)
+      // Not to be cut: by its sender's wish, or as IPv6 is.
+      if (destination.length !== 4 || (packet[6]! & 0x40) !== 0) return back({ tooBig: this.mtu }, whole)
       pieces = cutIpv4(packet, this.mtu)
     }
     for (const piece of pieces) {

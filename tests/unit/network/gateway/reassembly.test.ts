@@ -66,6 +66,37 @@ describe('packets in pieces', () => {
     )
   })
 
+  it('have those options that are for all of them, cut more than once too; the first has all', () => {
+    const plain = packet(
+      4,
+      Uint8Array.from({ length: 3000 }, (_, at) => at * 3),
+    )
+    // No operation, record route (7, the first's alone), router alert (148, copied), stream ID (136, copied), end.
+    const options = Uint8Array.of(1, 7, 7, 4, 0, 0, 0, 0, 148, 4, 0, 0, 136, 4, 1, 2, 0, 0, 0, 0)
+    const whole = Uint8Array.from([...plain.subarray(0, 20), ...options, ...plain.subarray(20)])
+    whole[0] = 0x40 | ((whole.length - 3000) / 4)
+    whole.set([whole.length >> 8, whole.length & 255, 0, 1, 0, 0], 2)
+    const copied = [148, 4, 0, 0, 136, 4, 1, 2]
+    const cuts = cutIpv4(whole, 700)
+    for (const pieces of [cuts, cuts.flatMap((piece) => cutIpv4(piece, 200))]) {
+      const { reassembly } = setUp()
+      for (const [nth, piece] of pieces.entries()) {
+        expect([...piece.subarray(20, (piece[0]! & 15) * 4)]).toEqual(nth === 0 ? [...options] : copied)
+        const done = reassembly.add(seen(piece))
+        if (nth === pieces.length - 1) expect(Buffer.compare(done!.payload, plain.subarray(20))).toBe(0)
+        else expect(done).toBeNull()
+      }
+      reassembly.dispose()
+    }
+    // Options that end nowhere are not looked for behind the header.
+    whole.set([148, 200], 20)
+    expect(
+      cutIpv4(whole, 700)
+        .slice(1)
+        .every((piece) => piece[0] === 0x45),
+    ).toBe(true)
+  })
+
   it('are lost where pieces overlap, and stay lost', () => {
     for (const version of [4, 6] as const) {
       const { reassembly, clock, expired } = setUp()
