@@ -3,6 +3,7 @@ import { DisposableStore, type Disposable } from '../../src-shared/base/disposab
 import { domainOf, subnetsOf, type Network } from '../../src-shared/model/network.ts'
 import { sameIp, type IpAddress } from '../../src-shared/model/ip.ts'
 import type { NetworkState } from '../../src-shared/threads/network-thread.ts'
+import { cardShare } from './card-share.ts'
 import type { Clock } from './clock.ts'
 import { isLinkLocal } from './gateway/addresses.ts'
 import { Gateway } from './gateway/gateway.ts'
@@ -62,10 +63,11 @@ export class GatewaySide implements Disposable {
   ) {
     this.#name = document.name
     this.#clock = clock
-    const gateway = this.#store.add(new Gateway({ network: document, board: lan, clock, ownerOf, warn }))
+    const shareOf = cardShare(isCard)
+    const gateway = this.#store.add(new Gateway({ network: document, board: lan, clock, shareOf, ownerOf, warn }))
     this.#gateway = gateway
     gateway.onNeighbour = onNeighbour
-    this.#nat = this.#store.add(new UserNat(gateway.output, clock, this.#natOptions(document), isCard))
+    this.#nat = this.#store.add(new UserNat(gateway.output, clock, this.#natOptions(document), shareOf))
     gateway.outside = this.#nat
     this.#store.add(this.#nat.onForwards(onForwards))
     const { udp } = gateway
@@ -76,7 +78,7 @@ export class GatewaySide implements Disposable {
       ),
     )
     this.#dhcp6 = this.#store.add(new ListeningService(udp, (settings) => new Dhcp6Server(settings)))
-    this.#dns = this.#store.add(new ListeningService(udp, (settings) => new DnsServer(settings, hosts, clock)))
+    this.#dns = this.#store.add(new ListeningService(udp, (settings) => new DnsServer(settings, hosts, clock, shareOf)))
     this.#ntp = this.#store.add(new ListeningService(udp, () => new NtpServer(clock)))
     this.#nat.listenTcp(DNS_PORT, (stream) => {
       const { service } = this.#dns

@@ -12,6 +12,7 @@ import type { Disposable } from '../../../src-shared/base/disposable.ts'
 import { gatewayMac } from '../../../src-shared/model/mac.ts'
 import { domainOf, type Network } from '../../../src-shared/model/network.ts'
 import { addressIn, parseSubnet, type IpAddress } from '../../../src-shared/model/ip.ts'
+import type { CardShare } from '../card-share.ts'
 import type { Clock } from '../clock.ts'
 import { parseMac } from '../codec/ethernet.ts'
 import { PROTOCOL } from '../codec/ip.ts'
@@ -40,6 +41,8 @@ export interface GatewayOptions {
   network: Network
   board: Plugboard
   clock: Clock
+  /** Whom what a card makes it remember counts for; absent: itself. */
+  shareOf?: CardShare
   /** The card that has an address by right; null or absent: nobody is known to. */
   ownerOf?: (address: IpAddress) => number | null
   /** For the log. */
@@ -65,7 +68,7 @@ export class Gateway implements Disposable {
   #routes: readonly Route[] = []
   #relays: ReadonlySet<number> = new Set()
 
-  constructor({ network, board, clock, ownerOf, warn }: GatewayOptions) {
+  constructor({ network, board, clock, shareOf, ownerOf, warn }: GatewayOptions) {
     this.#network = network
     this.mac = parseMac(gatewayMac(network.name))
     const owner: InterfaceOwner = {
@@ -74,6 +77,7 @@ export class Gateway implements Disposable {
       nextHop: (address) => routeTo(this.#routes, address),
       relays: (mac) => this.#relays.has(mac),
       mayHave: (address, mac) => (ownerOf?.(address) ?? mac) === mac,
+      ...(shareOf && { shareOf }),
       heard: () => this.#advertiser?.heard(),
       solicited: (mac) => this.#advertiser?.solicited(mac),
       learned: () => this.onNeighbour?.(),

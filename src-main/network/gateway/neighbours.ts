@@ -7,13 +7,19 @@
  * Time is not looked at for each packet: a neighbour is marked when it is heard and when something is sent to it, and a sweep each half minute looks at the marks. One that
  * was used but not heard is asked whether it is still there; one that does not say so by the next sweep is forgotten, and so is one that was silent for ten minutes. The
  * sweep runs only while there are neighbours.
+ *
+ * A card that makes up addresses pushes out its own: each has a share, and where all is full, the one with the most makes room.
  */
 import type { Disposable } from '../../../src-shared/base/disposable.ts'
 import { sameIp, type IpAddress } from '../../../src-shared/model/ip.ts'
+import { mixAddress } from '../address-key.ts'
+import type { CardShare } from '../card-share.ts'
 import type { Clock } from '../clock.ts'
 
-/** Of one network: a thousand machines with an IPv4 and three IPv6 addresses each. The one that came first makes room. */
+/** Of one network: a thousand machines with an IPv4 and three IPv6 addresses each. */
 export const MAX_NEIGHBOURS = 4096
+/** Of one card (CardShare): a machine with many machines in it. */
+export const MAX_NEIGHBOURS_OF_CARD = 256
 /** Addresses that are asked for at a time, and packets that wait for each. */
 const MAX_ASKED = 256
 const MAX_WAITING = 4
@@ -29,6 +35,13 @@ interface Waiting {
   lost: ((packet: Uint8Array) => void) | null
 }
 
+/** What one card is known to have. */
+interface Share {
+  readonly owner: number
+  /** Those that were learned first stand first. */
+  readonly members: Set<Neighbour>
+}
+
 interface Neighbour {
   readonly address: IpAddress
   /** -1: not known yet. */
@@ -40,6 +53,8 @@ interface Neighbour {
   /** It was asked at the last sweep, or how often it was asked for. */
   asks: number
   waiting: Waiting[] | null
+  /** Null while its card is not known. */
+  share: Share | null
   /** Another with the same key. */
   next: Neighbour | null
 }
@@ -53,6 +68,8 @@ export interface NeighbourLink {
   mayHave?(address: IpAddress, mac: number): boolean
   /** An address is known now, or is another card's. */
   learned?(): void
+  /** Whom a card's addresses count for. */
+  shareOf: CardShare
 }
 
 export class Neighbours implements Disposable {
@@ -63,6 +80,7 @@ export class Neighbours implements Disposable {
   #size = 0
   #last: Neighbour | null = null
   #asked = new Set<Neighbour>()
+  #shares = new Map<number, Share>()
   #sweep: Disposable | null = null
   #asking: Disposable | null = null
 
@@ -106,9 +124,10 @@ export class Neighbours implements Disposable {
   /** The address's neighbour says what card it has. @param take also where another card had it */
   learn(address: IpAddress, mac: number, take = true): void {
     if (this.#link.mayHave?.(address, mac) === false) return
-    const found = this.#entry(address) ?? this.#add(address)
-    if (found.mac !== -1 && found.mac !== mac && !take) return
-    const isNew = found.mac !== mac
+    const known = this.#entry(address)
+    if (known && known.mac !== -1 && known.mac !== mac && !take) return
+    const isNew = known?.mac !== mac
+    const found = isNew ? this.#enter(known, address, mac) : known
     found.mac = mac
     found.heard = true
     found.asks = 0
@@ -129,6 +148,7 @@ export class Neighbours implements Disposable {
     let found = this.#entry(address)
     if (!found) {
       if (this.#asked.size >= MAX_ASKED) return false
+      if (this.#size >= MAX_NEIGHBOURS) this.#removeFirst(this.#largest())
       found = this.#add(address)
     }
     if (found.waiting && found.waiting.length >= MAX_WAITING) return false
@@ -147,6 +167,7 @@ export class Neighbours implements Disposable {
     this.#sweep?.dispose()
     this.#asking?.dispose()
     this.#byKey.clear()
+    this.#shares.clear()
     this.#asked.clear()
     this.#last = null
     this.#size = 0
@@ -161,26 +182,50 @@ export class Neighbours implements Disposable {
   }
 
   #key(address: IpAddress): number {
-    let key = this.#seed
-    for (let at = 0; at < address.length; at += 4) {
-      const word = (address[at]! << 24) | (address[at + 1]! << 16) | (address[at + 2]! << 8) | address[at + 3]!
-      key = Math.imul(key ^ word, 0x9e3779b1)
-      key ^= key >>> 15
+    return mixAddress(this.#seed, address, 0, address.length)
+  }
+
+  /** Puts an address into its card's share, which makes room for it where it must. */
+  #enter(known: Neighbour | null, address: IpAddress, mac: number): Neighbour {
+    const owner = this.#link.shareOf(mac)
+    const share = this.#shares.get(owner) ?? { owner, members: new Set() }
+    if (known?.share !== share) {
+      const { size } = share.members
+      const largest = !known && this.#size >= MAX_NEIGHBOURS ? this.#largest() : null
+      if (size >= MAX_NEIGHBOURS_OF_CARD || (largest && size > 0 && size >= largest.members.size)) this.#removeFirst(share)
+      else if (largest) this.#removeFirst(largest)
     }
-    return key
+    const found = known ?? this.#add(address)
+    this.#leaveShare(found)
+    found.share = share
+    share.members.add(found)
+    this.#shares.set(owner, share)
+    return found
+  }
+
+  /** Null: nobody's card is known. */
+  #largest(): Share | null {
+    let largest: Share | null = null
+    for (const share of this.#shares.values()) if (share.members.size > (largest?.members.size ?? 0)) largest = share
+    return largest
+  }
+
+  #removeFirst(share: Share | null): void {
+    for (const first of share?.members ?? []) return this.#remove(first)
+  }
+
+  #leaveShare(neighbour: Neighbour): void {
+    const { share } = neighbour
+    neighbour.share = null
+    share?.members.delete(neighbour)
+    if (share?.members.size === 0) this.#shares.delete(share.owner)
   }
 
   #add(address: IpAddress): Neighbour {
-    if (this.#size >= MAX_NEIGHBOURS)
-      for (const [key, first] of this.#byKey) {
-        for (let gone: Neighbour | null = first; gone; gone = gone.next) this.#gone(gone)
-        this.#byKey.delete(key)
-        break
-      }
     const key = this.#key(address)
     const next = this.#byKey.get(key) ?? null
     const neighbour: Neighbour = {
-      ...{ address: address.slice(), mac: -1, heard: false, used: false, silent: 0, asks: 0, waiting: null, next },
+      ...{ address: address.slice(), mac: -1, heard: false, used: false, silent: 0, asks: 0, waiting: null, share: null, next },
     }
     this.#byKey.set(key, neighbour)
     this.#size++
@@ -200,10 +245,7 @@ export class Neighbours implements Disposable {
       while (before && before.next !== neighbour) before = before.next
       if (before) before.next = neighbour.next
     }
-    this.#gone(neighbour)
-  }
-
-  #gone(neighbour: Neighbour): void {
+    this.#leaveShare(neighbour)
     this.#size--
     this.#asked.delete(neighbour)
     if (this.#last === neighbour) this.#last = null

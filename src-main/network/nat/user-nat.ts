@@ -2,6 +2,7 @@
 import { DisposableStore, toDisposable, type Disposable } from '../../../src-shared/base/disposable.ts'
 import type { Event } from '../../../src-shared/base/event.ts'
 import { sameIp, type IpAddress } from '../../../src-shared/model/ip.ts'
+import type { CardShare } from '../card-share.ts'
 import type { Clock } from '../clock.ts'
 import { PROTOCOL } from '../codec/ip.ts'
 import type { TcpSegment } from '../codec/tcp.ts'
@@ -21,8 +22,6 @@ import { UdpFlows } from './udp/udp-flows.ts'
 
 /** Packets that came while another was sent. */
 const MAX_LATER = 1024
-/** No card has this address. */
-const NO_CARD = 0
 const LOOPBACK = { 4: Uint8Array.of(127, 0, 0, 1), 16: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1) } as Record<
   number,
   IpAddress
@@ -39,19 +38,17 @@ export class UserNat implements Nat {
   #options: NatOptions
   #later: IncomingPacket[] = []
 
-  /** @param isCard of a machine: all others, whose addresses guests make up, have one machine's share together */
-  constructor(output: IpOutput, clock: Clock, options: NatOptions, isCard: (mac: number) => boolean = () => true) {
+  constructor(output: IpOutput, clock: Clock, options: NatOptions, machineOf: CardShare = (mac) => mac) {
     this.#options = options
     this.#output = new GuardedOutput(output)
     const timers = this.#store.add(new TimerQueue(clock))
-    const machineOf = (mac: number): number => (isCard(mac) ? mac : NO_CARD)
     this.#tcp = this.#store.add(
       new TcpFlows({ output: this.#output, timers, route: (packet, port) => this.#routeTcp(packet, port), machineOf, endOfTurn }),
     )
     this.#udp = this.#store.add(new UdpFlows({ output: this.#output, timers, machineOf, route: (address) => this.#route(address, 'port') }))
     this.#echo = this.#store.add(new EchoOutside(this.#output, clock))
     const gateway = (bytes: 4 | 16): IpAddress | null => this.#options.gateway[bytes === 4 ? 'ipv4' : 'ipv6']
-    this.#forwards = this.#store.add(new Forwards({ tcp: this.#tcp, udp: this.#udp, timers, gateway }))
+    this.#forwards = this.#store.add(new Forwards({ tcp: this.#tcp, udp: this.#udp, timers, gateway, udpAliases: new Set() }))
   }
 
   get flows(): Nat['flows'] {

@@ -14,7 +14,7 @@ it('a frame that brings a mistake to light costs the reader nothing but that fra
     throw new Error('of ours')
   }
   const server = new DnsServer(settings, broken, new FakeClock())
-  expect(readDnsAnswer((await server.answer(dnsQuestion('web', 1), 'udp', '10.9.0.2'))!)).toMatchObject({ rcode: 2 })
+  expect(readDnsAnswer((await server.answer(dnsQuestion('web', 1), 'udp', 1))!)).toMatchObject({ rcode: 2 })
   const receive = guarded(broken)
   for (let again = 0; again < 1000; again++) receive(new Uint8Array(60))
   expect(told.mock.calls.length).toBe(10)

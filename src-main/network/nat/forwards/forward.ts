@@ -12,6 +12,8 @@ export interface ForwardParts {
   timers: TimerQueue
   /** In whose name machines of this family are talked to; null: the network has none. */
   gateway: (family: 4 | 16) => IpAddress | null
+  /** Ports of the gateway that clients of UDP forwards, of all together, are known to machines by. */
+  udpAliases: Set<number>
 }
 
 /** Where its connections go; changed while it listens. */

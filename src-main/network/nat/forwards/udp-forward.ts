@@ -1,4 +1,7 @@
-/** A UDP port of the host whose datagrams go to a machine, and its answers back to who sent them: known to the machine as a port of the gateway each. */
+/**
+ * A UDP port of the host whose datagrams go to a machine, and its answers back to who sent them: known to the machine as a port of the gateway each. No two clients have one, not of
+ * two forwards either: both may lead to the same port of the machine, whose answers say no more than where they go.
+ */
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { randomInt } from 'node:crypto'
 import { isIPv6 } from 'node:net'
@@ -9,6 +12,10 @@ import type { ForwardListener, ForwardParts, ForwardTarget, Told } from './forwa
 import { listenError } from './listen-error.ts'
 
 const MAX_CLIENTS = 1024
+/** Of all forwards together: fewer than there are ports to choose from. */
+const MAX_ALIASES = 16_384
+/** For those whose own port is another's already. */
+const ALIASES = [32_768, 61_000] as const
 const IDLE_MS = 300_000
 
 interface Client extends Timed {
@@ -49,7 +56,10 @@ export class UdpForward implements ForwardListener {
   }
 
   dispose(): void {
-    for (const client of this.#clients.values()) this.#parts.timers.disarm(client)
+    for (const client of this.#clients.values()) {
+      this.#parts.timers.disarm(client)
+      this.#parts.udpAliases.delete(client.alias)
+    }
     this.#socket.removeAllListeners().on('error', () => {})
     // One that could not be bound is closed already.
     try {
@@ -70,20 +80,22 @@ export class UdpForward implements ForwardListener {
   }
 
   #add({ address, port }: RemoteInfo): Client | null {
-    if (this.#clients.size >= MAX_CLIENTS) return null
+    const { timers, udpAliases } = this.#parts
+    if (this.#clients.size >= MAX_CLIENTS || udpAliases.size >= MAX_ALIASES) return null
     let alias = port
-    while (alias < 1024 || this.#byAlias.has(alias)) alias = randomInt(32_768, 61_000)
-    const { timers } = this.#parts
+    while (alias < 1024 || udpAliases.has(alias)) alias = randomInt(...ALIASES)
     const client: Client = {
       ...{ address, port, alias, usedAt: timers.clock.now(), place: -1, wakeAt: 0 },
       wake: (now) => {
         if (now < client.usedAt + IDLE_MS) return timers.arm(client, client.usedAt + IDLE_MS)
         this.#clients.delete(`${address} ${port}`)
         this.#byAlias.delete(alias)
+        udpAliases.delete(alias)
       },
     }
     this.#clients.set(`${address} ${port}`, client)
     this.#byAlias.set(alias, client)
+    udpAliases.add(alias)
     timers.arm(client, client.usedAt + IDLE_MS)
     return client
   }

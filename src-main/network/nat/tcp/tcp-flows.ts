@@ -6,6 +6,7 @@
 import { randomInt } from 'node:crypto'
 import { toDisposable, type Disposable } from '../../../../src-shared/base/disposable.ts'
 import { sameIp, type IpAddress } from '../../../../src-shared/model/ip.ts'
+import type { CardShare } from '../../card-share.ts'
 import { parseTcp, TCP, type TcpSegment } from '../../codec/tcp.ts'
 import type { IncomingPacket, IpOutput, Refusal } from '../../ip-output.ts'
 import { keepToRefuse } from '../kept-packet.ts'
@@ -36,7 +37,7 @@ export interface TcpFlowsParts {
   /** Where a machine's connection goes. */
   route: (packet: IncomingPacket, segment: TcpSegment) => Route
   /** Whom a card's flows count for. */
-  machineOf: (mac: number) => number
+  machineOf: CardShare
   /** Runs something when the turn ends. */
   endOfTurn: (run: () => void) => Disposable
 }

@@ -11,6 +11,7 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import type { Disposable } from '../../../../src-shared/base/disposable.ts'
 import { formatIp, type IpAddress } from '../../../../src-shared/model/ip.ts'
+import type { CardShare } from '../../card-share.ts'
 import { PROTOCOL } from '../../codec/ip.ts'
 import { buildUdp, parseUdp, type UdpDatagram } from '../../codec/udp.ts'
 import type { IncomingPacket, IpOutput, Refusal } from '../../ip-output.ts'
@@ -45,7 +46,7 @@ export interface UdpFlowsParts {
   /** Where a datagram goes: the address that the host sends to, or why not. */
   route: (destination: IpAddress) => IpAddress | Refusal
   /** Whom a card's flows count for. */
-  machineOf: (mac: number) => number
+  machineOf: CardShare
 }
 
 class UdpFlow implements Timed {
@@ -146,7 +147,7 @@ class UdpFlow implements Timed {
     if (!peer) return
     this.#usedAt = this.#flows.now
     this.#answered = true
-    this.#flows.deliver(peer, this.guest, { sourcePort: from.port, destinationPort: this.guestPort, payload: bytes }, this.machine)
+    this.#flows.deliver(peer, this.guest, { sourcePort: from.port, destinationPort: this.guestPort, payload: bytes })
   }
 }
 
@@ -183,9 +184,9 @@ export class UdpFlows implements Disposable {
     flow?.send(packet, datagram, address)
   }
 
-  /** A datagram to a machine. @param mac of the machine; absent: who has the address */
-  deliver(source: IpAddress, guest: IpAddress, datagram: UdpDatagram, mac?: number): void {
-    this.#parts.output.send({ source, destination: guest, protocol: PROTOCOL.udp }, buildUdp(source, guest, datagram), mac)
+  /** A datagram to a machine, whoever has its address now. */
+  deliver(source: IpAddress, guest: IpAddress, datagram: UdpDatagram): void {
+    this.#parts.output.send({ source, destination: guest, protocol: PROTOCOL.udp }, buildUdp(source, guest, datagram))
   }
 
   /** Ends the flows of an address; null: all. */

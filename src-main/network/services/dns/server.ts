@@ -2,8 +2,9 @@
  * A network's DNS: answers what it knows (zone.ts), asks elsewhere for the rest (resolver.ts), and never leaves who asks without an answer, but for who floods it.
  */
 import type { Disposable } from '../../../../src-shared/base/disposable.ts'
-import { addressIn, formatIp } from '../../../../src-shared/model/ip.ts'
+import { addressIn } from '../../../../src-shared/model/ip.ts'
 import { domainOf, subnetsOf, type Network } from '../../../../src-shared/model/network.ts'
+import type { CardShare } from '../../card-share.ts'
 import type { Clock } from '../../clock.ts'
 import type { UdpReply, UdpRequest, UdpService } from '../../gateway/udp-service.ts'
 import { reportFault } from '../../faults.ts'
@@ -16,7 +17,7 @@ import { Resolver, type ResolverOptions } from './resolver.ts'
 import { Zone, type ZoneAnswer, type ZoneSettings } from './zone.ts'
 
 const PORT = 53
-/** Questions of one machine that wait for other servers. */
+/** Questions of one card that wait for other servers. */
 const MAX_WAITING_EACH = 64
 
 export interface DnsSettings extends ZoneSettings {
@@ -52,22 +53,27 @@ export class DnsServer implements UdpService, Disposable {
   readonly counters: DnsCounters = { queries: 0, forwarded: 0, refused: 0 }
   readonly #zone: Zone
   readonly #host: Omit<ResolverOptions, 'servers'>
-  readonly #waiting = new Map<string, number>()
+  /** By card. */
+  readonly #waiting = new Map<number, number>()
+  readonly #shareOf: CardShare
   #resolver: Resolver | null
   #upstream: string
   #disposed = false
 
   /**
    * @param hosts machines and their addresses, as they are now; see `hostsChanged`
+   * @param shareOf whom a card's questions count for
    * @param host how this computer finds names
    */
   constructor(
     settings: DnsSettings,
     hosts: () => readonly KnownHost[],
     clock: Clock,
+    shareOf: CardShare = (mac) => mac,
     host: Pick<ResolverOptions, 'hostServers' | 'hostLookup'> = { hostServers, hostLookup },
   ) {
     this.#zone = new Zone(settings, hosts)
+    this.#shareOf = shareOf
     this.#host = { ...host, clock }
     this.#upstream = JSON.stringify(settings.upstream)
     this.#resolver = settings.upstream && new Resolver({ ...this.#host, servers: settings.upstream })
@@ -87,18 +93,18 @@ export class DnsServer implements UdpService, Disposable {
     this.#zone.changed()
   }
 
-  receive({ payload, source }: UdpRequest, reply: UdpReply): void {
-    void this.answer(payload.slice(), 'udp', formatIp(source)).then((answer) => {
+  receive({ payload, sourceMac }: UdpRequest, reply: UdpReply): void {
+    void this.answer(payload.slice(), 'udp', sourceMac).then((answer) => {
       if (answer && !this.#disposed) reply(answer)
     })
   }
 
   /**
    * @param query a message, not changed; may be anything
-   * @param client who asks, to count its questions by
+   * @param card that asks
    * @returns null: not to be answered. Never rejects
    */
-  async answer(query: Uint8Array, over: 'udp' | 'tcp', client: string): Promise<Uint8Array<ArrayBuffer> | null> {
+  async answer(query: Uint8Array, over: 'udp' | 'tcp', card: number): Promise<Uint8Array<ArrayBuffer> | null> {
     const parsed = parseQuery(query)
     if (!parsed) return null
     this.counters.queries++
@@ -109,7 +115,7 @@ export class DnsServer implements UdpService, Disposable {
     const refusal = refusalOf(parsed)
     if (refusal !== null) return this.#own(parsed, over, { rcode: refusal })
     try {
-      return await this.#answer(parsed, over, client)
+      return await this.#answer(parsed, over, this.#shareOf(card))
     } catch (error) {
       reportFault(error)
       return buildRefusal(parsed.id, RCODE.failure)
@@ -121,7 +127,7 @@ export class DnsServer implements UdpService, Disposable {
     this.#resolver?.dispose()
   }
 
-  async #answer(parsed: DnsQuery, over: 'udp' | 'tcp', client: string): Promise<Uint8Array<ArrayBuffer>> {
+  async #answer(parsed: DnsQuery, over: 'udp' | 'tcp', client: number): Promise<Uint8Array<ArrayBuffer>> {
     const known = this.#zone.answer(parsed.key, parsed.type)
     if (known && known.elsewhere === null) return this.#own(parsed, over, known, FLAG.authoritative)
     const target = known ? { ...parsed, name: known.elsewhere!, key: known.elsewhere! } : parsed
@@ -140,7 +146,7 @@ export class DnsServer implements UdpService, Disposable {
   }
 
   /** An answer, or the code of why there is none. */
-  async #ask(query: DnsQuery, client: string): Promise<Uint8Array<ArrayBuffer> | number> {
+  async #ask(query: DnsQuery, client: number): Promise<Uint8Array<ArrayBuffer> | number> {
     const resolver = this.#resolver
     // Who does not want to be asked for elsewhere asks servers that know of themselves (RFC 1035, 4.3.1).
     if (!resolver || !query.recurse) return RCODE.refused

@@ -1,7 +1,6 @@
 /**
  * DNS over a machine's TCP connection to the gateway (RFC 7766): as many questions as it likes, one after the other or at once (6.2.1.1), answered as they get ready.
  */
-import { formatIp, type IpAddress } from '../../../../src-shared/model/ip.ts'
 import type { Clock } from '../../clock.ts'
 import type { DnsServer } from './server.ts'
 import { frameMessage, splitMessages } from './tcp-messages.ts'
@@ -13,7 +12,7 @@ const MAX_WAITING = 32
 
 /** As NAT hands over connections to the gateway's own address. */
 export interface DnsStream {
-  readonly source: IpAddress
+  readonly sourceMac: number
   receive: (bytes: Uint8Array | null) => void
   closed: () => void
   write(bytes: Uint8Array): boolean
@@ -23,7 +22,6 @@ export interface DnsStream {
 
 export function serveDnsStream(server: Pick<DnsServer, 'answer'>, clock: Clock, stream: DnsStream): void {
   const messages = splitMessages()
-  const client = formatIp(stream.source)
   let waiting = 0
   let state: 'open' | 'ended' | 'closed' = 'open'
   const close = (how: 'end' | 'reset'): void => {
@@ -36,7 +34,7 @@ export function serveDnsStream(server: Pick<DnsServer, 'answer'>, clock: Clock, 
   let idle = startIdle()
   const answer = async (query: Uint8Array): Promise<void> => {
     waiting++
-    const bytes = await server.answer(query, 'tcp', client)
+    const bytes = await server.answer(query, 'tcp', stream.sourceMac)
     waiting--
     if (state === 'closed') return
     // Nothing sensible was asked, or the machine does not read.

@@ -195,6 +195,42 @@ describe('UDP forwards', () => {
     expect(nat.flows.udp).toBe(0)
   })
 
+  it('clients of one port number, of two forwards to one port of the machine, get their own answers', async () => {
+    const { nat, guest, wire } = natNetwork()
+    const [one, two] = [await freePort(), await freePort()]
+    nat.setForwards([forward('u', one, { protocol: 'udp', guestPort: 7 }), forward('v', two, { protocol: 'udp', guestPort: 7 })])
+    await listening(nat, 'u', 'v')
+    const asked: { port: number; text: string }[] = []
+    guest.onOther = (packet) => {
+      const { sourcePort, payload } = parseUdp(parseIp(packet)!)!
+      asked.push({ port: sourcePort, text: Buffer.from(payload).toString() })
+    }
+    const client = async (address: string, port: number, text: string, to: number): Promise<() => string[]> => {
+      const socket = createSocket('udp4')
+      closing.push(() => socket.close())
+      const got: string[] = []
+      socket.on('message', (bytes, from) => got.push(`${from.port === to ? '' : 'stranger: '}${bytes.toString()}`))
+      socket.bind(port, address)
+      await once(socket, 'listening')
+      socket.send(text, to, '127.0.0.1')
+      return () => got
+    }
+    const port = await freePort()
+    const first = await client('127.0.0.1', port, 'first', one)
+    const second = await client('127.0.0.2', port, 'second', two)
+    const third = await client('127.0.0.3', port, 'third', one)
+    await expect.poll(() => asked.length).toBe(3)
+    expect(new Set(asked.map((one) => one.port)).size).toBe(3)
+    for (const { port: to, text } of asked.reverse()) {
+      const answer = buildUdp(GUEST, GATEWAY, { sourcePort: 7, destinationPort: to, payload: Buffer.from(`to ${text}`) })
+      const back = new Uint8Array(20 + answer.length)
+      back.set(answer, 20)
+      writeIp(back, 0, { source: GUEST, destination: GATEWAY, protocol: PROTOCOL.udp }, answer.length)
+      wire.put(back)
+    }
+    await expect.poll(() => [first(), second(), third()]).toEqual([['to first'], ['to second'], ['to third']])
+  })
+
   it('a port in use is explained', async () => {
     const { nat } = natNetwork()
     const taken = createSocket('udp4')

@@ -41,20 +41,22 @@ function make(
   const settings = dnsSettings(networkSchema.parse({ name: 'lab', ipv4: '10.9.0.0/24', dns: { records } }))!
   const at = ({ port }: DnsDouble): DnsUpstream => ({ address: '127.0.0.1', port })
   const upstreams = (servers ?? []).map(at)
-  const server = new DnsServer({ ...settings, upstream: upstreams }, () => [], clock, {
-    hostServers: () => host.map(at),
-    hostLookup: lookup,
-  })
+  const server = new DnsServer(
+    { ...settings, upstream: upstreams },
+    () => [],
+    clock,
+    (card) => card % 10,
+    {
+      hostServers: () => host.map(at),
+      hostLookup: lookup,
+    },
+  )
   closing.push(() => server.dispose())
   const raw = async (
     name: string,
     type: number = TYPE.a,
-    {
-      over = 'udp' as 'udp' | 'tcp',
-      client = 'me',
-      ...options
-    }: { over?: 'udp' | 'tcp'; client?: string; id?: number; edns?: number } = {},
-  ) => (await server.answer(dnsQuestion(name, type, options), over, client))!
+    { over = 'udp' as 'udp' | 'tcp', card = 1, ...options }: { over?: 'udp' | 'tcp'; card?: number; id?: number; edns?: number } = {},
+  ) => (await server.answer(dnsQuestion(name, type, options), over, card))!
   const ask = async (...args: Parameters<typeof raw>) => readDnsAnswer(await raw(...args))
   return { server, ask, raw }
 }
@@ -151,18 +153,18 @@ describe('DNS that asks elsewhere', () => {
     expect(await make([refusing]).ask('a.test')).toMatchObject({ rcode: 5 })
   })
 
-  it('the same question of many waits once, others are so many of one machine, and more are told no', async () => {
+  it('the same question of many waits once, others are so many of one share of cards, and more are told no', async () => {
     const waiting: (() => void)[] = []
     const double = await upstream(
       (name) => new Promise((resolve) => waiting.push(() => resolve({ answers: aRecords(name, ['192.0.2.1']) }))),
     )
     const { ask, server } = make([double])
-    const same = Array.from({ length: 20 }, () => ask('same.test', TYPE.a, { client: 'one' }))
+    const same = Array.from({ length: 20 }, () => ask('same.test', TYPE.a, { card: 1 }))
     await expect.poll(() => waiting.length).toBe(1)
-    const many = Array.from({ length: 100 }, (_, at) => ask(`name-${at}.test`, TYPE.a, { client: 'one' }))
+    const many = Array.from({ length: 100 }, (_, at) => ask(`name-${at}.test`, TYPE.a, { card: 1 + 10 * at }))
     const refused = (await Promise.all(many.slice(44))).filter(({ rcode }) => rcode === 2)
     expect(refused).toHaveLength(56)
-    const other = ask('other.test', TYPE.a, { client: 'two' })
+    const other = ask('other.test', TYPE.a, { card: 2 })
     await expect.poll(() => waiting.length).toBe(46)
     for (const answer of waiting) answer()
     expect((await Promise.all([...same, ...many.slice(0, 44), other])).every(({ answers }) => answers.length === 1)).toBe(true)
@@ -235,7 +237,7 @@ describe('DNS that asks as this computer does', () => {
 async function onLoopback(server: DnsServer): Promise<number> {
   const tcp = createServer((socket) => {
     const stream: DnsStream = {
-      source: parseIp('127.0.0.1')!,
+      sourceMac: 1,
       receive: () => {},
       closed: () => {},
       write: (bytes) => (socket.write(Uint8Array.from(bytes)), true),
@@ -317,7 +319,7 @@ describe('DNS over a connection', () => {
     const written: Uint8Array[] = []
     const seen: string[] = []
     const stream: DnsStream = {
-      source: parseIp('10.9.0.2')!,
+      sourceMac: 1,
       receive: () => {},
       closed: () => {},
       write: (bytes) => (written.push(bytes.slice()), true),
@@ -340,7 +342,7 @@ describe('DNS over a connection', () => {
     const open = (room = true) => {
       const seen: string[] = []
       const stream: DnsStream = {
-        source: parseIp('10.9.0.2')!,
+        sourceMac: 1,
         receive: () => {},
         closed: () => {},
         write: () => room,

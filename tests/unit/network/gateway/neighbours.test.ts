@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { MAX_NEIGHBOURS, Neighbours } from '../../../../src-main/network/gateway/neighbours.ts'
+import { cardShare } from '../../../../src-main/network/card-share.ts'
+import { MAX_NEIGHBOURS, MAX_NEIGHBOURS_OF_CARD, Neighbours } from '../../../../src-main/network/gateway/neighbours.ts'
 import { formatIp, type IpAddress } from '../../../../src-shared/model/ip.ts'
 import { FakeClock } from '../../../support/fake-clock.ts'
 
+/** Cards from here on are not plugged in. */
+const MADE_UP = 1_000_000
 const address = (nth: number): IpAddress => Uint8Array.of(10, nth >> 16, nth >> 8, nth)
 const address6 = (nth: number): IpAddress => Uint8Array.from([0xfd, ...new Uint8Array(11), nth >> 24, nth >> 16, nth >> 8, nth])
 
@@ -13,6 +16,7 @@ function setUp() {
   const neighbours = new Neighbours(clock, {
     ask: (of, mac) => asked.push(`${formatIp(of)} ${mac ?? 'all'}`),
     transmit: (packet, mac) => sent.push([packet, mac]),
+    shareOf: cardShare((mac) => mac < MADE_UP),
   })
   return { clock, asked, sent, neighbours }
 }
@@ -44,14 +48,34 @@ describe('neighbours', () => {
       expect(neighbours.find(address6(nth))).toBe(100_000 + nth)
     }
     expect(neighbours.size).toBe(MAX_NEIGHBOURS)
-    // Made-up addresses push others out; who is pushed out is known again by the next packet.
+    // Who makes up addresses pushes out his own.
     for (let nth = 0; nth < 20_000; nth++) neighbours.heard(address(100_000 + nth), 9)
-    expect(neighbours.size).toBeLessThanOrEqual(MAX_NEIGHBOURS)
-    neighbours.heard(address(3), 3)
-    expect(neighbours.find(address(3))).toBe(3)
+    expect(neighbours.size).toBe(MAX_NEIGHBOURS)
+    expect(neighbours.find(address(100_000 + 19_999))).toBe(9)
+    for (let nth = 0; nth < MAX_NEIGHBOURS / 2; nth++) if (nth !== 9) expect(neighbours.find(address(nth))).toBe(nth)
+    // A newcomer takes the place of who has the most.
+    for (let nth = 0; nth < 20; nth++) neighbours.heard(address6(70_000 + nth), 100_000 + nth)
+    neighbours.heard(address(90_000), 5000)
+    expect(neighbours.size).toBe(MAX_NEIGHBOURS)
+    expect(neighbours.find(address(90_000))).toBe(5000)
     clock.advance(11 * 60_000)
     expect(neighbours.size).toBe(0)
     expect(clock.waiting).toBe(0)
+  })
+
+  it('of one card are so many, and of all made-up cards together', () => {
+    const { neighbours } = setUp()
+    neighbours.heard(address(1), 1)
+    for (let nth = 0; nth < 1000; nth++) neighbours.heard(address(100 + nth), 2)
+    expect(neighbours.size).toBe(1 + MAX_NEIGHBOURS_OF_CARD)
+    for (let nth = 0; nth < 1000; nth++) neighbours.heard(address6(nth), MADE_UP + nth)
+    expect(neighbours.size).toBe(1 + 2 * MAX_NEIGHBOURS_OF_CARD)
+    expect(neighbours.find(address(1))).toBe(1)
+    // One that is another's now is in that one's share.
+    for (let nth = 0; nth < 1000; nth++) neighbours.learn(address6(nth), 3)
+    expect(neighbours.size).toBe(1 + 2 * MAX_NEIGHBOURS_OF_CARD)
+    expect(neighbours.addressesOf(3)).toHaveLength(MAX_NEIGHBOURS_OF_CARD)
+    neighbours.dispose()
   })
 
   it('are not asked for without end', () => {
