@@ -59,19 +59,21 @@ export function updateMachine(
     if (bundle.copy) return adoptCopy(bundle, bundle.copy, patch, library)
     if (!bundle.config) throw bundle.problem ?? wrongState('edit', bundle.name, 'broken')
     const next = applyPatch(bundle.config, patch)
-    const unplugged = unknownNetworks(bundle.config, next, hasNetwork)
-    if (unplugged.length > 0) throw AppError.invalid(unplugged)
+    const unknown = unknownNetworks(bundle.config, next, hasNetwork)
+    if (unknown.length > 0) throw AppError.invalid(unknown)
     if (next.template && !bundle.config.template && !isEditable(machine.state)) throw wrongState('template', bundle.name, machine.state)
     const changed = HARDWARE.filter((field) => !isDeepStrictEqual(next[field], bundle.config![field]))
     if (changed.length > 0) {
       if (next.template) refuseTemplate(bundle, 'its hardware stays as it is')
       if (!isEditable(machine.state) && !machine.session) throw wrongState('edit', bundle.name, machine.state)
       const { problems, engine } = await machine.check(next)
+      // Where a card is plugged in is no matter of what it is, which may be one that this computer cannot give it.
+      const checked = changed.filter((name) => name !== 'nics' || !isDeepStrictEqual(unplugged(next), unplugged(bundle.config!)))
       // Another engine must be able to run all of it; any other change answers for itself.
       const moved = changed.includes('engine')
       const isMine = (field: FieldError): boolean =>
         (moved && engine.some(({ path, message }) => path === field.path && message === field.message)) ||
-        changed.some((name) => field.path === name || field.path.startsWith(`${name}.`))
+        checked.some((name) => field.path === name || field.path.startsWith(`${name}.`))
       const mine = problems.filter(isMine)
       if (mine.length > 0) throw AppError.invalid(mine)
     }
@@ -85,6 +87,11 @@ export function updateMachine(
         await library.renameFolder(bundle.folder, next.name)
     })
   })
+}
+
+/** Network cards without where they are plugged in. */
+function unplugged({ nics }: MachineConfig): object[] {
+  return nics.map(({ network: _, link: __, ...card }) => card)
 }
 
 function unknownNetworks(before: MachineConfig, next: MachineConfig, hasNetwork: (name: string) => boolean): FieldError[] {
