@@ -117,7 +117,15 @@ export async function startHost(given: HostOptions, doubles: HostDoubles = {}): 
     onChanged: machines.onChanged,
   })
   const images = new ImageService({ storage, tasks, machines: () => machines.all() })
-  const exchange = new ExchangeService({ library, tasks, storage, engines, holders: images.holders, machine: (id) => machines.find(id) })
+  const exchange = new ExchangeService({
+    library,
+    tasks,
+    storage,
+    engines,
+    holders: images.holders,
+    hasNetwork: (name) => networks.has(name),
+    machine: (id) => machines.find(id),
+  })
   const metrics = store.add(new MetricsService({ machines: () => machines.counters(), onActiveChanged: machines.onActiveChanged }))
   store.add(engines.onFound(() => machines.refreshViews()))
   const disks = new DiskService({

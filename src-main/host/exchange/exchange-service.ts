@@ -31,6 +31,7 @@ export interface ExchangeParts {
   engines: EngineFactsSource
   /** Who has the images that are read. */
   holders: ImageHolders
+  hasNetwork(name: string): boolean
   /** @throws AppError `not-found` */
   machine(id: string): Promise<Machine>
 }
@@ -83,7 +84,7 @@ export class ExchangeService {
     const from = await openPackage(chosen, storage)
     const candidates: Candidate[] = []
     for (const machine of only === undefined ? from.machines : from.machines.slice(only, only + 1)) {
-      const plan = await planImport(from, machine, library, storage)
+      const plan = await planImport(from, machine, this.#parts)
       candidates.push({
         offer: this.#offer(plan.offer, () => importedConfig(plan, plan.offer.name)),
         uses: usesOf(plan),

@@ -1,7 +1,7 @@
 /** A machine of ours as other products can have it; what they cannot have stands in `unknown`. */
 import type { DiskFormat } from '../../../src-shared/model/disk-format.ts'
 import { BUS_WORDS, busOf } from '../../../src-shared/model/disk-bus.ts'
-import { isPc, type Drive, type MachineConfig } from '../../../src-shared/model/machine.ts'
+import { isPc, linksUp, type Drive, type MachineConfig } from '../../../src-shared/model/machine.ts'
 import { emptyDrive, type DriveController, type ForeignDrive, type ForeignMachine } from './foreign-machine.ts'
 import { shown } from './text/remarks.ts'
 
@@ -69,12 +69,12 @@ export function describeForExport(config: MachineConfig, images: ReadonlyMap<str
     cpus: config.cpus,
     memoryMiB: config.memoryMiB,
     drives,
-    nics: config.nics.map(({ model, mac, link }) => ({
+    nics: config.nics.map((nic) => ({
       // What `auto` and older systems get: planner/plan-machine.ts.
-      model: model === 'virtio' && config.devices === 'legacy' ? 'e1000e' : model,
-      mac,
-      network: null,
-      connected: link !== 'down',
+      model: nic.model === 'virtio' && config.devices === 'legacy' ? 'e1000e' : nic.model,
+      mac: nic.mac,
+      network: nic.network,
+      connected: linksUp(nic),
     })),
     serialPorts: config.serialPorts,
     display: config.display === 'none' ? 'none' : config.display === 'virtio' ? 'virtio' : null,

@@ -46,11 +46,15 @@ export interface MachineDraft {
   losses: string[]
 }
 
-/**
- * @param takenMacs addresses of network cards of other machines of the library: a card with one of them gets a new one
- * @param newMac makes an address
- */
-export function draftMachine(foreign: ForeignMachine, takenMacs: ReadonlySet<string>, newMac: () => string = randomMac): MachineDraft {
+/** What of this library a machine that comes must fit to. */
+export interface Here {
+  /** Addresses of other machines' network cards: a card with one of them gets a new one. */
+  macs: ReadonlySet<string>
+  hasNetwork(name: string): boolean
+}
+
+/** @param newMac makes an address */
+export function draftMachine(foreign: ForeignMachine, here: Here, newMac: () => string = randomMac): MachineDraft {
   const losses = new Set(foreign.unknown)
   const arch = foreign.arch ?? 'x86_64'
   const pc = isPc(arch)
@@ -74,7 +78,7 @@ export function draftMachine(foreign: ForeignMachine, takenMacs: ReadonlySet<str
       display: foreign.display ?? 'auto',
       pointer: foreign.guest.family === 'dos' ? 'mouse' : 'tablet',
       boot: { kind: 'firmware', order: bootOrder(foreign.drives) },
-      nics: takeNics(foreign.nics, devices === 'legacy', { taken: takenMacs, newMac }, losses),
+      nics: takeNics(foreign.nics, devices === 'legacy', { here, newMac }, losses),
       serialPorts: within(Math.max(foreign.serialPorts, SERIAL_PORTS.min), SERIAL_PORTS, 'serial ports', losses),
       notes: notesFrom(foreign.notes, losses),
     },
@@ -195,18 +199,18 @@ const NIC_NAMES: Partial<Record<ForeignNicModel, string>> = {
   ...{ pcnet: 'AMD PCnet', vmxnet: 'VMware VMXNET', vmxnet3: 'VMware VMXNET3', other: 'a model unknown here' },
 }
 
-interface Macs {
-  taken: ReadonlySet<string>
-  newMac: () => string
-}
-
-function takeNics(nics: readonly ForeignNic[], legacy: boolean, { taken, newMac }: Macs, losses: Set<string>): Nic[] {
+function takeNics(
+  nics: readonly ForeignNic[],
+  legacy: boolean,
+  { here, newMac }: { here: Here; newMac: () => string },
+  losses: Set<string>,
+): Nic[] {
   if (nics.length > MAX_NICS) losses.add(`It had ${nics.length} network cards and has the first ${MAX_NICS} of them here.`)
-  const networks = [...new Set(nics.flatMap(({ network }) => network ?? []))]
-  if (networks.length > 0)
-    losses.add(`Its networks (${shown(networks.join(', '))}) stay behind: here its network cards are plugged into “${DEFAULT_NETWORK}”.`)
+  const kept = nics.slice(0, MAX_NICS)
+  networkLosses(kept, here, losses)
+  const taken = here.macs
   const used = new Set<string>()
-  return nics.slice(0, MAX_NICS).map((nic, at) => {
+  return kept.map((nic, at) => {
     const model = nic.model === null ? (legacy ? 'e1000' : 'virtio') : NIC_MODELS[nic.model]
     const name = nic.model === null ? undefined : NIC_NAMES[nic.model]
     if (name !== undefined) losses.add(`Network card ${at + 1} (${name}): is a ${model} here.`)
@@ -215,6 +219,27 @@ function takeNics(nics: readonly ForeignNic[], legacy: boolean, { taken, newMac 
     let mac = nic.mac
     while (mac === null || taken.has(mac) || used.has(mac)) mac = newMac()
     used.add(mac)
-    return { id: `nic${at}`, model, mac, ...(nic.connected ? { link: 'auto', network: DEFAULT_NETWORK } : { link: 'down', network: null }) }
+    const network = sameNetwork(nic, here)
+    return {
+      ...{ id: `nic${at}`, model, mac },
+      ...(nic.connected ? { link: 'auto', network: network ?? DEFAULT_NETWORK } : { link: 'down', network }),
+    }
   })
+}
+
+/** The network of the card's network's name, which is written in small letters here. Null: there is none. */
+function sameNetwork({ network }: ForeignNic, { hasNetwork }: Here): string | null {
+  const name = network?.toLowerCase() ?? null
+  return name !== null && hasNetwork(name) ? name : null
+}
+
+function networkLosses(nics: readonly ForeignNic[], here: Here, losses: Set<string>): void {
+  const list = (names: (string | null)[]): string => shown([...new Set(names.filter((name) => name !== null))].join(', '))
+  const found = nics.filter((nic) => sameNetwork(nic, here) !== null)
+  // Where everything goes by itself need not be said.
+  const named = list(found.map((nic) => sameNetwork(nic, here)).filter((name) => name !== DEFAULT_NETWORK))
+  if (named !== '') losses.add(`Its network cards are plugged into this library’s networks of the same names: ${named}.`)
+  const missing = list(nics.flatMap((nic) => (found.includes(nic) || !nic.connected ? [] : nic.network)))
+  if (missing !== '')
+    losses.add(`There is no network of these names here: ${missing}. Network cards that were in one are plugged into “${DEFAULT_NETWORK}”.`)
 }

@@ -5,7 +5,7 @@ import { copyFile, link, mkdir, readdir, readFile, rename, rm, stat, symlink, tr
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { exchange, snapshots } from '../../../src-shared/api/index.ts'
+import { exchange, networks, snapshots } from '../../../src-shared/api/index.ts'
 import { MiB } from '../../../src-shared/base/units.ts'
 import type { MachineConfig } from '../../../src-shared/model/machine.ts'
 import { openImage } from '../../../src-main/storage/open-image.ts'
@@ -112,6 +112,23 @@ describe('an OVA', () => {
     const unpacked = await imported(host, join(folder, 'My-machine.ovf'))
     expect(await content(host, unpacked.result!.id!)).toBe(7)
     expect((await host.machines.get({ id: unpacked.result!.id! })).name).toBe('web 1 2')
+  })
+
+  test('has the names of its networks: where they are here it is plugged in there, else into the default one', async () => {
+    const host = await testHost()
+    await host.rpc.service(networks).create({ name: 'lab', kind: 'segment' })
+    const ova = join(await tempFolder(), 'a.ova')
+    const id = await host.make('a', '', { newDiskBytes: MiB, networks: ['lab'] })
+    await exported(host, id, ova)
+    const plugged = async (made: { result: { id?: string; remarks?: string[] } | null }) => ({
+      networks: (await configOf(host, made.result!.id!)).config.nics.map(({ network }) => network),
+      remarks: made.result!.remarks!.filter((remark) => remark.includes('plugged')),
+    })
+    const same = 'Its network cards are plugged into this library’s networks of the same names: lab.'
+    const gone = 'There is no network of these names here: lab. Network cards that were in one are plugged into “default”.'
+    expect(await plugged(await imported(host, ova))).toEqual({ networks: ['lab'], remarks: [same] })
+    await host.rpc.service(networks).remove({ name: 'lab', unplug: true })
+    expect(await plugged(await imported(host, ova))).toEqual({ networks: ['default'], remarks: [gone] })
   })
 
   test('has the machine as it is now or as it was at a snapshot, also while it runs', async () => {

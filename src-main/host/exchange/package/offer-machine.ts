@@ -8,7 +8,7 @@ import { storageThread, type ForeignImage } from '../../../../src-shared/threads
 import type { Library } from '../../library/library.ts'
 import type { SharedThread } from '../../threads/shared-thread.ts'
 import type { ForeignDrive, ForeignMachine } from '../foreign-machine.ts'
-import { draftMachine, type DraftDrive, type MachineDraft } from '../import-machine.ts'
+import { draftMachine, type DraftDrive, type Here, type MachineDraft } from '../import-machine.ts'
 import { shown } from '../text/remarks.ts'
 import type { MachinePackage } from './open-package.ts'
 import type { PackageFiles } from './package-files.ts'
@@ -38,10 +38,9 @@ export interface ImportPlan {
 export async function planImport(
   from: MachinePackage,
   machine: ForeignMachine,
-  library: Library,
-  storage: SharedThread,
+  { library, storage, hasNetwork }: { library: Library; storage: SharedThread; hasNetwork: Here['hasNetwork'] },
 ): Promise<ImportPlan> {
-  const draft = draftMachine(machine, takenMacs(library))
+  const draft = draftMachine(machine, { macs: takenMacs(library), hasNetwork })
   const remarks = new Set([...from.remarks, ...draft.losses])
   const drives: PlannedDrive[] = []
   const offered: OfferedDrive[] = []

@@ -5,7 +5,7 @@ import { newId } from '../../../../src-shared/base/ids.ts'
 import { MACHINE_SCHEMA, MAX_DRIVES, parseMachineConfig, type MachineConfig } from '../../../../src-shared/model/machine.ts'
 import type { ForeignDrive, ForeignMachine } from '../../../../src-main/host/exchange/foreign-machine.ts'
 import { emptyDrive } from '../../../../src-main/host/exchange/foreign-machine.ts'
-import { draftMachine, type MachineDraft } from '../../../../src-main/host/exchange/import-machine.ts'
+import { draftMachine, type MachineDraft, type Here } from '../../../../src-main/host/exchange/import-machine.ts'
 import { parseOvf } from '../../../../src-main/host/exchange/ovf/parse-ovf.ts'
 import { parseUtm } from '../../../../src-main/host/exchange/utm/parse-utm.ts'
 import { parseVbox } from '../../../../src-main/host/exchange/virtualbox/parse-vbox.ts'
@@ -14,7 +14,7 @@ import { anyMachine } from './any-machine.ts'
 import { UTM_4, VIRTUALBOX_7_VBOX, WORKSTATION_17_VMX } from './fixtures/folders.ts'
 import { COLLECTION_2, ESXI_8, VIRTUALBOX_7 } from './fixtures/ovf.ts'
 
-const NONE: ReadonlySet<string> = new Set()
+const NONE: Here = { macs: new Set(), hasNetwork: (name) => name === 'default' }
 
 /** As the importer makes it: the images are in the bundle. */
 function configOf({ config, drives }: MachineDraft): MachineConfig {
@@ -59,7 +59,7 @@ describe('machines of other products', () => {
       'Sound card (AC97): left out.',
       'Port forwarding: left out.',
       'What its TPM keeps, such as keys of encrypted disks: left out. Have recovery keys at hand.',
-      'Its networks (NAT) stay behind: here its network cards are plugged into “default”.',
+      'There is no network of these names here: NAT. Network cards that were in one are plugged into “default”.',
     ])
   })
 
@@ -138,7 +138,7 @@ describe('losses', () => {
     const newMac = (): string => `52:54:00:00:00:0${++last}`
     const draft = draftMachine(
       bare({ nics: [nic, nic, { ...nic, mac: '08:00:27:00:00:02' }, { ...nic, mac: null }] }),
-      new Set(['08:00:27:00:00:02', '52:54:00:00:00:01']),
+      { ...NONE, macs: new Set(['08:00:27:00:00:02', '52:54:00:00:00:01']) },
       newMac,
     )
     expect(draft.config.nics.map(({ mac }) => mac)).toEqual([
@@ -149,6 +149,28 @@ describe('losses', () => {
     ])
     expect(draft.config.nics[0]!.link).toBe('down')
     expect(draft.losses).toEqual(['Network card 3 gets a new MAC address: 08:00:27:00:00:02 is another machine’s.'])
+  })
+
+  test('network cards go to the networks of their names, and to the default one where there is none', () => {
+    const nic = (network: string | null, connected = true) => ({ model: 'e1000', mac: null, network, connected }) as const
+    const nics = [nic('Lab'), nic('VM Network'), nic(null), nic('lab', false), nic('VM Network', false)]
+    const draft = draftMachine(bare({ nics }), { ...NONE, hasNetwork: (name) => name === 'lab' || name === 'default' })
+    expect(draft.config.nics.map(({ link, network }) => [link, network])).toEqual([
+      ['auto', 'lab'],
+      ['auto', 'default'],
+      ['auto', 'default'],
+      ['down', 'lab'],
+    ])
+    expect(draft.losses).toEqual([
+      'It had 5 network cards and has the first 4 of them here.',
+      'Its network cards are plugged into this library’s networks of the same names: lab.',
+      'There is no network of these names here: VM Network. Network cards that were in one are plugged into “default”.',
+    ])
+    // What is named so that no network can be is none.
+    expect(draftMachine(bare({ nics: [nic('constructor'), nic('../../x'), nic('default')] }), NONE)).toMatchObject({
+      config: { nics: [{ network: 'default' }, { network: 'default' }, { network: 'default' }] },
+      losses: [expect.stringMatching(/constructor, \.\.\/\.\.\/x/)],
+    })
   })
 })
 

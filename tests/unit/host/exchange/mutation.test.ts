@@ -95,7 +95,7 @@ function checkMachine(machine: ForeignMachine): void {
     for (const name of [...(file === null ? [] : [file]), ...parents]) expect(plainName(name)).toBe(name)
     expect(capacity === null || Number.isSafeInteger(capacity)).toBe(true)
   }
-  const { config, drives } = draftMachine(machine, new Set())
+  const { config, drives } = draftMachine(machine, { macs: new Set(), hasNetwork: () => false })
   parseMachineConfig({
     ...config,
     ...{ schema: MACHINE_SCHEMA, id: newId(), created: new Date(0).toISOString() },

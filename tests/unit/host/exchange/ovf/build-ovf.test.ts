@@ -30,8 +30,8 @@ const CONFIG = parseMachineConfig({
     { id: 'drive3', kind: 'cdrom', path: null },
   ],
   nics: [
-    { id: 'nic0', mac: '52:54:00:00:00:01' },
-    { id: 'nic1', mac: '52:54:00:00:00:02', model: 'rtl8139', link: 'down' },
+    { id: 'nic0', mac: '52:54:00:00:00:01', network: 'lab' },
+    { id: 'nic1', mac: '52:54:00:00:00:02', model: 'rtl8139', link: 'down', network: 'default' },
   ],
   sharedFolders: [{ tag: 'work', path: '/home/me/work' }],
 })
@@ -164,10 +164,24 @@ describe('a machine of ours', () => {
         { kind: 'cdrom', file: null },
       ],
       nics: [
-        { model: 'e1000', mac: '52:54:00:00:00:01', network: 'NAT', connected: true },
-        { model: 'pcnet', mac: '52:54:00:00:00:02', network: 'NAT', connected: false },
+        { model: 'e1000', mac: '52:54:00:00:00:01', network: 'lab', connected: true },
+        { model: 'pcnet', mac: '52:54:00:00:00:02', network: 'default', connected: false },
       ],
     })
+  })
+
+  test('names the networks once each (DSP0243, 9.2), and each card its own', () => {
+    const nics = ['lab', 'default', 'lab', null].map((network, at) => ({ ...CONFIG.nics[0]!, id: `nic${at}`, network }))
+    const { xml } = buildOvf(describeForExport({ ...CONFIG, nics }, IMAGES), SIZES)
+    checkStructure(xml)
+    const root = tree(xml)
+    // Who is plugged in nowhere has a name that every product knows, and no link.
+    const names = ['lab', 'default', 'NAT']
+    expect(childrenOf(child(root, 'NetworkSection'), 'Network').map((network) => attribute(network, 'name'))).toEqual(names)
+    const items = childrenOf(child(child(root, 'VirtualSystem')!, 'VirtualHardwareSection'), 'Item')
+    const cards = items.filter((item) => childText(item, 'ResourceType') === '10')
+    expect(cards.map((card) => childText(card, 'Connection'))).toEqual(['lab', 'default', 'lab', 'NAT'])
+    expect(cards.map((card) => childText(card, 'AutomaticAllocation'))).toEqual(['true', 'true', 'true', 'false'])
   })
 
   test('what is not brought along is said', () => {
