@@ -1,9 +1,10 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { page, userEvent } from 'vitest/browser'
 import { newId } from '../../src-shared/base/ids.ts'
 import type { NetworkAlert } from '../../src-shared/api/networks.ts'
 import { impairmentSchema } from '../../src-shared/model/network.ts'
 import type { PacketSummary } from '../../src-shared/model/packet.ts'
+import { MAX_HELD } from '../../src-renderer/pages/networks/packets/packet-list.svelte.ts'
 import { fakeMachine } from './support/fake-objects.ts'
 import { openWindow, type OpenWindow } from './support/open-window.ts'
 
@@ -95,6 +96,33 @@ describe('the map', () => {
     await expect.poll(() => asked().at(-1)).toMatchObject(['place', { key: 'network/lab' }])
     await userEvent.keyboard('{Escape}')
     await expect.element(details().getByText('Choose a network', { exact: false })).toBeVisible()
+  })
+
+  test('things are found by name and address, one after the other; what does not fit fades', async () => {
+    await open('#/networks')
+    await expect.element(node('web')).toBeVisible()
+    await userEvent.keyboard('{Control>}f{/Control}')
+    await userEvent.keyboard('e')
+    const field = page.getByRole('searchbox', { name: 'Find on the map' })
+    await expect.element(page.getByText('3 found', { exact: true })).toBeVisible()
+    await field.fill('10.0.2')
+    await expect.element(page.getByText('2 found', { exact: true })).toBeVisible()
+    await expect.element(node('db')).toHaveClass('faded')
+    await userEvent.keyboard('{Enter}')
+    await expect.element(details().getByRole('heading', { name: 'default' })).toBeVisible()
+    await userEvent.keyboard('{Enter}')
+    await expect.element(details().getByRole('heading', { name: 'web' })).toBeVisible()
+    await expect.element(page.getByText('2 of 2', { exact: true })).toBeVisible()
+    await userEvent.keyboard('{Escape}')
+    await expect.element(node('db')).not.toHaveClass('faded')
+  })
+
+  test('what was put elsewhere is arranged anew, with a way back', async () => {
+    await open('#/networks', ({ host }) => (host.networks.map = { 'network/lab': { x: 900, y: 500 } }))
+    await page.getByRole('button', { name: 'Arrange everything anew' }).click()
+    await expect.poll(() => asked().at(-1)).toEqual(['unplace', { keys: ['network/lab'] }])
+    await page.getByRole('button', { name: 'Undo' }).click()
+    await expect.poll(() => asked().at(-1)).toEqual(['place', { key: 'network/lab', x: 900, y: 500 }])
   })
 
   test('a link is made worse while it runs; what is wrong is said at its field', async () => {
@@ -225,6 +253,51 @@ describe('packets', () => {
     await expect.element(page.getByRole('region', { name: 'Bytes' })).toHaveTextContent('3c 3d 3e'.replaceAll(' ', ''))
     await shown.getByRole('button', { name: 'Follow the flow' }).click()
     await expect.element(page.getByRole('dialog').getByText('HTTP/1.1 200 OK')).toBeVisible()
+  })
+
+  test('are collected while the list is held, and shown afterwards', async () => {
+    await open('#/networks/packets', ({ host }) => (host.networks.packets = [packet(1, 'ARP', 'Who has 10.0.2.1?')]))
+    await expect.element(page.getByText('1 packet', { exact: true })).toBeVisible()
+    await page.getByRole('button', { name: 'Hold the list' }).click()
+    await opened.host.networks.pass(packet(2, 'TCP', '41000 → 80 [SYN]'), packet(3, 'TCP', '80 → 41000 [RST]'))
+    await expect.element(page.getByText('on hold, 2 new')).toBeVisible()
+    expect(page.getByRole('option').elements()).toHaveLength(1)
+    await page.getByRole('button', { name: 'Show them' }).click()
+    await expect.element(page.getByText('3 packets', { exact: true })).toBeVisible()
+    await expect.element(page.getByRole('option', { name: /RST/ })).toBeVisible()
+  })
+
+  test('that came while the list was held and are too many are told of', async () => {
+    await open('#/networks/packets')
+    await page.getByRole('button', { name: 'Hold the list' }).click()
+    await opened.host.networks.pass(...Array.from({ length: MAX_HELD + 7 }, (_, at) => packet(at, 'UDP', `number ${at}`)))
+    await expect.element(page.getByText(`on hold, ${MAX_HELD + 7} new`)).toBeVisible()
+    await page.getByRole('button', { name: 'Go on' }).click()
+    await expect.element(page.getByText(`${MAX_HELD} packets, 7 were too many to be listed`)).toBeVisible()
+  })
+
+  test('are copied as text, as a dump and as hex; their room is kept as it was drawn', async () => {
+    const written: string[] = []
+    vi.spyOn(navigator.clipboard, 'writeText').mockImplementation((text) => Promise.resolve(void written.push(text)))
+    await open('#/networks/packets', ({ host }) => (host.networks.packets = [packet(1, 'TCP', '41000 → 80 [SYN]')]))
+    await page.getByRole('option').click()
+    await userEvent.keyboard('{Control>}c{/Control}')
+    expect(written[0]).toMatch(/10\.0\.2\.15 → 10\.0\.2\.1 {2}TCP {2}60 bytes {2}41000 → 80 \[SYN\]$/)
+    for (const [name, text] of [
+      ['Copy as text', /\[SYN\]\n[\s\S]*Destination port: /],
+      ['Copy the bytes as a dump', /^0000 {2}3c 3d 3e /],
+      ['Copy the bytes as hex', /^3c3d3e/],
+    ] as const) {
+      await page.getByRole('button', { name: /^Cop(y|ied)$/ }).click()
+      await page.getByRole('menuitem', { name }).click()
+      await expect.poll(() => written.at(-1)).toMatch(text)
+    }
+    const edge = page.getByRole('separator', { name: 'Height of the packet' })
+    ;(edge.element() as HTMLElement).focus()
+    await userEvent.keyboard('{ArrowUp}{ArrowUp}')
+    await expect.element(edge).toHaveAttribute('aria-valuenow', '332')
+    expect(localStorage.getItem('coppice.packet-height')).toBe('332')
+    vi.restoreAllMocks()
   })
 
   test('are asked for by a filter that is right, and what is wrong with one is said', async () => {

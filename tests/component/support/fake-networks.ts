@@ -36,6 +36,9 @@ export class FakeNetworks {
   readonly alert = new Emitter<NetworkAlert>()
   readonly alertDismissed = new Emitter<{ id: string }>()
 
+  /** The last list that was asked for. */
+  #stream: ByteStream | null = null
+
   constructor() {
     this.add({ name: 'default', ipv4: '10.0.2.0/24', ipv6: 'fd00:2::/64' })
   }
@@ -144,6 +147,11 @@ export class FakeNetworks {
       this.map = { ...this.map, [place.key]: { x: place.x, y: place.y } }
       this.changed.fire({ kind: 'map', map: this.map })
     },
+    unplace: (places) => {
+      this.#ask('unplace', places)
+      this.map = Object.fromEntries(Object.entries(this.map).filter(([key]) => !places.keys.includes(key)))
+      this.changed.fire({ kind: 'map', map: this.map })
+    },
     leases: () => this.leases,
     releaseLease: ({ mac }) => {
       this.leases = this.leases.filter((lease) => lease.mac !== mac)
@@ -155,7 +163,8 @@ export class FakeNetworks {
     },
     packets: (request, stream) => {
       this.#ask('packets', request)
-      void this.#tell(stream)
+      this.#stream = stream
+      void this.#tell(this.packets)
     },
     packet: ({ id }) => {
       const found = this.packets.find((packet) => packet.id === id)
@@ -177,9 +186,15 @@ export class FakeNetworks {
     alertDismissed: this.alertDismissed.event,
   }
 
-  async #tell(stream: ByteStream): Promise<void> {
-    const lines = this.packets.map((packet) => `${JSON.stringify(packet)}\n`).join('')
-    await stream.write(utf8(lines)).catch(() => {})
+  /** Packets that pass now. */
+  async pass(...packets: PacketSummary[]): Promise<void> {
+    this.packets.push(...packets)
+    await this.#tell(packets)
+  }
+
+  async #tell(packets: readonly PacketSummary[]): Promise<void> {
+    const lines = packets.map((packet) => `${JSON.stringify(packet)}\n`).join('')
+    await this.#stream?.write(utf8(lines)).catch(() => {})
   }
 
   #ask(name: string, what: unknown): void {

@@ -1,11 +1,8 @@
 /** What the map shows, from what there is: things with their places, and the links between them. Pure. */
 import { compareNames } from '../../../state/names.ts'
 import type { NetworkView, NicView, RouterView } from '../../../../src-shared/api/networks.ts'
-
-export interface Point {
-  x: number
-  y: number
-}
+import { leadsOut, mapLayout, OUTSIDE, SIZE, type MapMachine, type Point } from './map-layout.ts'
+import type { Box, Wanted } from './map-routes.ts'
 
 export type MapThing =
   | { kind: 'network'; id: string; network: NetworkView; at: Point }
@@ -31,16 +28,6 @@ export interface MapModel {
   links: MapLink[]
 }
 
-const OUTSIDE = 'outside'
-/** Places where nobody put anything: networks in a row, what leads out above, machines below. */
-const ROW = { outside: 0, routers: 96, networks: 208, machines: 376 } as const
-const CELL = { width: 208, height: 112 } as const
-/** At the least; of many machines there are more in a row than rows. */
-const COLUMNS = 3
-const GAP = 48
-const NETWORK_WIDTH = 216
-const ROUTER_WIDTH = 144
-
 export function mapModel(
   networks: readonly NetworkView[],
   routers: readonly RouterView[],
@@ -48,9 +35,9 @@ export function mapModel(
   places: Readonly<Record<string, Point>>,
 ): MapModel {
   const machines = machinesOf(nics)
-  const auto = autoPlaces(networks, routers, machines)
+  const auto = mapLayout(networks, routers, machines)
   const at = (id: string): Point => places[id] ?? auto.get(id) ?? { x: 0, y: 0 }
-  const leadOut = networks.filter(({ network }) => network.kind === 'nat' || network.kind === 'bridged')
+  const leadOut = networks.filter(leadsOut)
   const things: MapThing[] = [
     ...(leadOut.length > 0 ? [{ kind: 'outside' as const, id: OUTSIDE, at: at(OUTSIDE) }] : []),
     ...networks.map((network) => {
@@ -91,12 +78,6 @@ export function mapModel(
   return { things, links: links.filter(({ from, to }) => known.has(from) && known.has(to)) }
 }
 
-interface MapMachine {
-  machine: string
-  name: string
-  nics: NicView[]
-}
-
 function machinesOf(nics: readonly NicView[]): MapMachine[] {
   const found = new Map<string, MapMachine>()
   for (const nic of nics) {
@@ -108,49 +89,32 @@ function machinesOf(nics: readonly NicView[]): MapMachine[] {
   return [...found.values()].sort((a, b) => compareNames(a.name, b.name) || (a.machine < b.machine ? -1 : 1))
 }
 
-/** Each network above the machines whose first card is in it; those that are in none at the end. */
-function autoPlaces(networks: readonly NetworkView[], routers: readonly RouterView[], machines: readonly MapMachine[]): Map<string, Point> {
-  const places = new Map<string, Point>()
-  const centres = new Map<string, number>()
-  let left = 0
-  const place = (own: readonly MapMachine[], minimum: number): number => {
-    const columns = Math.max(1, Math.min(own.length, Math.max(COLUMNS, Math.ceil(Math.sqrt(1.5 * own.length)))))
-    const width = Math.max(minimum, columns * CELL.width)
-    const start = left + (width - columns * CELL.width) / 2
-    own.forEach(({ machine }, index) =>
-      places.set(`machine/${machine}`, {
-        x: start + (index % columns) * CELL.width,
-        y: ROW.machines + Math.floor(index / columns) * CELL.height,
-      }),
-    )
-    const centre = left + width / 2
-    left += width + GAP
-    return centre
-  }
-  for (const { network } of networks) {
-    const own = machines.filter(({ nics }) => nics.find((nic) => nic.network !== null)?.network === network.name)
-    const centre = place(own, NETWORK_WIDTH)
-    centres.set(network.name, centre)
-    places.set(`network/${network.name}`, { x: centre - NETWORK_WIDTH / 2, y: ROW.networks })
-  }
-  place(
-    machines.filter(({ nics }) => nics.every((nic) => nic.network === null)),
-    0,
-  )
-  const meanOf = (names: readonly string[]): number => {
-    const known = names.flatMap((name) => centres.get(name) ?? [])
-    return known.length === 0 ? 0 : known.reduce((sum, one) => sum + one, 0) / known.length
-  }
-  const taken: number[] = []
-  for (const { router } of routers) {
-    let x = meanOf(router.interfaces.map(({ network }) => network)) - ROUTER_WIDTH / 2
-    while (taken.some((other) => Math.abs(other - x) < ROUTER_WIDTH + GAP)) x += ROUTER_WIDTH + GAP
-    taken.push(x)
-    places.set(`router/${router.name}`, { x, y: ROW.routers })
-  }
-  const out = networks.filter(({ network }) => network.kind === 'nat' || network.kind === 'bridged').map(({ network }) => network.name)
-  places.set(OUTSIDE, { x: meanOf(out) - ROUTER_WIDTH / 2, y: routers.length === 0 ? ROW.routers : ROW.outside })
-  return places
+/** What links are routed round, and from where to where. */
+export function routeInput({ things, links }: MapModel): { boxes: Box[]; wanted: Wanted[] } {
+  const boxes = things.map((thing) => ({ id: thing.id, ...thing.at, ...SIZE[thing.kind] }))
+  const byId = new Map(things.map((thing) => [thing.id, thing]))
+  const wanted = links.map((link): Wanted => {
+    const [box, network] = link.kind === 'outside' ? [link.to, link.from] : [link.from, link.to]
+    return { id: link.id, box, network, ports: portsOf(byId.get(box)!, link.handle) }
+  })
+  return { boxes, wanted }
+}
+
+function portsOf(thing: MapThing, handle: string | null): Wanted['ports'] {
+  const middle = SIZE[thing.kind].width / 2
+  if (thing.kind !== 'machine')
+    return thing.kind === 'outside'
+      ? [{ side: 'bottom', x: middle }]
+      : [
+          { side: 'top', x: middle },
+          { side: 'bottom', x: middle },
+        ]
+  return [{ side: 'top', x: plugShare(thing.nics, handle) * SIZE.machine.width }]
+}
+
+/** Where a card's plug is, of the machine's width. */
+export function plugShare(nics: readonly NicView[], nic: string | null): number {
+  return (nics.findIndex((one) => one.nic === nic) + 1) / (nics.length + 1)
 }
 
 /** How wide a link is drawn, px: by the power of ten of what passes. @param bytesPerSecond both ways together */

@@ -6,6 +6,8 @@ import type { PacketSummary } from '../../../../src-shared/model/packet.ts'
 import type { Host } from '../../../client/host.ts'
 
 const MAX_PACKETS = 5000
+/** Of those that come while the list is held: what is older than the newest of them would not be listed afterwards, either. */
+export const MAX_HELD = MAX_PACKETS
 /** Packets of one frame's time are shown together. */
 const SHOW_EVERY = 100
 
@@ -13,13 +15,16 @@ export class PacketList implements Disposable {
   #host: Host
   #abort: AbortController | null = null
   #waiting: PacketSummary[] = []
+  #collected: PacketSummary[] = []
   #timer: ReturnType<typeof setTimeout> | null = null
 
   packets = $state.raw<readonly PacketSummary[]>([])
-  /** That came too fast, or are no longer kept. */
+  /** That came too fast, are no longer kept, or came while the list was held and were too many. */
   missed = $state(0)
-  /** What comes is kept by the host meanwhile, and not shown. */
-  paused = $state(false)
+  /** While true, what comes is collected and not shown. */
+  held = $state(false)
+  /** How many came since. */
+  news = $state(0)
   error = $state.raw<WireError | null>(null)
 
   constructor(host: Host) {
@@ -31,6 +36,7 @@ export class PacketList implements Disposable {
     this.stop()
     this.packets = []
     this.missed = 0
+    this.held = false
     this.error = null
     const abort = (this.#abort = new AbortController())
     try {
@@ -55,11 +61,29 @@ export class PacketList implements Disposable {
     if (this.#timer) clearTimeout(this.#timer)
     this.#timer = null
     this.#waiting = []
+    this.#collected = []
+    this.news = 0
   }
 
+  /** Also of what was collected meanwhile. */
   clear(): void {
     this.packets = []
+    this.#collected = []
+    this.news = 0
     this.missed = 0
+  }
+
+  hold(): void {
+    this.held = true
+  }
+
+  /** Shows what came meanwhile; of too many the newest. */
+  release(): void {
+    this.held = false
+    this.missed += this.news - this.#collected.length
+    this.#add(this.#collected)
+    this.#collected = []
+    this.news = 0
   }
 
   dispose(): void {
@@ -71,12 +95,18 @@ export class PacketList implements Disposable {
       this.missed += line.missed
       return
     }
-    if (this.paused) return
     this.#waiting.push(line)
     this.#timer ??= setTimeout(() => {
       this.#timer = null
-      this.packets = [...this.packets, ...this.#waiting].slice(-MAX_PACKETS)
+      const fresh = this.#waiting
       this.#waiting = []
+      if (!this.held) return this.#add(fresh)
+      this.#collected = [...this.#collected, ...fresh].slice(-MAX_HELD)
+      this.news += fresh.length
     }, SHOW_EVERY)
+  }
+
+  #add(fresh: readonly PacketSummary[]): void {
+    if (fresh.length > 0) this.packets = [...this.packets, ...fresh].slice(-MAX_PACKETS)
   }
 }

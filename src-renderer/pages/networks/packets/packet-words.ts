@@ -1,5 +1,6 @@
 /** Packets as text. Pure. */
-import type { PacketsTarget } from '../../../../src-shared/api/networks.ts'
+import type { PacketLayerView, PacketsTarget } from '../../../../src-shared/api/networks.ts'
+import type { PacketSummary } from '../../../../src-shared/model/packet.ts'
 
 /** "18:04:05.123456", of this computer's clock. */
 export function timeOfDay(at: number): string {
@@ -25,6 +26,29 @@ export function hexDump(bytes: Uint8Array): { offset: string; hex: string; text:
     })
   }
   return lines
+}
+
+/** The dump as text, a line each. */
+export function dumpText(bytes: Uint8Array): string {
+  return hexDump(bytes)
+    .map(({ offset, hex, text }) => `${offset}  ${hex.padEnd(47)}  ${text}`)
+    .join('\n')
+}
+
+/** "450000541c46": as other analysers take it. */
+export function hexText(bytes: Uint8Array): string {
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
+/** A packet's line. */
+export function lineText({ at, source, destination, protocol, length, info }: PacketSummary): string {
+  return `${timeOfDay(at)}  ${source} → ${destination}  ${protocol}  ${length} bytes  ${info}`
+}
+
+/** A packet as people send it to each other: its line, and each layer with its fields. */
+export function packetText(packet: PacketSummary, layers: readonly PacketLayerView[]): string {
+  const parts = layers.flatMap(({ name, fields }) => [name, ...fields.map((field) => `    ${field.name}: ${field.value}`)])
+  return [lineText(packet), ...parts].join('\n')
 }
 
 /** What a place's focus is about; null: nothing whose packets can be listed. */
