@@ -173,3 +173,16 @@ export function writeIp(
   bytes.set(source, at + 8)
   bytes.set(destination, at + 24)
 }
+
+/** One hop less to go, and the checksum with it (RFC 1624). There is one left. */
+export function ageIp(bytes: Uint8Array, at: number): void {
+  if (bytes[at]! >> 4 === 6) {
+    bytes[at + 7]!--
+    return
+  }
+  bytes[at + 8]!--
+  const added = ((bytes[at + 10]! << 8) | bytes[at + 11]!) + 0x100
+  const sum = added + (added >= 0xffff ? 1 : 0)
+  bytes[at + 10] = sum >> 8
+  bytes[at + 11] = sum
+}

@@ -5,7 +5,7 @@ import { BROADCAST, ETHERNET_HEADER, formatMac } from '../codec/ethernet.ts'
 import type { Clock } from '../clock.ts'
 import type { FrameSink } from '../port.ts'
 import { IPV4_ANY, isZero } from './addresses.ts'
-import type { InterfaceDrops, OwnAddress } from './ip-interface.ts'
+import type { InterfaceDrops, OwnAddress } from './interface-owner.ts'
 import type { Neighbours } from './neighbours.ts'
 
 /** An address is defended no more often (RFC 5227, 1.1). */

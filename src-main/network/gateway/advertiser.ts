@@ -92,7 +92,8 @@ export class Advertiser implements Disposable {
 
   /** @param mac to this card alone @param gone ways that are no more */
   #send({ mac, gone = [] }: { mac?: number; gone?: readonly Subnet[] } = {}): void {
-    const { ipv6, linkLocal, mac: own } = this.#card
+    const { mac: own } = this.#card
+    const { ipv6, linkLocal } = this.#card.own
     if (!ipv6 || !linkLocal) return
     const { mtu, routes, dhcp, servers, domains } = this.#what
     const { address, prefix } = ipv6.subnet

@@ -20,7 +20,8 @@ import type { IncomingPacket, IpOutput } from '../ip-output.ts'
 import type { Plugboard, Port } from '../port.ts'
 import { isLinkLocal } from './addresses.ts'
 import { Advertiser, type Advertisement } from './advertiser.ts'
-import { IpInterface, type InterfaceDrops, type InterfaceOwner, type OwnAddress } from './ip-interface.ts'
+import type { InterfaceDrops, InterfaceOwner, OwnAddress } from './interface-owner.ts'
+import { IpInterface } from './ip-interface.ts'
 import { UdpPorts } from './udp-ports.ts'
 import type { UdpServices } from './udp-service.ts'
 import type { NetworkRoutes } from '../routers/plan-routes.ts'
@@ -89,7 +90,7 @@ export class Gateway implements Disposable {
     this.output = this.#card
     this.port = this.#card.port
     this.drops = this.#card.drops
-    this.addresses = { ipv4: own.ipv4?.address ?? null, ipv6: own.ipv6?.address ?? null, linkLocal: this.#card.linkLocal }
+    this.addresses = { ipv4: own.ipv4?.address ?? null, ipv6: own.ipv6?.address ?? null, linkLocal: this.#card.own.linkLocal }
     this.udp = this.#ports = new UdpPorts(this.#card)
     this.#advertiser = own.ipv6 && new Advertiser(this.#card, clock, this.#advertisement())
     this.announce()
@@ -133,7 +134,7 @@ export class Gateway implements Disposable {
   #local(packet: IncomingPacket): void {
     const { destination, version, protocol } = packet
     if (protocol === PROTOCOL.udp && this.#ports.receive(packet)) return
-    if (!this.#card.isOwn(destination)) return
+    if (!this.#card.own.has(destination)) return
     const icmp = protocol === (version === 4 ? PROTOCOL.icmp : PROTOCOL.icmpv6)
     if (protocol !== PROTOCOL.tcp && protocol !== PROTOCOL.udp && !icmp) this.#card.refuse(packet, 'protocol')
     else if (this.outside) this.outside.receive(packet)
@@ -145,7 +146,7 @@ export class Gateway implements Disposable {
     if (isLinkLocal(source) || isLinkLocal(destination)) this.#card.drops.unroutable++
     else if (ttl <= 1) this.#card.refuse(packet, 'time-exceeded')
     // Neighbours reach each other without the gateway, and past the policy not through it either.
-    else if (this.#card.isOnLink(destination)) this.#card.refuse(packet, 'prohibited')
+    else if (this.#card.own.isOnLink(destination)) this.#card.refuse(packet, 'prohibited')
     else {
       const route = routeTo(this.#routes, destination)
       if (route) return this.#card.forward(whole, destination, route, (why, lost) => this.#card.refuseLater(lost, sourceMac, why))

@@ -8,7 +8,7 @@ import { buildNeighbour, macIn, parseNeighbour, type NeighbourMessage } from '..
 import type { IncomingPacket, IpOutput } from '../ip-output.ts'
 import { ALL_NODES, isLinkLocal, isMulticastIp, isZero, multicastMac, solicitedNodeOf } from './addresses.ts'
 import { DEFEND_MS } from './address-resolution.ts'
-import type { InterfaceDrops, OwnAddress } from './ip-interface.ts'
+import type { InterfaceDrops, OwnAddress } from './interface-owner.ts'
 import type { Neighbours } from './neighbours.ts'
 
 /** Nothing of it comes from another network: no router lets it past with all hops left (RFC 4861, 3.1). */

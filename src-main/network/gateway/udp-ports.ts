@@ -35,7 +35,8 @@ export class UdpPorts implements UdpServices {
     const [source, destination] = [packet.source.slice(), packet.destination.slice()]
     const reply: UdpReply = (bytes, how = {}) => {
       const to = how.destination ?? source
-      const from = how.source ?? (this.#card.isOwn(destination) && destination.length === to.length ? destination : this.#card.ownFor(to))
+      const from =
+        how.source ?? (this.#card.own.has(destination) && destination.length === to.length ? destination : this.#card.own.facing(to))
       if (!from) return
       const answer = { sourcePort: how.sourcePort ?? destinationPort, destinationPort: how.destinationPort ?? sourcePort, payload: bytes }
       const mac = how.toMac ?? (how.destination ? undefined : sourceMac)

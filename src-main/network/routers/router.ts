@@ -5,7 +5,8 @@ import type { Clock } from '../clock.ts'
 import { PROTOCOL } from '../codec/ip.ts'
 import { isLinkLocal } from '../gateway/addresses.ts'
 import { Advertiser } from '../gateway/advertiser.ts'
-import { IpInterface, type InterfaceOwner, type NextHop } from '../gateway/ip-interface.ts'
+import type { InterfaceOwner, NextHop } from '../gateway/interface-owner.ts'
+import { IpInterface } from '../gateway/ip-interface.ts'
 import type { IncomingPacket } from '../ip-output.ts'
 import type { Plugboard } from '../port.ts'
 import type { RouterPlan } from './plan-routes.ts'
@@ -96,7 +97,7 @@ export class Router implements Disposable {
 
   #local(card: IpInterface, packet: IncomingPacket): void {
     const { destination, protocol, version } = packet
-    if (!card.isOwn(destination) || protocol === (version === 4 ? PROTOCOL.icmp : PROTOCOL.icmpv6)) return
+    if (!card.own.has(destination) || protocol === (version === 4 ? PROTOCOL.icmp : PROTOCOL.icmpv6)) return
     card.refuse(packet, protocol === PROTOCOL.tcp || protocol === PROTOCOL.udp ? 'port' : 'protocol')
   }
 
