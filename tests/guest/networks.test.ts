@@ -8,7 +8,7 @@ import type { TestHost } from '../integration/machines/support/test-host.ts'
 import { QEMU_PROGRAM } from '../support/qemu-program.ts'
 import { until } from '../support/until.ts'
 import { wholeHost } from './support/host-machine.ts'
-import { execIn, leased, networksOf, startNetworked, type Networked } from './support/networked.ts'
+import { execIn, leased, networksOf, settledIn, startNetworked, type Networked } from './support/networked.ts'
 
 /** ms for a test: two boots on a computer that may be busy, and what is done then. */
 const LIMIT = 600_000
@@ -118,6 +118,39 @@ describe.each(ENGINES)('a $engine machine in a NAT network', ({ engine, there, m
       socket.write('there and back\n')
       const [echoed] = (await once(socket, 'data')) as [Buffer]
       expect(echoed.toString()).toBe('there and back\n')
+    },
+  )
+
+  test.skipIf(!there)(
+    'that moves to another network is at home there by itself, and keeps nothing of the old one',
+    { timeout: LIMIT },
+    async () => {
+      const host = await wholeHost()
+      const networks = networksOf(host)
+      await networks.create({ name: 'other' })
+      await networks.update({ name: 'other', patch: { hostAccess: true } })
+      const guest = await start(host)
+      const nic = { machine: guest.id, nic: 'nic0' }
+      const four = await webServer(Buffer.from('four'))
+      const six = await webServer(Buffer.from('six'), '::1')
+      await settledIn(guest, 'lab')
+      for (const network of ['other', 'lab']) {
+        await networks.connect({ ...nic, network })
+        await settledIn(guest, network)
+        const { ipv4, ipv6 } = (await networks.get({ name: network })).gateway!
+        expect(await guest.sh(`nslookup web-1.${network}.internal`)).toContain(await leased(guest, network))
+        expect(await guest.sh(`wget -q -O - http://${ipv4}:${four}/`)).toBe('four')
+        expect(await guest.sh(`wget -q -O - http://[${ipv6}]:${six}/`)).toBe('six')
+      }
+      // What people set by hand is theirs.
+      await guest.sh('ip addr add 192.0.2.7/24 dev eth0; ip addr add 2001:db8::7/64 dev eth0')
+      await networks.connect({ ...nic, network: null })
+      await until(async () => !/scope global.* dynamic|inet 10\./.test(await guest.sh('ip addr show eth0')))
+      expect(await guest.sh('ip addr show eth0')).toMatch(/inet 192\.0\.2\.7\/24[^]*inet6 2001:db8::7\/64/)
+      expect(await guest.sh('cat /etc/resolv.conf; ip route; ip -6 route')).not.toMatch(/nameserver|default/)
+      await guest.sh('ip addr del 192.0.2.7/24 dev eth0; ip addr del 2001:db8::7/64 dev eth0')
+      await networks.connect({ ...nic, network: 'other' })
+      await settledIn(guest, 'other')
     },
   )
 

@@ -98,7 +98,7 @@ export async function expectClockSet(guest: Guest): Promise<void> {
 
 /** Shuts down although nobody in the guest hears its power button. */
 export async function expectShutDownWithoutButton(guest: Guest): Promise<void> {
-  await sh(guest, 'kill -KILL $(pidof input-added) $(pidof dd); until ! pidof dd; do usleep 100000; done')
+  await sh(guest, 'kill -KILL $(pidof input-added) $(pidof dd) 2> /dev/null; until ! pidof dd; do usleep 100000; done')
   await guest.engine.powerButton({ machine: guest.machine })
   expect(await guest.event((event) => event.kind === 'stopped')).toMatchObject({ reason: 'guest-poweroff' })
 }

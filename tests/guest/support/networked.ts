@@ -1,11 +1,15 @@
 /** Machines with Coppice Linux in networks of a whole host. */
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import { networks } from '../../../src-shared/api/index.ts'
 import type { NewMachine } from '../../../src-shared/api/machines.ts'
+import { inSubnet, parseIp, parseSubnet } from '../../../src-shared/model/ip.ts'
 import type { Client } from '../../../src-shared/rpc/service.ts'
 import type { TestHost } from '../../integration/machines/support/test-host.ts'
 import { until } from '../../support/until.ts'
 import { collect, type Executed } from './exec.ts'
+
+/** ms for what takes seconds, on a computer that is busy. */
+const SETTLED_WITHIN = 120_000
 
 export interface Networked {
   id: string
@@ -41,6 +45,31 @@ export async function leased({ id, host }: Networked, network: string): Promise<
   }
   await until(async () => (await find()) !== undefined)
   return (await find())!
+}
+
+/**
+ * Waits until its first card has by itself what it needs in a network, and nothing of any other: the leased address, one of IPv6 that nobody else has, and one
+ * way out for each.
+ */
+export async function settledIn(guest: Networked, network: string): Promise<void> {
+  const { network: document, gateway } = await networksOf(guest.host).get({ name: network })
+  const subnet = parseSubnet(document.ipv6!)!
+  const address = await leased(guest, network)
+  const found = async (command: string, which: RegExp): Promise<string[]> =>
+    (await guest.sh(command)).split('\n').flatMap((line) => which.exec(line)?.[1] ?? [])
+  const own = async (): Promise<object> => ({
+    ipv4: await found('ip -4 addr show eth0', /inet ([\d.]+)/),
+    ways: await found('ip route', /^default via (\S+)/),
+    ipv6: (await found('ip -6 addr show eth0', /inet6 ([\da-f:]+)\/64 scope global (?!tentative)/)).map(
+      (six) => inSubnet(parseIp(six)!, subnet) || six,
+    ),
+    routes: await found('ip -6 route', /^(default|[\da-f:]+\/\d+) .*dev eth0/),
+    names: await found('cat /etc/resolv.conf', /^nameserver (\S+)/),
+  })
+  const { ipv4 } = gateway!
+  await expect
+    .poll(own, { timeout: SETTLED_WITHIN, interval: 500 })
+    .toEqual({ ipv4: [address], ways: [ipv4], ipv6: [true], routes: [document.ipv6, 'fe80::/64', 'default'], names: [ipv4] })
 }
 
 function succeeded(script: string, { exitCode, out, err }: Executed): string {
