@@ -1,25 +1,20 @@
 /** The `networks` service: the document of the library's networks, what is plugged into them, and what the network thread knows of it. */
-import { isDeepStrictEqual } from 'node:util'
 import type { MachineChange, MachineView } from '../../../src-shared/api/machines.ts'
-import type { NetworkChange, networks, NetworkView, NicView, PacketsTarget } from '../../../src-shared/api/networks.ts'
-import type { TaskStarted } from '../../../src-shared/api/tasks.ts'
+import type { networks, NetworkView } from '../../../src-shared/api/networks.ts'
 import { DisposableStore, type Disposable } from '../../../src-shared/base/disposable.ts'
-import { Emitter, type Event } from '../../../src-shared/base/event.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
-import type { MachinePatch } from '../../../src-shared/model/machine.ts'
-import { isEditable } from '../../../src-shared/model/machine-state.ts'
 import { NO_IMPAIRMENT, type Networks, type PortSettings } from '../../../src-shared/model/network.ts'
-import type { ByteStream } from '../../../src-shared/rpc/byte-stream.ts'
 import type { Handlers } from '../../../src-shared/rpc/service.ts'
 import type { NetworkAlert, PortCounters } from '../../../src-shared/threads/network-thread.ts'
 import type { Log } from '../log/log.ts'
 import type { EngineFinder } from '../machines/engines/engine-finder.ts'
-import type { Machine } from '../machines/machine.ts'
-import { bridgesOf, hasVmnet, unseen, type Bridge, type Bridges } from '../planner/plan-bridge.ts'
+import { bridgesOf, hasVmnet, type Bridges } from '../planner/plan-bridge.ts'
 import type { TaskService } from '../tasks/task-service.ts'
 import type { SharedThread } from '../threads/shared-thread.ts'
+import { AlertList } from './alert-list.ts'
 import { subnetsOfComputer } from './choose-subnet.ts'
 import { LeasesFile } from './leases-file.ts'
+import { MachinePlugs, type NetworkMachines } from './machine-plugs.ts'
 import {
   makeDefault,
   withForward,
@@ -32,13 +27,12 @@ import {
   withRouter,
 } from './network-edits.ts'
 import { NetworksFile } from './networks-file.ts'
+import { NetworkTeller } from './network-teller.ts'
 import { networkViews, looseNics, routerViews, type NetworkFacts } from './network-views.ts'
-import { NetworkWiring, portName } from './network-wiring.ts'
+import { NetworkWiring } from './network-wiring.ts'
 import { noNetwork } from './no-network.ts'
+import { PacketRequests } from './packet-requests.ts'
 import { Traffic } from './traffic.ts'
-
-/** Alerts that are remembered. */
-const MAX_ALERTS = 200
 
 export interface NetworkServiceParts {
   /** Absolute. */
@@ -51,40 +45,18 @@ export interface NetworkServiceParts {
   engines: Pick<EngineFinder, 'current' | 'onFound'>
 }
 
-/** As the thread calls it, and as people do. */
-interface Target {
-  target: { port: string } | { network: string }
-  words: string
-}
-
-/** What networks need of the machines. */
-export interface NetworkMachines {
-  /** When everything that runs from before is known. */
-  all(): Promise<Machine[]>
-  active(): Machine[]
-  views(): MachineView[]
-  find(id: string): Promise<Machine>
-  readonly onChanged: Event<MachineChange>
-  update(id: string, patch: MachinePatch, signal: AbortSignal): Promise<MachineView>
-}
-
 export class NetworkService implements Disposable {
   #parts: NetworkServiceParts
   #file: NetworksFile
   #leases: LeasesFile
   #wiring: NetworkWiring
   #traffic: Traffic
-  #alerts: NetworkAlert[] = []
+  #plugs: MachinePlugs
+  #packets: PacketRequests
+  #alerts: AlertList
+  #teller: NetworkTeller
   /** By machine: what of it networks depend on. */
   #seen = new Map<string, string>()
-  /** As was told last. */
-  #views = new Map<string, NetworkView>()
-  #loose: NicView[] = []
-  #document: Networks
-  #telling = false
-  #changed = new Emitter<NetworkChange>()
-  #alert = new Emitter<NetworkAlert>()
-  #dismissed = new Emitter<{ id: string }>()
   #store = new DisposableStore()
 
   readonly handlers: Handlers<typeof networks>
@@ -95,10 +67,9 @@ export class NetworkService implements Disposable {
   }
 
   private constructor(parts: NetworkServiceParts, file: NetworksFile, leases: LeasesFile) {
-    const { thread, machines, log } = parts
+    const { thread, machines, tasks, log } = parts
     this.#parts = parts
     this.#file = this.#store.add(file)
-    this.#document = file.current
     this.#leases = leases
     const source = {
       networks: () => file.current,
@@ -107,6 +78,10 @@ export class NetworkService implements Disposable {
       leases: () => leases.all(),
     }
     this.#wiring = this.#store.add(new NetworkWiring(thread, source, log))
+    this.#plugs = new MachinePlugs(machines)
+    this.#packets = new PacketRequests({ wiring: this.#wiring, file, plugs: this.#plugs, tasks })
+    this.#alerts = this.#store.add(new AlertList())
+    this.#teller = this.#store.add(new NetworkTeller(() => this.#facts()))
     this.#traffic = this.#store.add(
       new Traffic(
         () => this.#counters(),
@@ -114,12 +89,12 @@ export class NetworkService implements Disposable {
       ),
     )
     this.#store.add(machines.onChanged((change) => this.#onMachine(change)))
-    this.#store.add(parts.engines.onFound(() => this.#tell()))
+    this.#store.add(parts.engines.onFound(() => this.#teller.tell()))
     this.#store.add(file.onChanged((now) => this.#onDocument(now)))
     this.#store.add(
       this.#wiring.onState(() => {
         this.#traffic.update()
-        this.#tell()
+        this.#teller.tell()
         // Machines that were told of these networks find them again.
         if (this.#wiring.busy) void file.keep().catch((error: unknown) => log.error('networks', asAppError(error).message, { error }))
       }),
@@ -129,14 +104,10 @@ export class NetworkService implements Disposable {
         for (const { kind, lease } of changes)
           if (kind === 'put') leases.put(lease)
           else leases.remove(lease.network, lease.mac)
-        this.#tell()
+        this.#teller.tell()
       }),
     )
     this.#store.add(this.#wiring.onAlert((alert) => this.#onAlert(alert)))
-    for (const emitter of [this.#changed, this.#alert, this.#dismissed]) this.#store.add(emitter)
-    const facts = this.#facts()
-    for (const view of networkViews(facts)) this.#views.set(view.network.name, view)
-    this.#loose = looseNics(facts)
     this.handlers = this.#makeHandlers()
   }
 
@@ -181,7 +152,11 @@ export class NetworkService implements Disposable {
         return routerViews({ document: now }).find((view) => view.router.name === router.name)!
       },
       removeRouter: async ({ name }) => void (await this.#change((now) => withoutRouter(now, name))),
-      connect: ({ machine, nic, network }, { signal }) => this.#connect(machine, nic, network, signal),
+      connect: async ({ machine, nic, network }, { signal }) => {
+        if (network !== null && !this.has(network)) throw new AppError('not-found', noNetwork(network), { subject: network })
+        await this.#plugs.connect(machine, nic, network, signal)
+        await this.#wiring.settled()
+      },
       impair: async ({ target, impairment }) => {
         if ('network' in target)
           await this.#change((now) => withPatch(now, target.network, { impairment: impairment ?? NO_IMPAIRMENT }, computer()))
@@ -201,28 +176,19 @@ export class NetworkService implements Disposable {
         this.#file.get(name)
         await this.#wiring.ask((service) => service.releaseLease({ network: name, mac }))
         this.#leases.remove(name, mac)
-        this.#tell()
+        this.#teller.tell()
       },
       counters: async () => (await this.#counters()) ?? {},
-      capture: async (order) => this.#capture(order, await this.#targetOf(order.target)),
-      packets: async ({ target, filter, kept }, stream) => this.#packets(await this.#targetOf(target), filter, kept, stream),
-      packet: async ({ id }) => {
-        const packet = await this.#wiring.ask((service) => service.packet({ id }))
-        return packet && { ...packet, bytes: base64(packet.bytes) }
-      },
-      flow: async ({ id }) => {
-        const flow = await this.#wiring.ask((service) => service.flow({ id }))
-        return flow && { ...flow, parts: flow.parts.map(({ from, bytes }) => ({ from, bytes: base64(bytes) })) }
-      },
-      alerts: () => [...this.#alerts].reverse(),
-      dismissAlert: ({ id }) => {
-        this.#alerts = this.#alerts.filter((alert) => alert.id !== id)
-        this.#dismissed.fire({ id })
-      },
-      changed: this.#changed.event,
+      capture: (order) => this.#packets.capture(order),
+      packets: ({ target, filter, kept }, stream) => this.#packets.list(target, filter, kept, stream),
+      packet: ({ id }) => this.#packets.packet(id),
+      flow: ({ id }) => this.#packets.flow(id),
+      alerts: () => this.#alerts.all(),
+      dismissAlert: ({ id }) => this.#alerts.dismiss(id),
+      changed: this.#teller.onChanged,
       traffic: this.#traffic.sample,
-      alert: this.#alert.event,
-      alertDismissed: this.#dismissed.event,
+      alert: this.#alerts.onAlert,
+      alertDismissed: this.#alerts.onDismissed,
     }
   }
 
@@ -271,97 +237,13 @@ export class NetworkService implements Disposable {
   async #remove(name: string, unplug: boolean, signal: AbortSignal): Promise<void> {
     // What may not go says so before anything is plugged out.
     withoutNetwork(this.#file.current, name)
-    const plugged = (await this.#parts.machines.all()).filter(({ bundle }) => bundle.config?.nics.some(({ network }) => network === name))
-    if (plugged.length > 0 && !unplug) {
-      const names = plugged.map(({ bundle }) => `“${bundle.name}”`).join(', ')
-      const text = `The network “${name}” is in use by ${names}. Plug ${plugged.length > 1 ? 'them' : 'it'} in elsewhere first, or have ${plugged.length > 1 ? 'them' : 'it'} unplugged.`
-      throw new AppError('wrong-state', text, { subject: name })
-    }
-    for (const { id, bundle, state, session } of plugged) {
-      // The hardware of one that is suspended stays: its card is in a network that is not there.
-      if (!session && !isEditable(state)) continue
-      const nics = bundle.config!.nics.map((nic) => (nic.network === name ? { ...nic, network: null } : nic))
-      await this.#parts.machines.update(id, { nics }, signal)
-    }
+    await this.#plugs.clear(name, unplug, signal)
     await this.#change((now) => withoutNetwork(now, name))
   }
 
-  async #connect(id: string, nicId: string, network: string | null, signal: AbortSignal): Promise<void> {
-    if (network !== null && !this.has(network)) throw new AppError('not-found', noNetwork(network), { subject: network })
-    const { config } = await this.#nicOf(id, nicId)
-    const nics = config.nics.map((nic) => (nic.id === nicId ? { ...nic, network } : nic))
-    await this.#parts.machines.update(id, { nics }, signal)
-    await this.#wiring.settled()
-  }
-
   async #setPort(machine: string, nic: string, change: Partial<Pick<PortSettings, 'impairment' | 'cut'>>): Promise<void> {
-    await this.#nicOf(machine, nic)
+    await this.#plugs.find(machine, nic)
     await this.#change((now) => withPort(now, machine, nic, change))
-  }
-
-  async #nicOf(id: string, nic: string): Promise<{ machine: Machine; config: NonNullable<Machine['bundle']['config']> }> {
-    const machine = await this.#parts.machines.find(id)
-    const { config, name, problem } = machine.bundle
-    if (!config) throw problem ?? new AppError('corrupt', `“${name}” cannot be read.`)
-    if (!config.nics.some((one) => one.id === nic))
-      throw new AppError('not-found', `“${name}” has no network card “${nic}”.`, { subject: nic })
-    return { machine, config }
-  }
-
-  async #targetOf(target: PacketsTarget): Promise<Target> {
-    if ('alert' in target) return { target: { port: `alert/${target.alert}` }, words: 'an alert' }
-    if ('network' in target) {
-      this.#file.get(target.network)
-      return { target, words: `“${target.network}”` }
-    }
-    const { machine, config } = await this.#nicOf(target.machine, target.nic)
-    const nic = config.nics.find(({ id }) => id === target.nic)!
-    if (nic.network === null)
-      throw new AppError('wrong-state', `The network card “${nic.id}” of “${machine.bundle.name}” is plugged in nowhere.`, {
-        subject: nic.id,
-      })
-    const bridge = this.#joined().get(portName(machine.id, nic.id))
-    if (bridge) throw new AppError('unsupported', `“${nic.id}” of “${machine.bundle.name}”: ${unseen(bridge.card)}`, { subject: nic.id })
-    return { target: { port: portName(machine.id, nic.id) }, words: `“${machine.bundle.name}”` }
-  }
-
-  #capture(
-    { path, last, duration }: { path: string; last: number | null; duration: number | null },
-    { target, words }: Target,
-  ): TaskStarted {
-    if ((last === null) === (duration === null))
-      throw AppError.invalid([{ path: 'last', message: 'Say either how far back the capture reaches, or how long it takes.' }])
-    const title = `Capturing packets of ${words}`
-    return this.#parts.tasks.start({ kind: 'capture-packets', title, machine: null }, ({ signal, step }) =>
-      this.#wiring.use(async (service) => {
-        step(last === null ? 'Waiting for packets' : 'Writing packets')
-        const { frames, bytes } = await service.capture({ target, path, last, duration }, { signal })
-        return { frames, bytes }
-      }),
-    )
-  }
-
-  async #packets({ target }: Target, filter: string, kept: boolean, stream: ByteStream): Promise<void> {
-    const { promise: opened, resolve, reject } = Promise.withResolvers<void>()
-    // The thread is held for as long as somebody reads.
-    void this.#wiring
-      .use(async (service) => {
-        const { stream: packets } = await service.packets({ target, filter, kept })
-        resolve()
-        const gone = stream.onClose(() => packets.close())
-        if (stream.closed) packets.close()
-        try {
-          for (let bytes = await packets.read(); bytes; bytes = await packets.read()) await stream.write(bytes)
-          stream.close()
-        } catch (error) {
-          if (!stream.closed) stream.close(asAppError(error, 'Listing packets'))
-        } finally {
-          gone.dispose()
-          packets.close()
-        }
-      })
-      .catch(reject)
-    return opened
   }
 
   async #counters(): Promise<Record<string, PortCounters> | null> {
@@ -386,43 +268,23 @@ export class NetworkService implements Disposable {
     if (seen === undefined) this.#seen.delete(id)
     else this.#seen.set(id, seen)
     this.#wiring.update()
-    this.#tell()
+    this.#teller.tell()
   }
 
   #onDocument(now: Networks): void {
-    const before = this.#document
-    this.#document = now
-    for (const { name } of before.routers)
-      if (!now.routers.some((router) => router.name === name)) this.#changed.fire({ kind: 'routerRemoved', name })
-    const routersBefore = routerViews({ document: before })
-    for (const router of routerViews({ document: now }))
-      if (!routersBefore.some((one) => isDeepStrictEqual(one, router))) this.#changed.fire({ kind: 'router', router })
-    if (!isDeepStrictEqual(before.map, now.map)) this.#changed.fire({ kind: 'map', map: now.map })
     this.#leases.keepOnly(new Set(now.networks.map(({ name }) => name)))
     this.#wiring.update()
-    this.#tell()
+    this.#teller.tellDocument(now)
   }
 
   #onAlert(alert: NetworkAlert): void {
-    const before = this.#alerts.findIndex(({ id }) => id === alert.id)
-    if (before >= 0) this.#alerts.splice(before, 1)
-    this.#alerts.push(alert)
-    if (this.#alerts.length > MAX_ALERTS) this.#alerts.shift()
-    this.#alert.fire(alert)
+    this.#alerts.add(alert)
     // The link of who did it is cut for good, until a person joins it again.
     const [machine, nic] = alert.port?.split('/') ?? []
     if (alert.cut && machine !== undefined && nic !== undefined)
       this.#setPort(machine, nic, { cut: true }).catch((error: unknown) =>
         this.#parts.log.error('networks', 'A link could not be cut.', { error: asAppError(error) }),
       )
-  }
-
-  /** By port: cards that QEMU joined itself. */
-  #joined(): Map<string, Bridge> {
-    const found = new Map<string, Bridge>()
-    for (const { id, session } of this.#parts.machines.active())
-      for (const { id: nic, bridge } of session?.spec?.nics ?? []) if (bridge) found.set(portName(id, nic), bridge)
-    return found
   }
 
   #facts(): NetworkFacts {
@@ -436,39 +298,13 @@ export class NetworkService implements Disposable {
         platform: process.platform,
         now: Date.now(),
         vmnet: hasVmnet(this.#parts.engines.current.qemu),
-        joined: this.#joined(),
+        joined: this.#plugs.joined(),
       },
     }
-  }
-
-  /** Of what changed, once for all that changes at a time. */
-  #tell(): void {
-    if (this.#telling || this.#store.disposed) return
-    this.#telling = true
-    setImmediate(() => {
-      this.#telling = false
-      if (!this.#store.disposed) this.#tellNow()
-    })
-  }
-
-  #tellNow(): void {
-    const facts = this.#facts()
-    const now = new Map(networkViews(facts).map((view) => [view.network.name, view]))
-    const before = this.#views
-    this.#views = now
-    const loose = looseNics(facts)
-    if (!isDeepStrictEqual(loose, this.#loose)) this.#changed.fire({ kind: 'loose', nics: loose })
-    this.#loose = loose
-    for (const name of before.keys()) if (!now.has(name)) this.#changed.fire({ kind: 'removed', name })
-    for (const [name, network] of now) if (!isDeepStrictEqual(before.get(name), network)) this.#changed.fire({ kind: 'put', network })
   }
 }
 
 /** What of a machine networks depend on, as text. */
 function dependsOn({ name, state, engine, config, interfaces }: MachineView): string {
   return JSON.stringify([name, state, engine, config?.nics, config?.private, interfaces])
-}
-
-function base64(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
 }

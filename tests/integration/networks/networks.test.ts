@@ -242,6 +242,37 @@ describe('machines', () => {
     })
   })
 
+  test('stay in their network while they are suspended, and keep it from being removed', async () => {
+    const host = await testHost()
+    const service = serviceOf(host)
+    await service.create({ name: 'lab' })
+    const { id } = await running(host, 'a', ['lab'])
+    const off = await host.make('off', '', { networks: ['lab'] })
+    await host.done(host.machines.suspend({ id }))
+    const networkOf = async (machine: string) => (await host.machines.get({ id: machine })).config!.nics[0]!.network
+    for (const network of ['default', null])
+      await expect(service.connect({ machine: id, nic: 'nic0', network })).rejects.toMatchObject({
+        code: 'wrong-state',
+        message: '“a” is suspended: its network cards stay where they are. Resume it, or discard its suspended state, first.',
+      })
+    await expect(service.remove({ name: 'lab', unplug: true })).rejects.toMatchObject({
+      code: 'wrong-state',
+      message: '“a” is suspended: its network card stays in “lab”, which is not removed. Resume it, or discard its suspended state, first.',
+    })
+    expect([await networkOf(id), await networkOf(off)]).toEqual(['lab', 'lab'])
+    await host.machines.resume({ id })
+    await until(() => connected(host, 'lab', id))
+    await host.machines.powerOff({ id })
+    await host.machines.update({ id: off, patch: { template: true } })
+    await expect(service.remove({ name: 'lab', unplug: true })).rejects.toMatchObject({
+      message: '“off” is a template: its network card stays in “lab”, which is not removed. Make it an ordinary machine first.',
+    })
+    expect(await networkOf(id)).toBe('lab')
+    await host.machines.update({ id: off, patch: { template: false } })
+    await service.remove({ name: 'lab', unplug: true })
+    expect([await networkOf(id), await networkOf(off)]).toEqual([null, null])
+  })
+
   test('need no thread while none of them is plugged in; who asks then hears that there is nothing', async () => {
     const host = await testHost({ doubles: { ...DOUBLES, network: new URL('file:///nowhere/at-all.ts') } })
     const service = serviceOf(host)
