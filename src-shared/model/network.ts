@@ -134,7 +134,8 @@ export const dnsSchema = z.strictObject({
   upstream: z.array(ipSchema).max(3).default([]),
 })
 
-const RULE_PROTOCOLS = ['any', 'tcp', 'udp', 'icmp', 'arp'] as const
+export const RULE_PROTOCOLS = ['any', 'tcp', 'udp', 'icmp', 'arp'] as const
+export const RULE_ACTIONS = ['allow', 'deny', 'log'] as const
 /** Machines of a network that are treated alike. Those in none are of the zone `others`. */
 export const zoneSchema = z.strictObject({ name: networkNameSchema, machines: z.array(z.uuid()).max(1000).default([]) })
 /** The first rule that fits counts. `*`: every zone; `gateway`: the network’s services and what lies behind them. `log`: it passes, and is told of. */
@@ -144,7 +145,7 @@ export const ruleSchema = z.strictObject({
   protocol: z.enum(RULE_PROTOCOLS).default('any'),
   /** Destination of TCP and UDP; null: all. */
   port: portNumber.nullable().default(null),
-  action: z.enum(['allow', 'deny', 'log']),
+  action: z.enum(RULE_ACTIONS),
 })
 export type PolicyRule = z.output<typeof ruleSchema>
 export const policySchema = z.strictObject({
@@ -205,12 +206,12 @@ const networkShape = {
     .number()
     .int()
     .min(0)
-    .max(256 * 1024 * 1024)
+    .max(256 * 1024 * 1024, 'A card keeps 256 MiB at most.')
     .default(4 * 1024 * 1024),
   /** Of bridged networks: the card of this computer. Null: the one with its default route. */
   hostInterface: z
     .string()
-    .regex(/^[A-Za-z0-9._:-]{1,32}$/)
+    .regex(/^[A-Za-z0-9._:-]{1,32}$/, 'This is no name of a network card of this computer.')
     .nullable()
     .default(null),
 }

@@ -175,6 +175,11 @@ export const KEYS: Readonly<Record<string, Key>> = {
     },
   },
   ...SNAPSHOT_KEYS,
+  private: {
+    value: 'on | off (what its network cards send and receive is not kept)',
+    field: 'private',
+    set: (text) => ({ private: oneOf('on or off', ['on', 'off'])(text) === 'on' }),
+  },
   folder: { value: 'A/B, or empty for none', field: 'folder', set: (text) => ({ folder: text === '' ? [] : text.split('/') }) },
   tags: { value: 'A,B, or empty for none', field: 'tags', set: (text) => ({ tags: text.split(',').filter((tag) => tag.trim() !== '') }) },
   notes: { value: 'TEXT', field: 'notes', set: (notes) => ({ notes }) },

@@ -3,9 +3,10 @@ import type { NetworkView } from '../../../../src-shared/api/networks.ts'
 import { NETWORK_KINDS, type NetworkKind } from '../../../../src-shared/model/network.ts'
 import type { Run } from '../cli.ts'
 import { inWordsOf, UsageError } from '../errors.ts'
+import { findMachine, SHORT_ID } from '../find-machine.ts'
 import type { Column } from '../output/table.ts'
 import { defineForward, machineNames } from '../net/forwards.ts'
-import { CARD, cardOf, defineCapture, defineCut, defineImpair } from '../net/links.ts'
+import { alertOf, CARD, cardOf, defineCapture, defineCut, defineImpair, noAlert } from '../net/links.ts'
 import { defineRouter } from '../net/routers.ts'
 import { NETWORK_KEY_OF_FIELD, NETWORK_KEYS, networkPatchOf } from '../net/settable.ts'
 import { KIND_WORDS, networkFacts, subnetWords } from '../net/words.ts'
@@ -113,7 +114,8 @@ function defineSet(net: Command, run: Run): void {
       run(async (cli) => {
         const host = await cli.host()
         const { network } = await host.networks.get({ name })
-        const patch = networkPatchOf(assignments, network)
+        const machines = await host.machines.list({})
+        const patch = networkPatchOf(assignments, network, (wanted) => findMachine(machines, wanted).id)
         const view = await host.networks.update({ name, patch }).catch(inWordsOf(NETWORK_KEY_OF_FIELD))
         const nameOf = await machineNames(host)
         cli.output.result(view, () => cli.output.facts(networkFacts(view, nameOf)))
@@ -165,14 +167,22 @@ function defineAlerts(net: Command, run: Run): void {
   net
     .command('alerts')
     .description('list what was seen in the traffic that looks like an attack, newest first')
-    .action(() =>
+    .option('--dismiss <alert>', 'forget one, by its id')
+    .addHelpText('after', '\nThe packets that led to an alert are kept: “coppice net capture ALERT FILE” writes them into a file.')
+    .action(({ dismiss }: { dismiss?: string }) =>
       run(async (cli) => {
         const host = await cli.host()
+        if (dismiss !== undefined) {
+          const id = (await alertOf(host, dismiss)) ?? noAlert(dismiss)
+          await host.networks.dismissAlert({ id })
+          return cli.output.result({ id }, () => cli.output.line(`${dismiss}: dismissed`))
+        }
         const alerts = await host.networks.alerts({})
         const nameOf = await machineNames(host)
         cli.output.result(alerts, () => {
           if (alerts.length === 0) return cli.output.note('Nothing was seen since Coppice was started.')
           cli.output.table(alerts, [
+            { title: 'ID', cell: ({ id }) => id.slice(0, SHORT_ID) },
             { title: 'TIME', cell: ({ at }) => new Date(at).toLocaleString() },
             { title: 'NETWORK', cell: ({ network }) => network },
             { title: 'MACHINE', cell: ({ port, mac }) => (port === null ? mac : nameOf(port.split('/')[0]!)) },

@@ -102,6 +102,7 @@ function configFacts(config: MachineConfig, disks: readonly DiskState[]): [strin
   ]
   // What is left to Coppice is not worth a line.
   if (config.template) facts.push(['template', 'yes; it does not start'])
+  if (config.private) facts.push(['private', 'yes; what its network cards send and receive is not kept'])
   if (config.firmware !== 'bios') facts.push(['firmware', config.firmware])
   if (config.tpm) facts.push(['tpm', 'on'])
   if (config.devices !== 'auto') facts.push(['devices', config.devices])

@@ -1,6 +1,7 @@
 /** `coppice net impair`, `capture`, `cut` and `join`: what is done to a link. */
-import { Option, type Command } from 'commander'
+import { InvalidArgumentError, Option, type Command } from 'commander'
 import type { NetworkTarget } from '../../../../src-shared/api/networks.ts'
+import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import { formatBytes } from '../../../../src-shared/base/units.ts'
 import type { Impairment } from '../../../../src-shared/model/network.ts'
 import { fileArgument, wholeNumber } from '../arguments.ts'
@@ -16,6 +17,9 @@ export const CARD = ['<card>', 'MACHINE:NIC, as in web-1:nic0'] as const
 const IMPAIRMENT_WORDS = new Map(
   ['rate', 'delay', 'jitter', 'loss', 'duplicate', 'reorder', 'corrupt', 'seed'].map((name) => [name, `--${name}`]),
 )
+
+/** ms: longer than anything is kept. */
+const EVER = 1e15
 
 interface ImpairOptions extends Partial<Impairment> {
   clear?: boolean
@@ -55,17 +59,19 @@ export function defineCapture(net: Command, run: Run): void {
   net
     .command('capture')
     .description('write packets into a file (pcapng) that Wireshark reads: those that were kept, or those that come')
-    .argument(...TARGET)
+    .argument('<target>', `${TARGET[1]}; or an alert’s id, for what led to it`)
     .argument('<file>', 'a new file', fileArgument)
-    .addOption(new Option('--last <time>', 'what passed in the last so long, as in 60s').argParser(timeArgument).conflicts('for'))
-    .option('--for <time>', 'what passes from now on, for so long, as in 10s; Ctrl-C ends it before', timeArgument)
+    .addOption(new Option('--last <time>', 'what passed in the last so long, as in 60s').argParser(someTime).conflicts('for'))
+    .option('--for <time>', 'what passes from now on, for so long, as in 10s; Ctrl-C ends it before', someTime)
     .action((target: string, path: string, options: { last?: number; for?: number }) =>
       run(async (cli) => {
-        const { last = null, for: duration = null } = options
+        const host = await cli.host()
+        const alert = await alertOf(host, target)
+        if (alert !== null && options.for !== undefined) throw new UsageError('What led to an alert has passed: leave --for out.')
+        const { last = alert === null ? null : EVER, for: duration = null } = options
         if (last === null && duration === null)
           throw new UsageError('Say what to capture: --last 60s for what was kept, --for 10s for what comes.')
-        const host = await cli.host()
-        const found = await targetOf(cli, host, target)
+        const found = alert === null ? await targetOf(cli, host, target) : { alert }
         const { result } = await cli.follow(host, () => host.networks.capture({ target: found, path, last, duration }))
         const { frames = 0, bytes = 0 } = result!
         cli.output.result({ path, frames, bytes }, () => cli.output.line(`${path}: ${frames} packets, ${formatBytes(bytes)}`))
@@ -90,6 +96,25 @@ export function defineCut(net: Command, run: Run): void {
           cli.output.result({ ...found, cut }, () => cli.output.line(`${card}: ${cut ? 'cut' : 'joined'}`))
         }),
       )
+}
+
+/** The alert of that id, or the only one whose id begins so; null: there is none. */
+export async function alertOf(host: Services, text: string): Promise<string | null> {
+  if (!/^[0-9a-f]{8}[0-9a-f-]*$/.test(text)) return null
+  const found = (await host.networks.alerts({})).filter(({ id }) => id.startsWith(text))
+  return found.length === 1 ? found[0]!.id : null
+}
+
+/** @throws AppError `not-found` */
+export function noAlert(text: string): never {
+  throw new AppError('not-found', `There is no alert “${text}”. coppice net alerts lists them.`, { subject: text })
+}
+
+/** Nothing takes no time. */
+function someTime(text: string): number {
+  const ms = timeArgument(text)
+  if (ms === 0) throw new InvalidArgumentError('Write a time above zero, as in 60s.')
+  return ms
 }
 
 /** @throws UsageError for text that is none, AppError `not-found` for a machine that is not there */

@@ -1,7 +1,7 @@
 /** Networks in words, for people. */
 import type { NetworkView, NicView } from '../../../../src-shared/api/networks.ts'
 import { formatBytes, formatCount, formatDuration } from '../../../../src-shared/base/units.ts'
-import type { Forward, Impairment, Network } from '../../../../src-shared/model/network.ts'
+import type { Forward, Impairment, Network, PolicyRule } from '../../../../src-shared/model/network.ts'
 
 export const KIND_WORDS: Record<Network['kind'], string> = {
   nat: 'NAT',
@@ -62,6 +62,7 @@ export function networkFacts(view: NetworkView, nameOf: (machine: string) => str
       facts.push(['reserved', `${address} for ${mac}${name === null ? '' : ` (${name})`}`])
     facts.push(['dns', dns.enabled ? `on, ${domain}` : 'off'])
     for (const { type, name, value } of dns.records) facts.push(['record', `${name} ${type} ${value}`])
+    if (dhcp.dns.length > 0) facts.push(['dhcp-dns', dhcp.dns.join(', ')])
     facts.push(['ntp', network.ntp ? 'on' : 'off'])
     if (network.tftp !== null) facts.push(['tftp', network.tftp])
     facts.push(['host-access', network.hostAccess ? 'on: its gateway’s address reaches this computer’s loopback' : 'off'])
@@ -71,15 +72,28 @@ export function networkFacts(view: NetworkView, nameOf: (machine: string) => str
   const impaired = impairmentWords(network.impairment)
   if (impaired !== '') facts.push(['impairment', impaired])
   for (const forward of network.forwards) facts.push(['forward', `${forwardWords(forward, nameOf)}, ${forwardState(forwards[forward.id])}`])
-  if (policy.rules.length > 0 || policy.otherwise !== 'allow')
-    facts.push(['policy', `${policy.rules.length} rules, otherwise ${policy.otherwise}`])
+  for (const { name, machines } of policy.zones) facts.push(['zone', `${name}: ${machines.map(nameOf).join(', ')}`])
+  for (const rule of policy.rules) facts.push(['rule', ruleWords(rule)])
+  if (policy.rules.length > 0 || policy.otherwise !== 'allow') facts.push(['otherwise', policy.otherwise])
   facts.push(['capture', network.captureBytes === 0 ? 'off' : `the newest ${formatBytes(network.captureBytes)} of each card`])
-  facts.push(['watch', watch.enabled ? 'on' : 'off'])
+  facts.push(['watch', watchWords(watch)])
+  for (const { name, bytes } of watch.patterns) facts.push(['pattern', `${name}: ${bytes}`])
   for (const nic of nics) {
     facts.push(['card', nicWords(nic)])
     if (nic.problem) facts.push(['', nic.problem])
   }
   return facts
+}
+
+/** As `net set NAME rules=` takes it: "guests:gateway:deny:tcp:25". */
+export function ruleWords({ from, to, action, protocol, port }: PolicyRule): string {
+  return [from, to, action, ...(protocol === 'any' ? [] : [protocol]), ...(port === null ? [] : [port])].join(':')
+}
+
+/** "on; not for dns-tunnel; cuts port-scan" */
+function watchWords({ enabled, off, cut }: Network['watch']): string {
+  if (!enabled) return 'off'
+  return ['on', ...(off.length > 0 ? [`not for ${off.join(', ')}`] : []), ...(cut.length > 0 ? [`cuts ${cut.join(', ')}`] : [])].join('; ')
 }
 
 /** "web-1:nic0, 52:54:00:12:34:56, 10.0.2.15, connected" */

@@ -10,7 +10,10 @@ const disk = parseMachineConfig({ ...base, boot: { kind: 'firmware' } })
 
 describe('patchOf', () => {
   it('reads every key, several at once', () => {
-    const patch = patchOf(['name=db 1', 'memory=512M', 'engine=auto', 'serial-ports=2', 'folder=lab/one', 'tags=a, b,', 'notes=a=b'], disk)
+    const patch = patchOf(
+      ['name=db 1', 'memory=512M', 'engine=auto', 'serial-ports=2', 'folder=lab/one', 'tags=a, b,', 'notes=a=b', 'private=on'],
+      disk,
+    )
     expect(machinePatchSchema.parse(patch)).toEqual({
       name: 'db 1',
       memoryMiB: 512,
@@ -19,8 +22,9 @@ describe('patchOf', () => {
       folder: ['lab', 'one'],
       tags: ['a', 'b'],
       notes: 'a=b',
+      private: true,
     })
-    expect(patchOf(['folder=', 'tags=', 'notes='], disk)).toEqual({ folder: [], tags: [], notes: '' })
+    expect(patchOf(['folder=', 'tags=', 'notes=', 'private=off'], disk)).toEqual({ folder: [], tags: [], notes: '', private: false })
   })
 
   it('reads the keys of hardware', () => {
