@@ -76,7 +76,8 @@ export class NetworkService implements Disposable {
       return { networks: networks.map((network) => network.state()), ports: networks.flatMap((network) => network.portStates()) }
     },
     leases: ({ network }) => this.#network(network).leases(),
-    capture: ({ target, path, last, duration }, { signal }) => this.#captures.save(target, { path, last, duration }, signal),
+    capture: ({ target, id, ...order }, { signal }) => this.#captures.save(target, order, signal, id),
+    endCapture: ({ id }) => this.#captures.end(id),
     packets: ({ target, filter, kept }, stream, { signal }) => {
       void this.#captures.watch(target, filter, kept, stream, signal).catch((error: unknown) => stream.close(asAppError(error)))
     },

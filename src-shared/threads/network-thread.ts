@@ -127,8 +127,8 @@ export const networkThread = defineService('network', {
   state: call(z.strictObject({})).returns<{ networks: NetworkState[]; ports: PortState[] }>(),
   leases: call(z.strictObject({ network: z.string() })).returns<Lease[]>(),
   /**
-   * Writes a capture (pcapng) to a new file, absolute. `target`: ports, or all of a network's. `last`: ms back; `duration`: ms from now on, or until aborted; one of
-   * the two. Resolves when the file is whole (temp + fsync + rename); aborted, a capture of what comes is kept as far as it is.
+   * Writes a capture (pcapng) to a new file, absolute. `target`: ports, or all of a network's. `last`: ms back; `duration`: ms from now on, or until `endCapture`
+   * with its `id`; one of the two. Resolves when the file is whole (temp + fsync + rename); aborted, a capture of what comes is kept as far as it is.
    */
   capture: call(
     z.strictObject({
@@ -136,8 +136,11 @@ export const networkThread = defineService('network', {
       path: z.string().min(1),
       last: z.number().positive().nullable(),
       duration: z.number().positive().nullable(),
+      id: z.uuid().optional(),
     }),
   ).returns<{ frames: number; bytes: number; path: string }>(),
+  /** A capture of what comes is long enough: its call resolves. Unknown ids are fine. */
+  endCapture: call(z.strictObject({ id: z.uuid() })).returns<void>(),
   /**
    * Packets as they come, and before them those that are kept: lines of JSON, each a PacketSummary (model/packet.ts). A reader that is slow misses some, and is told how
    * many. @param filter see model/packet-filter.ts

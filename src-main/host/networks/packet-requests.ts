@@ -1,6 +1,7 @@
 /** What is asked of the packets that the network thread keeps: files, lists as they come, single ones, whole flows. */
 import type { FlowView, PacketsTarget, PacketView } from '../../../src-shared/api/networks.ts'
 import type { TaskStarted } from '../../../src-shared/api/tasks.ts'
+import { newId } from '../../../src-shared/base/ids.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { ByteStream } from '../../../src-shared/rpc/byte-stream.ts'
 import { unseen } from '../planner/plan-bridge.ts'
@@ -39,8 +40,14 @@ export class PacketRequests {
     return this.#parts.tasks.start({ kind: 'capture-packets', title, machine: null }, ({ signal, step }) =>
       this.#parts.wiring.use(async (service) => {
         step(last === null ? 'Waiting for packets' : 'Writing packets')
-        const { frames, bytes } = await service.capture({ target, path, last, duration }, { signal })
-        return { frames, bytes }
+        if (last !== null) return figures(await service.capture({ target, path, last, duration }, { signal }))
+        // Who cancels it has enough, and wants to know what it became.
+        signal.throwIfAborted()
+        const id = newId()
+        const whole = service.capture({ target, path, last, duration, id })
+        const enough = (): void => void service.endCapture({ id }).catch(() => {})
+        signal.addEventListener('abort', enough, { once: true })
+        return figures(await whole)
       }),
     )
   }
@@ -99,6 +106,10 @@ export class PacketRequests {
     if (bridge) throw new AppError('unsupported', `“${nic.id}” of “${name}”: ${unseen(bridge.card)}`, { subject: nic.id })
     return { target: { port }, words: `“${name}”` }
   }
+}
+
+function figures({ frames, bytes }: { frames: number; bytes: number }): { frames: number; bytes: number } {
+  return { frames, bytes }
 }
 
 function base64(bytes: Uint8Array): string {

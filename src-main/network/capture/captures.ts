@@ -48,6 +48,8 @@ export class Captures {
   #stamps = new Stamps()
   #budget: CaptureBudget
   #ports = new Map<string, Kept>()
+  /** Captures that are written now, by their ids. */
+  #saving = new Map<string, AbortController>()
 
   constructor(budget = new CaptureBudget()) {
     this.#budget = budget
@@ -91,9 +93,21 @@ export class Captures {
     target: CaptureTarget,
     order: Omit<CaptureOrder, 'onlySent'>,
     signal: AbortSignal,
+    id: string | null = null,
   ): Promise<{ frames: number; bytes: number; path: string }> {
     const ports = this.#of(target).map(({ store, name, network, mac }): CapturedPort => ({ store, about: interfaceOf(name, network, mac) }))
-    return saveCapture(ports, { ...order, onlySent: 'network' in target }, signal)
+    const end = new AbortController()
+    if (id !== null) this.#saving.set(id, end)
+    try {
+      return await saveCapture(ports, { ...order, onlySent: 'network' in target }, AbortSignal.any([signal, end.signal]))
+    } finally {
+      if (id !== null) this.#saving.delete(id)
+    }
+  }
+
+  /** See `endCapture` of network-thread.ts. */
+  end(id: string): void {
+    this.#saving.get(id)?.abort()
   }
 
   /** See `packets` of network-thread.ts. Resolves when the reader is gone. @throws AppError for a filter that is none */

@@ -57,6 +57,8 @@ export async function saveCapture(
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST')
       throw new AppError('already-exists', `There is a file “${path}” already. Choose another name.`, { subject: path })
+    // Nobody knows the file by the name that it has until it is whole.
+    if ((error as NodeJS.ErrnoException).path === temporary) delete (error as NodeJS.ErrnoException).path
     throw asAppError(error, `Saving the capture “${path}”`)
   } finally {
     await unlink(temporary).catch(() => {})

@@ -204,6 +204,30 @@ describe('machines', () => {
     expect(await sample).toMatchObject({ [`${a.id}/nic0`]: { inBytes: 0 }, [`${b.id}/nic0`]: { outBytes: 0, lost: 0 } })
   })
 
+  test('have their packets captured until that is enough: who cancels it has the file', async () => {
+    const host = await testHost()
+    const service = serviceOf(host)
+    await service.create({ name: 'lab', kind: 'segment' })
+    const a = await running(host, 'a', ['lab'])
+    const path = join(host.library, 'a.pcapng')
+    const target = { machine: a.id, nic: 'nic0' }
+    const { task } = await service.capture({ target, path, duration: 60_000 })
+    const isWriting = async (): Promise<boolean> => (await readdir(host.library)).some((name) => name.includes('a.pcapng'))
+    await until(isWriting)
+    for (const word of ['one', 'two']) await a.console.type(`frame ${word}`)
+    await until(async () => (await service.counters({}))[`${a.id}/nic0`]!.framesOut >= 2)
+    await host.tasks.cancel({ id: task })
+    const file = await host.tasks.wait({ id: task })
+    expect(file).toMatchObject({ state: 'done', result: { frames: 2 } })
+    expect((await readFile(path)).readUInt32LE(0)).toBe(0x0a0d0d0a)
+    expect((await readFile(path)).length).toBe(file.result!.bytes)
+    const nowhere = join(host.library, 'none', 'a.pcapng')
+    await expect(host.done(service.capture({ target, path: nowhere, last: 1000 }))).rejects.toMatchObject({
+      code: 'not-found',
+      message: `Saving the capture “${nowhere}” failed: the file or folder does not exist.`,
+    })
+  })
+
   test('run on when the network thread dies, and are plugged in again', async () => {
     const host = await testHost({ doubles: MORTAL })
     const service = serviceOf(host)
