@@ -11,15 +11,15 @@ import type { Lease, NetworkAlert, NetworkState, Plug, PortState } from '../../s
 import type { Clock } from './clock.ts'
 import { parseMac } from './codec/ethernet.ts'
 import type { Captures } from './capture/captures.ts'
-import { dissect } from './capture/dissect/dissect.ts'
 import { GatewaySide } from './gateway-side.ts'
 import { OwnPorts, type OwnPort } from './own-ports.ts'
+import { addressOf, hostsOf, type AddressSources } from './machine-hosts.ts'
 import { MachinePort, type PortChange } from './machine-port.ts'
 import { compilePolicy, GATEWAY_ZONE, OTHER_ZONE } from './policy/policy.ts'
+import { PolicyLog } from './policy/policy-log.ts'
 import type { PrivateTraffic } from './private-traffic.ts'
 import type { NetworkRoutes } from './routers/plan-routes.ts'
 import { Leases, type PoolSettings } from './services/dhcp/leases.ts'
-import { knownHosts, type KnownHost } from './services/dns/known-hosts.ts'
 import { Switch } from './switch/switch.ts'
 import { Uplink, UPLINK_PORT } from './uplink.ts'
 import { Watcher, type WatchedPort } from './watch/watcher.ts'
@@ -28,8 +28,6 @@ import { Watcher, type WatchedPort } from './watch/watcher.ts'
 const ANNOUNCE_AFTER = 500
 /** ms after which addresses that machines were heard of under are looked at, all at once. */
 const LOOK_AFTER = 200
-/** Frames of a second that the policy's log tells of. */
-const MAX_LOGGED = 10
 
 /** What a network tells the thread's service. */
 export interface NetworkListener {
@@ -82,8 +80,7 @@ export class LiveNetwork implements Disposable {
   #watcher: Watcher
   #announcing: Disposable | null = null
   #looking: Disposable | null = null
-  /** Frames that were told of in the second that began then, ms. */
-  #logged = { since: -Infinity, count: 0 }
+  #policyLog: PolicyLog
 
   constructor(document: Network, place: NetworkPlace, { clock, captures, privates, tapThread, listener }: NetworkOptions) {
     this.#document = document
@@ -94,6 +91,7 @@ export class LiveNetwork implements Disposable {
     this.#tapThread = tapThread
     this.#listener = listener
     this.#switch = new Switch(clock)
+    this.#policyLog = new PolicyLog(document.name, clock)
     this.#own = new OwnPorts(document.name, this.#switch, captures, privates)
     this.#switch.onLogged = (from, to, frame) => this.#log(from.id, to.id, frame)
     this.#watcher = new Watcher(document.watch, {
@@ -255,7 +253,7 @@ export class LiveNetwork implements Disposable {
       lan: this.#switch,
       clock: this.#clock,
       leasesIn: (pool) => this.#leasesIn(pool),
-      hosts: () => this.#hosts(),
+      hosts: () => hostsOf(this.#plugs(), this.#place.names, this.leases(), this.#addresses),
       onNeighbour: () => {
         this.#looking ??= this.#clock.after(LOOK_AFTER, () => {
           this.#looking = null
@@ -282,36 +280,21 @@ export class LiveNetwork implements Disposable {
     // Guests of a segment are among themselves.
     const { kind, forwards } = this.#document
     const given = kind === 'segment' ? [] : forwards
-    this.#side?.setForwards(given.map(({ guest, ...forward }) => ({ ...forward, guest: parseIp(guest) ?? this.#addressOf(guest) })))
+    this.#side?.setForwards(
+      given.map(({ guest, ...forward }) => ({ ...forward, guest: parseIp(guest) ?? addressOf(guest, this.#plugs(), this.#addresses) })),
+    )
   }
 
-  /** Where a machine is reached: by its first card with an address. */
-  #addressOf(machine: string): IpAddress | null {
-    const { reservations } = this.#document.dhcp
-    for (const { plug } of this.#ports.values()) {
-      if (plug.machine !== machine) continue
-      const reserved = reservations.find(({ mac }) => mac === plug.mac)
-      const mac = parseMac(plug.mac)
-      const address = this.#leases?.addressOf(mac) ?? (reserved ? parseIp(reserved.address) : null)
-      // Of addresses that nobody gave it those of IPv4 first.
-      const seen = address ?? this.#side?.addressesOf(mac).sort((a, b) => a.length - b.length)[0]
-      if (seen) return seen
-    }
-    return null
+  #plugs(): Plug[] {
+    return [...this.#ports.values()].map(({ plug }) => plug)
   }
 
-  /** Machines with the cards that they have here; of those that are elsewhere, none. */
-  #hosts(): KnownHost[] {
-    const machines = new Map<string, { name: string; macs: string[] }>()
-    for (const { plug } of this.#ports.values()) {
-      const machine = machines.get(plug.machine) ?? { name: this.#place.names[plug.machine] ?? plug.name, macs: [] }
-      machine.macs.push(plug.mac)
-      machines.set(plug.machine, machine)
+  get #addresses(): AddressSources {
+    return {
+      reservations: this.#document.dhcp.reservations,
+      leased: (mac) => this.#leases?.addressOf(mac) ?? null,
+      seen: (mac) => this.#side?.addressesOf(mac) ?? [],
     }
-    // Those that are off have their names still: no machine takes one by saying so.
-    for (const [id, name] of Object.entries(this.#place.names)) if (!machines.has(id)) machines.set(id, { name, macs: [] })
-    const seen = (mac: string): IpAddress[] => this.#side?.addressesOf(parseMac(mac)) ?? []
-    return knownHosts(machines.values(), this.#document.dhcp.reservations, this.leases(), seen)
   }
 
   #leasesIn(pool: PoolSettings): Leases {
@@ -364,25 +347,18 @@ export class LiveNetwork implements Disposable {
   }
 
   #alert(alert: NetworkAlert): void {
-    if (alert.port !== null && alert.count === 1) {
-      this.#captures.freeze(alert.id, alert.port)
+    if (alert.port !== null) {
+      if (alert.count === 1) this.#captures.freeze(alert.id, alert.port)
+      // Again where a person joined it, and it goes on.
       if (alert.cut) this.setPort(alert.port, { cut: true })
     }
     this.#listener.alert(alert)
   }
 
-  /** Of very many the first of each second. What a private machine says stays out of logs. */
   #log(from: string, to: string, frame: Uint8Array): void {
-    const now = this.#clock.now()
-    if (now - this.#logged.since >= 1000) this.#logged = { since: now, count: 0 }
-    if (this.#logged.count++ >= MAX_LOGGED) return
-    const { protocol, source, destination, info } = dissect(frame)
     const nameOf = (port: string): string => this.#ports.get(port)?.plug.name ?? port
-    const isPrivate = this.#privates.covers(this.name, frame)
-    this.#listener.logged(
-      this.#ports.has(from) ? from : null,
-      `Network “${this.name}”, from ${nameOf(from)} to ${nameOf(to)}: ${protocol} ${source} → ${destination}${isPrivate ? '' : ` ${info}`}`,
-    )
+    const line = this.#policyLog.line(nameOf(from), nameOf(to), frame, () => this.#privates.covers(this.name, frame))
+    if (line !== null) this.#listener.logged(this.#ports.has(from) ? from : null, line)
   }
 
   #closeFlows({ plug }: MachinePort): void {

@@ -9,6 +9,27 @@ export function subnetsMeet(a: Subnet, b: Subnet): boolean {
   return sameIp(maskIp(a.address, prefix), maskIp(b.address, prefix))
 }
 
+/** What systems take for themselves, for neighbours without a network, or for many at once (IANA's special-purpose address registries, RFC 6890). */
+const UNUSABLE: readonly (readonly [string, string])[] = [
+  ['0.0.0.0/8', 'this computer itself'],
+  ['127.0.0.0/8', 'each computer itself'],
+  ['169.254.0.0/16', 'computers that got none'],
+  ['224.0.0.0/4', 'many computers at once'],
+  ['240.0.0.0/4', 'nobody yet'],
+  ['::/64', 'each computer itself'],
+  ['64:ff9b::/64', 'translators to IPv4'],
+  ['fe80::/10', 'what every card has by itself'],
+  ['ff00::/8', 'many computers at once'],
+]
+
+/** Why machines could not use addresses of this subnet, in a sentence; null: they can. */
+export function unusableAs(subnet: Subnet): string | null {
+  const met = UNUSABLE.find(([text]) => subnetsMeet(parseSubnet(text)!, subnet))
+  if (!met) return null
+  const [range, meant] = met
+  return `Addresses in ${range} are for ${meant}, and not for networks. Choose others, as in ${range.includes(':') ? 'fd00:5::/64' : '10.0.5.0/24'}.`
+}
+
 /** Those of private addresses (RFC 1918), the customary ones of virtual machines first. */
 function* privateSubnets(): IterableIterator<string> {
   for (let third = 2; third < 256; third++) yield `10.0.${third}.0/24`

@@ -1,10 +1,12 @@
 /** Changes of the networks' document. Pure: each takes the document and gives the next one, or throws every reason why not, with the field. */
+import { isDeepStrictEqual } from 'node:util'
 import { newId } from '../../../src-shared/base/ids.ts'
 import { AppError, type FieldError } from '../../../src-shared/errors/app-error.ts'
 import { fieldErrors } from '../../../src-shared/errors/field-errors.ts'
-import { addressIn, formatIp, inSubnet, parseIp, parseSubnet, type Subnet } from '../../../src-shared/model/ip.ts'
+import { addressIn, formatIp, inSubnet, ordinalIn, parseIp, parseSubnet, sameIp, type Subnet } from '../../../src-shared/model/ip.ts'
 import {
   DEFAULT_NETWORK,
+  hasGateway,
   isImpaired,
   MAX_NETWORKS,
   MAX_ROUTERS,
@@ -21,7 +23,7 @@ import {
   type Router,
 } from '../../../src-shared/model/network.ts'
 import { interfacesOf } from '../../../src-shared/model/router-interfaces.ts'
-import { freeIpv4, freeIpv6, subnetsMeet } from './choose-subnet.ts'
+import { freeIpv4, freeIpv6, subnetsMeet, unusableAs } from './choose-subnet.ts'
 import { noNetwork } from './no-network.ts'
 
 /** @param computer subnets that this computer is in */
@@ -42,7 +44,7 @@ export function withNetwork(now: Networks, wish: NewNetwork, computer: readonly 
     ipv4: ipv4 === undefined,
     ipv6: ipv6 === undefined,
   })
-  return { ...now, networks: [...now.networks, checked(network, now)] }
+  return { ...now, networks: [...now.networks, sensible(checked(network, now), null)] }
 }
 
 /** Absent fields stay. A network that comes to need subnets gets some. @throws AppError `not-found`, `invalid-input` with every wrong field */
@@ -53,7 +55,7 @@ export function withPatch(now: Networks, name: string, patch: NetworkPatch, comp
   const merged = { ...before, ...given }
   const bare = merged.ipv4 === null && merged.ipv6 === null && patch.ipv4 === undefined && patch.ipv6 === undefined
   const next = bare ? completed(merged, others, computer) : merged
-  return replaced(now, before, checked(next, { ...now, networks: others }))
+  return replaced(now, before, sensible(checked(next, { ...now, networks: others }), before))
 }
 
 /** With all that refers to it. @throws AppError `not-found`, `wrong-state` for the default network */
@@ -70,9 +72,15 @@ export function withoutNetwork(now: Networks, name: string): Networks {
   }
 }
 
-/** @throws AppError `not-found`, `already-exists` where another forward listens there, `invalid-input` */
+/** @throws AppError `not-found`, `invalid-input`, also where another forward listens there */
 export function withForward(now: Networks, name: string, forward: Omit<Forward, 'id'>): Networks {
   const network = find(now, name)
+  const { protocol, hostPort } = forward
+  const other = network.forwards.find((one) => listenAlike(one, forward))
+  if (other) {
+    const message = `${protocol.toUpperCase()} port ${hostPort} of ${other.hostAddress} is forwarded in the network “${name}” already. Choose another port, or remove that forward.`
+    throw AppError.invalid([{ path: `forwards.${network.forwards.length}.hostPort`, message }])
+  }
   const next = { ...network, forwards: [...network.forwards, { ...forward, id: newId() }] }
   return replaced(now, network, checked(next, { ...now, networks: now.networks.filter((one) => one !== network) }))
 }
@@ -200,13 +208,12 @@ function checked(network: Network, { networks }: Pick<Networks, 'networks'>): Ne
   if (!parsed.success) throw AppError.invalid(fieldErrors(parsed.error))
   const subnets = subnetsOf(network)
   const fields: FieldError[] = []
-  network.forwards.forEach(({ guest, protocol, hostAddress, hostPort }, at) => {
+  network.forwards.forEach((forward, at) => {
+    const { guest, protocol, hostPort } = forward
     const address = parseIp(guest)
     if (address && subnets.length > 0 && !subnets.some((subnet) => inSubnet(address, subnet)))
       fields.push({ path: `forwards.${at}.guest`, message: `${guest} is not in the network “${network.name}”.` })
-    const other = networks.find(({ forwards }) =>
-      forwards.some((one) => one.protocol === protocol && one.hostPort === hostPort && sameHost(one.hostAddress, hostAddress)),
-    )
+    const other = networks.find(({ forwards }) => forwards.some((one) => listenAlike(one, forward)))
     if (other)
       fields.push({
         path: `forwards.${at}.hostPort`,
@@ -217,8 +224,36 @@ function checked(network: Network, { networks }: Pick<Networks, 'networks'>): Ne
   return parsed.data
 }
 
-/** Whether two programs cannot both listen. */
-function sameHost(a: string, b: string): boolean {
-  const isAny = (text: string): boolean => text === '0.0.0.0' || text === '::'
-  return a === b || isAny(a) || isAny(b)
+/**
+ * What no person means, though it can be. What was so before may stay: other things of the network can still be changed.
+ * @param before null: it is new
+ * @throws AppError `invalid-input`
+ */
+function sensible(network: Network, before: Network | null): Network {
+  const fields: FieldError[] = []
+  for (const family of ['ipv4', 'ipv6'] as const) {
+    const why = network[family] === before?.[family] || network[family] === null ? null : unusableAs(parseSubnet(network[family])!)
+    if (why !== null) fields.push({ path: family, message: why })
+  }
+  const subnet = network.ipv4 === null ? null : parseSubnet(network.ipv4)
+  if (subnet && (!isDeepStrictEqual(network.dhcp, before?.dhcp) || network.ipv4 !== before?.ipv4)) {
+    const nth = (text: string): number => ordinalIn(subnet, parseIp(text)!)
+    const { from, to, reservations } = network.dhcp
+    if (from !== null && to !== null && nth(from) > nth(to))
+      fields.push({ path: 'dhcp.from', message: `The range begins at ${from}, behind its end ${to}. Write the lower address first.` })
+    reservations.forEach(({ address }, at) => {
+      if (hasGateway(network) && nth(address) === 1)
+        fields.push({ path: `dhcp.reservations.${at}.address`, message: `${address} is the gateway’s address. Choose another one.` })
+    })
+  }
+  if (fields.length > 0) throw AppError.invalid(fields)
+  return network
+}
+
+/** Whether the two cannot both listen. Those of one family's "any" address take no port of the other family. */
+function listenAlike(one: Omit<Forward, 'id'>, other: Omit<Forward, 'id'>): boolean {
+  if (one.protocol !== other.protocol || one.hostPort !== other.hostPort) return false
+  const [a, b] = [parseIp(one.hostAddress)!, parseIp(other.hostAddress)!]
+  const isAny = (address: Uint8Array): boolean => address.every((byte) => byte === 0)
+  return a.length === b.length && (sameIp(a, b) || isAny(a) || isAny(b))
 }

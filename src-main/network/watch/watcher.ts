@@ -101,9 +101,12 @@ export class Watcher {
     const kind = this.#kinds.touch(`${port} ${watch}`, QUIET)
     const isFlood = kind !== undefined && kind.alerts >= MAX_OF_KIND && now - kind.since < QUIET
     const open = this.#open.touch(key, QUIET) ?? (isFlood ? kind.last : undefined)
+    const cut = this.#rules.cut.includes(watch)
     if (open) {
-      open.alert = { ...open.alert, count: open.alert.count + 1 }
-      if (now - open.told < TOLD_EVERY) return
+      // A rule that came meanwhile is in force at once.
+      const isNews = cut && !open.alert.cut
+      open.alert = { ...open.alert, count: open.alert.count + 1, cut }
+      if (now - open.told < TOLD_EVERY && !isNews) return
       open.told = now
       onAlert(open.alert)
       return
@@ -111,7 +114,7 @@ export class Watcher {
     const alert: NetworkAlert = {
       ...{ id: newId(), at: clock.date(), network, port, mac: formatMac(mac), watch, count: 1 },
       message: message.replace('{name}', `“${name}”`),
-      cut: this.#rules.cut.includes(watch),
+      cut,
     }
     const last = { alert, told: now }
     this.#open.set(key, last, QUIET)

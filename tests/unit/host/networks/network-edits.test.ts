@@ -62,6 +62,36 @@ test('two forwards do not listen at one place, in whatever network', () => {
   expect(named(withForward(now, 'a', { ...inA, protocol: 'udp' }), 'a').forwards).toHaveLength(1)
 })
 
+test('nor do two of one network; each family has its ports', () => {
+  const forward = { protocol: 'tcp', hostAddress: '127.0.0.1', hostPort: 8080, guest: '10.0.2.15', guestPort: 80 } as const
+  const now = withForward(EMPTY, 'default', forward)
+  for (const hostAddress of ['127.0.0.1', '0.0.0.0'])
+    expect(() => withForward(now, 'default', { ...forward, hostAddress })).toThrow(/port 8080 of 127\.0\.0\.1 is forwarded .* already/)
+  const six = withForward(now, 'default', { ...forward, hostAddress: '::' })
+  expect(fieldsOf(() => withForward(six, 'default', { ...forward, hostAddress: '0:0::1' }))).toEqual(['forwards.2.hostPort'])
+  expect(named(withForward(six, 'default', { ...forward, hostPort: 8081 }), 'default').forwards).toHaveLength(3)
+})
+
+test('what no person means is refused, and does not hold up other changes where it was so before', () => {
+  for (const ipv4 of ['127.0.0.0/8', '0.0.0.0/8', '169.254.7.0/24', '224.0.0.0/8', '255.255.255.0/24'])
+    expect(
+      fieldsOf(() => make(EMPTY, { name: 'a', ipv4 })),
+      ipv4,
+    ).toEqual(['ipv4'])
+  for (const ipv6 of ['::/64', 'fe80::/64', 'ff02::/64'])
+    expect(
+      fieldsOf(() => make(EMPTY, { name: 'a', ipv6 })),
+      ipv6,
+    ).toEqual(['ipv6'])
+  const { dhcp } = named(EMPTY, 'default')
+  const reversed = { ...dhcp, from: '10.0.2.9', to: '10.0.2.5' }
+  expect(fieldsOf(() => withPatch(EMPTY, 'default', { dhcp: reversed }, []))).toEqual(['dhcp.from'])
+  const reservations = [{ mac: '52:54:00:00:00:01', address: '10.0.2.1', name: null }]
+  expect(fieldsOf(() => withPatch(EMPTY, 'default', { dhcp: { ...dhcp, reservations } }, []))).toEqual(['dhcp.reservations.0.address'])
+  const before = { ...EMPTY, networks: [{ ...named(EMPTY, 'default'), dhcp: reversed }] }
+  expect(named(withPatch(before, 'default', { ntp: false }, []), 'default')).toMatchObject({ ntp: false, dhcp: reversed })
+})
+
 test('a router gets addresses that are free, and goes out of a network that is removed', () => {
   let now = withRouter(make(EMPTY, { name: 'a' }), {
     name: 'r1',

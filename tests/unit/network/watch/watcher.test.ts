@@ -198,6 +198,22 @@ describe('alerts', () => {
     expect(new Set(alerts.map(({ id }) => id)).size).toBe(2)
   })
 
+  test('that are open cut as soon as that is asked for, and no longer than it is', () => {
+    const { alerts, clock, watcher, see } = watching()
+    const scan = (): void => {
+      for (let port = 1; port <= 20; port++) see(syn(port))
+    }
+    scan()
+    watcher.set(watchSchema.parse({ cut: ['port-scan'] }))
+    scan()
+    expect(alerts.map(({ cut }) => cut)).toEqual([false, true])
+    expect(new Set(alerts.map(({ id }) => id)).size).toBe(1)
+    watcher.set(watchSchema.parse({}))
+    clock.advance(5000)
+    scan()
+    expect(alerts.at(-1)).toMatchObject({ cut: false, id: alerts[0]!.id })
+  })
+
   test('are of what is on, and cut where that is asked for', () => {
     const { alerts, watcher, see } = watching({ cut: ['port-scan'] })
     for (let port = 1; port <= 15; port++) see(syn(port))
