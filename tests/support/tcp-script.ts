@@ -21,6 +21,7 @@ const LETTERS = [
   [TCP.rst, 'R'],
   [TCP.psh, 'P'],
   [TCP.ack, 'A'],
+  [TCP.urg, 'U'],
 ] as const
 
 export class ScriptedEnd implements HostEnd {

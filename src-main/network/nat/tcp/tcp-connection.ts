@@ -13,16 +13,18 @@
  *
  * RST counts only with exactly the next sequence number; what else would end or change a connection is answered by a challenge ACK, some a second (RFC 5961).
  */
-import { randomInt } from 'node:crypto'
 import { parseTcpOptions, TCP, type TcpSegment } from '../../codec/tcp.ts'
 import type { IncomingPacket } from '../../ip-output.ts'
-import { READ_SIZE, type Budget } from '../limits.ts'
-import type { Timed, TimerQueue } from '../timer-queue.ts'
+import { READ_SIZE } from '../limits.ts'
+import type { Timed } from '../timer-queue.ts'
+import type { ConnectionOwner } from './connection-owner.ts'
 import type { HostEnd, HostEvents } from './host-end.ts'
-import { RetransmissionTime } from './retransmission-time.ts'
-import { MAX_SACK_BLOCKS, sackOption, synOptions } from './segment-options.ts'
-import { NO_OPTIONS, type FlowEnds, type SegmentWriter } from './segment-writer.ts'
+import { Handshake } from './handshake.ts'
+import { MAX_SACK_BLOCKS, sackOption } from './segment-options.ts'
+import { NO_OPTIONS, type FlowEnds } from './segment-writer.ts'
+import { checkSegment } from './segment-check.ts'
 import { distance } from './sequence.ts'
+import { Silence } from './silence.ts'
 import { TcpReceiver } from './tcp-receiver.ts'
 import { TcpSender } from './tcp-sender.ts'
 
@@ -30,40 +32,15 @@ type Phase = 'connecting' | 'syn-received' | 'syn-sent' | 'open' | 'time-wait' |
 
 /** ms for the host's socket. */
 const CONNECT_MS = 60_000
-/** How often a SYN-ACK is sent again; and a SYN: a machine that is asked is near, or not there. */
-const SYN_TRIES = 5
-const OPEN_TRIES = 3
 /** RFC 9293, 3.4.1 asks for minutes; nothing is under way for longer than this between a machine and us. */
 const TIME_WAIT_MS = 1000
 /** How long a server may take to read what a machine left behind. */
 const LINGER_MS = 300_000
-/** Memory is let go after so long without a segment. */
-const RELAX_MS = 10_000
-/** RFC 9293, 3.8.4. */
-const KEEP_ALIVE_MS = 2 * 3_600_000
-const KEEP_ALIVE_EVERY_MS = 75_000
-const KEEP_ALIVE_TRIES = 9
 const NO_SACK: readonly [number, number][] = []
+/** What who asks for less gets: so little of each segment would be data that a machine could keep the host busy with nothing. */
 const MIN_MSS = 88
-
-/** What connections have in common. */
-export interface ConnectionOwner {
-  readonly writer: SegmentWriter
-  readonly timers: TimerQueue
-  readonly budget: Budget
-  /** ms; the same for the whole turn. */
-  readonly now: number
-  /** Calls `flush` at the end of the turn. */
-  changed(connection: TcpConnection): void
-  /** It is open, or will never be. */
-  settled(connection: TcpConnection): void
-  /** The host's socket could not be connected. @param error the system's code */
-  refused(connection: TcpConnection, syn: IncomingPacket, error: string): void
-  /** It is over. */
-  closed(connection: TcpConnection): void
-  /** Whether a challenge ACK may be sent now. */
-  mayChallenge(): boolean
-}
+/** Where the machine does not say (RFC 9293, 3.7.1). */
+const DEFAULT_MSS = { 4: 536, 16: 1220 } as Record<number, number>
 
 export class TcpConnection implements Timed, HostEvents {
   readonly ends: FlowEnds
@@ -79,13 +56,10 @@ export class TcpConnection implements Timed, HostEvents {
   readonly #receiver: TcpReceiver
   #phase: Phase = 'connecting'
   #host: HostEnd | null = null
-  readonly #first = randomInt(0x1_0000_0000 - 1) | 0
-  #guestFirst = 0
+  readonly #handshake = new Handshake()
+  readonly #silence = new Silence()
   /** The machine's first packet, while the host is connected. */
   #syn: IncomingPacket | null = null
-  #scaled = true
-  #sendScale = 0
-  #sacks = true
   #needsAck = false
   #paused = false
   /** The machine's FIN was passed on. */
@@ -95,13 +69,7 @@ export class TcpConnection implements Timed, HostEvents {
   #closedFirst = false
   #restUntil = 0
   /** Of the handshake, and of TIME-WAIT. */
-  #handshake = new RetransmissionTime()
   #dueAt = Infinity
-  #tries = 0
-  #synAt = 0
-  #heardAt = 0
-  #idleAt = Infinity
-  #probes = 0
 
   /** @param machine who is counted for it, as a MAC address; null: nobody */
   constructor(owner: ConnectionOwner, ends: FlowEnds, machine: number | null) {
@@ -110,7 +78,7 @@ export class TcpConnection implements Timed, HostEvents {
     this.#owner = owner
     this.#receiver = new TcpReceiver(owner.budget)
     this.#sender = new TcpSender((sequence, flags, length) => this.#transmit(sequence, flags, length), owner.budget)
-    this.#sender.start(this.#first + 1)
+    this.#sender.start(this.#handshake.first + 1)
   }
 
   get phase(): Phase {
@@ -189,47 +157,41 @@ export class TcpConnection implements Timed, HostEvents {
   receive(segment: TcpSegment, mac: number): void {
     if (this.#phase === 'connecting') return this.#receiveConnecting(segment)
     if (this.#phase === 'syn-sent') return this.#receiveSynSent(segment, mac)
-    const receiver = this.#receiver
     const { flags } = segment
-    let { payload } = segment
+    if (
+      this.#phase === 'syn-received' &&
+      (flags & (TCP.syn | TCP.rst)) === TCP.syn &&
+      (segment.sequence | 0) === this.#handshake.guestFirst
+    )
+      return this.#receiveSynAgain(segment, mac)
+    const receiver = this.#receiver
     const offset = distance(segment.sequence, receiver.next)
-    const length = payload.length + (flags & TCP.fin ? 1 : 0) + (flags & TCP.syn ? 1 : 0)
-    const window = receiver.window
-    // RFC 9293, 3.10.7.4, first: into a shut window still come ACK and RST, and what probes it.
-    const shut = length > 0 && window <= 0 && offset === 0
-    if (!shut && (length === 0 ? offset < 0 || offset > window : offset >= window || offset + length <= 0)) {
-      if (flags & TCP.rst) return
-      if (flags & TCP.syn && this.#phase === 'syn-received' && segment.sequence >>> 0 === this.#guestFirst >>> 0) this.#sendSyn()
-      else if (flags & TCP.syn) this.#challenge()
-      else this.#acknowledge(mac)
-      return
-    }
-    if (flags & TCP.rst) {
-      if (offset === 0) this.#reset()
-      else this.#challenge()
-      return
-    }
-    if (flags & TCP.syn) return this.#challenge()
-    if (!(flags & TCP.ack)) return
+    const length = segment.payload.length + (flags & TCP.fin ? 1 : 0) + (flags & TCP.syn ? 1 : 0)
+    const verdict = checkSegment(flags, offset, length, receiver.window)
+    if (verdict === 'drop') return
+    if (verdict === 'reset') return this.#reset()
+    if (verdict === 'challenge') return this.#challenge()
+    if (verdict === 'acknowledge') return this.#acknowledge(mac)
     const sender = this.#sender
     const ack = segment.acknowledgment | 0
     if (this.#phase === 'syn-received') {
       if (ack !== sender.unacknowledged) return this.#refuse(ack)
-      this.#opened(segment.window << this.#sendScale, segment.sequence, ack)
+      this.#opened(this.#handshake.bytesOf(segment.window), segment.sequence, ack)
     } else if (distance(ack, sender.sentTo) > 0 || distance(ack, sender.unacknowledged) < -Math.max(sender.maxWindow, 0xffff))
       return this.#challenge()
     this.ends.mac = mac
-    this.#heardAt = this.#owner.now
-    this.#probes = 0
+    this.#silence.heard(this.#owner.now)
     if (this.#phase === 'time-wait') {
       if (length > 0) this.#acknowledge(mac)
       return
     }
-    const sack = this.#sacks && segment.options.length > 0 ? parseTcpOptions(segment.options).sack : NO_SACK
-    sender.acknowledge(ack, segment.sequence | 0, segment.window << this.#sendScale, length === 0, sack, this.#owner.now)
+    const sack = this.#handshake.sacks && segment.options.length > 0 ? parseTcpOptions(segment.options).sack : NO_SACK
+    sender.acknowledge(ack, segment.sequence | 0, this.#handshake.bytesOf(segment.window), length === 0, sack, this.#owner.now)
     if (length > 0) {
-      if (shut) payload = payload.subarray(0, 0)
-      const fin = (flags & TCP.fin) !== 0 && !(shut && segment.payload.length > 0)
+      const isProbe = verdict === 'probe' && segment.payload.length > 0
+      const payload = isProbe ? segment.payload.subarray(0, 0) : segment.payload
+      // A FIN alone finds room in a shut window.
+      const fin = (flags & TCP.fin) !== 0 && !isProbe
       this.#needsAck = true
       const was = receiver.finished
       if (payload.length > 0 || fin) if (receiver.accept(segment.sequence | 0, payload, fin) === 'apart') this.#sendAck()
@@ -262,7 +224,7 @@ export class TcpConnection implements Timed, HostEvents {
       host.resume()
     }
     if (this.#hostEnded && sender.finAcknowledged) return this.#finish()
-    this.#idleAt = Math.min(this.#idleAt, this.#owner.now + RELAX_MS)
+    this.#silence.watch(this.#owner.now)
     this.#arm()
   }
 
@@ -270,7 +232,7 @@ export class TcpConnection implements Timed, HostEvents {
     if (now >= this.#dueAt) this.#due()
     if (this.#phase === 'open') {
       if (!this.#sender.onTime(now)) return this.abort()
-      if (now >= this.#idleAt) this.#idle(now)
+      if (now >= this.#silence.dueAt) this.#listen(now)
     }
     this.#arm()
   }
@@ -321,39 +283,44 @@ export class TcpConnection implements Timed, HostEvents {
     this.#owner.changed(this)
   }
 
+  /** Its SYN came before. With our own acknowledged where both opened at once (RFC 9293, 3.5, figure 8); else what answers it was lost. */
+  #receiveSynAgain({ flags, acknowledgment, window, sequence }: TcpSegment, mac: number): void {
+    if (!(flags & TCP.ack) || (acknowledgment | 0) !== this.#sender.unacknowledged) return this.#sendSyn()
+    this.#opened(window, sequence, acknowledgment | 0)
+    this.#acknowledge(mac)
+  }
+
   /** What a machine's SYN says. */
   #agree(segment: TcpSegment): void {
-    const options = parseTcpOptions(segment.options)
-    this.#guestFirst = segment.sequence
-    this.#scaled = options.windowScale !== null
-    this.#sendScale = options.windowScale ?? 0
-    this.#sacks = options.sackPermitted
-    this.#receiver.start(segment.sequence + 1, this.#scaled)
-    const most = this.#owner.writer.maxSegment(this.ends.guest)
-    this.#sender.agree(Math.max(MIN_MSS, Math.min(options.mss ?? (this.ends.guest.length === 4 ? 536 : 1220), most)), this.#sacks)
+    const { guest } = this.ends
+    const mss = this.#handshake.agree(segment) ?? DEFAULT_MSS[guest.length]!
+    const { scale, sacks } = this.#handshake
+    this.#receiver.start(segment.sequence + 1, scale !== null)
+    this.#sender.agree(Math.max(MIN_MSS, Math.min(mss, this.#owner.writer.maxSegment(guest))), sacks)
   }
 
   #opened(window: number, sequence: number, ack: number): void {
     this.#phase = 'open'
     this.#dueAt = Infinity
-    if (this.#tries === 1) this.#sender.time.sample(this.#owner.now - this.#synAt)
+    const { now } = this.#owner
+    const roundTrip = this.#handshake.roundTrip(now)
+    if (roundTrip !== null) this.#sender.time.sample(roundTrip)
     this.#sender.openWindow(window, sequence | 0, ack)
-    this.#heardAt = this.#owner.now
+    this.#silence.heard(now)
     this.#owner.settled(this)
     this.#owner.changed(this)
   }
 
   #sendSyn(): void {
     const { writer, now } = this.#owner
-    const mss = writer.maxSegment(this.ends.guest)
-    const options = synOptions(mss, this.#scaled, this.#sacks)
-    if (this.#tries++ === 0) this.#synAt = now
-    if (this.#phase === 'syn-sent') writer.send(this.ends, this.#first, 0, TCP.syn, 0xffff, options, null, 0)
+    const { first } = this.#handshake
+    const options = this.#handshake.options(writer.maxSegment(this.ends.guest))
+    this.#dueAt = this.#handshake.sent(now)
+    if (this.#phase === 'syn-sent') writer.send(this.ends, first, 0, TCP.syn, 0xffff, options, null, 0)
     else {
       const window = this.#receiver.advertise(false)
-      writer.send(this.ends, this.#first, this.#receiver.next, TCP.syn | TCP.ack, window, options, null, 0)
+      writer.send(this.ends, first, this.#receiver.next, TCP.syn | TCP.ack, window, options, null, 0)
     }
-    this.#dueAt = now + this.#handshake.ms
     this.#arm()
   }
 
@@ -372,7 +339,7 @@ export class TcpConnection implements Timed, HostEvents {
   }
 
   #sendAck(): void {
-    const blocks = this.#sacks && this.#receiver.apart ? this.#receiver.sackBlocks(MAX_SACK_BLOCKS) : null
+    const blocks = this.#handshake.sacks && this.#receiver.apart ? this.#receiver.sackBlocks(MAX_SACK_BLOCKS) : null
     if (this.#sendFlags(this.#sender.next, TCP.ack, blocks ? sackOption(blocks) : NO_OPTIONS)) this.#needsAck = false
   }
 
@@ -416,31 +383,24 @@ export class TcpConnection implements Timed, HostEvents {
       if (!this.#hostClosed) this.#host!.destroy(true)
       this.#drop()
     } else if (this.#phase !== 'open') {
-      if (this.#tries > (this.#phase === 'syn-sent' ? OPEN_TRIES : SYN_TRIES)) return this.#reset()
-      this.#handshake.back()
-      this.#sendSyn()
+      if (this.#handshake.again(this.#phase === 'syn-received')) this.#sendSyn()
+      else this.#reset()
     }
   }
 
-  #idle(now: number): void {
-    const silent = now - this.#heardAt
-    if (silent < RELAX_MS) {
-      this.#idleAt = this.#heardAt + RELAX_MS
-      return
-    }
+  #listen(now: number): void {
+    const what = this.#silence.look(now)
+    if (what === 'nothing') return
+    if (what === 'give up') return this.abort()
     this.#sender.relax()
     this.#receiver.relax()
-    this.#idleAt = this.#heardAt + KEEP_ALIVE_MS
-    if (silent < KEEP_ALIVE_MS) return
-    if (this.#probes++ >= KEEP_ALIVE_TRIES) return this.abort()
-    this.#sendFlags((this.#sender.next - 1) | 0, TCP.ack)
-    this.#idleAt = now + KEEP_ALIVE_EVERY_MS
+    if (what === 'ask') this.#sendFlags((this.#sender.next - 1) | 0, TCP.ack)
   }
 
   #arm(): void {
     if (this.#phase === 'closed') return
     const open = this.#phase === 'open'
-    this.#owner.timers.arm(this, open ? Math.min(this.#sender.dueAt, this.#idleAt) : this.#dueAt)
+    this.#owner.timers.arm(this, open ? Math.min(this.#sender.dueAt, this.#silence.dueAt) : this.#dueAt)
   }
 
   /** Without a word to the machine. */

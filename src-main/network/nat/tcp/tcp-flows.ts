@@ -23,7 +23,8 @@ import type { TimerQueue } from '../timer-queue.ts'
 import { flowKey } from './flow-key.ts'
 import type { HostEnd, HostEvents } from './host-end.ts'
 import { NO_OPTIONS, SegmentWriter, type FlowEnds } from './segment-writer.ts'
-import { TcpConnection, type ConnectionOwner } from './tcp-connection.ts'
+import type { ConnectionOwner } from './connection-owner.ts'
+import { TcpConnection } from './tcp-connection.ts'
 
 /** Makes the host's end of a connection, which tells the events. */
 export type Connect = (events: HostEvents) => HostEnd

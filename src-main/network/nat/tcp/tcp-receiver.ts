@@ -72,15 +72,15 @@ export class TcpReceiver {
     return distance(this.#nxt, this.#written) - (this.#finished ? 1 : 0)
   }
 
-  /** Bytes that may come yet. */
+  /** Bytes that may come yet. A FIN may have come beyond the edge of a window that was shut. */
   get window(): number {
-    return distance(this.#limit, this.#nxt)
+    return Math.max(0, distance(this.#limit, this.#nxt))
   }
 
   /** As it goes into a header. Remembers what was promised. @param scaled not in a SYN */
   advertise(scaled = true): number {
     const scale = scaled ? this.#scale : 0
-    const window = Math.min(Math.max(0, this.window) >> scale, 0xffff)
+    const window = Math.min(this.window >> scale, 0xffff)
     this.#edge = maxSequence(this.#edge, (this.#nxt + (window << scale)) | 0)
     return window
   }
@@ -105,7 +105,7 @@ export class TcpReceiver {
     if (bytes.length > room) {
       if (room <= 0) return null
       bytes = bytes.subarray(0, room)
-    } else if (fin) this.#fin ??= (from + bytes.length) | 0
+    } else if (fin) this.#ends((from + bytes.length) | 0)
     // Nothing comes behind a FIN.
     if (this.#fin !== null && distance((from + bytes.length) | 0, this.#fin) > 0) return null
     const inOrder = from === this.#nxt
@@ -157,6 +157,12 @@ export class TcpReceiver {
 
   get #limit(): number {
     return maxSequence(this.#edge, (this.#freed + this.#capacity) | 0)
+  }
+
+  /** Its FIN stands here: where it says no other place, and did not send what is behind it. */
+  #ends(at: number): void {
+    const last = this.#ranges.list.at(-1)
+    if (!last || distance(last.right, at) <= 0) this.#fin ??= at
   }
 
   #store(from: number, bytes: Uint8Array): void {

@@ -173,11 +173,10 @@ export class TcpSender {
       this.#advance(ack, acked, now)
       return
     }
-    if (acked < 0 || this.#max === this.#una) {
-      // The answer to a probe.
-      if (acked === 0) this.#tries = 0
-      return
-    }
+    // The answer to a probe: who shuts its window is there, for as long as it likes (RFC 9293, 3.8.6.1).
+    const isAnswer = this.#max === this.#una || this.#window === 0
+    if (isAnswer && acked === 0) this.#tries = 0
+    if (isAnswer || acked < 0) return
     if (!news && !(empty && sameWindow && sack.length === 0)) return
     this.#duplicates++
     const behind = this.#sacks ? this.#sacked.bytes : 0
@@ -310,6 +309,8 @@ export class TcpSender {
       const left = distance(this.#end, this.#nxt)
       if (left < 0 || (left === 0 && !this.#finished)) return true
       const flight = distance(this.#nxt, this.#una)
+      // The FIN needs room as data does.
+      if (left === 0 && flight >= this.#window) return true
       const length = Math.min(left, this.#mss, this.#window - flight)
       if (left > 0) {
         if (length <= 0 || (flight > 0 && open < length)) return true
@@ -323,7 +324,7 @@ export class TcpSender {
 
   #sendAt(sequence: number, length: number, now: number): boolean {
     const last = ((sequence + length) | 0) === this.#end
-    const fin = last && this.#finished
+    const fin = last && this.#finished && distance(this.#end, this.#una) < this.#window
     if (!this.#transmit(sequence, TCP.ack | (last && length > 0 ? TCP.psh : 0) | (fin ? TCP.fin : 0), length)) return false
     const behind = (sequence + length + (fin ? 1 : 0)) | 0
     if (sequence === this.#nxt) this.#nxt = behind
