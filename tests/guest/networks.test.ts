@@ -142,6 +142,9 @@ describe.each(ENGINES)('a $engine machine in a NAT network', ({ engine, there, m
         expect(await guest.sh(`wget -q -O - http://${ipv4}:${four}/`)).toBe('four')
         expect(await guest.sh(`wget -q -O - http://[${ipv6}]:${six}/`)).toBe('six')
       }
+      // The network becomes another one.
+      await networks.update({ name: 'lab', patch: { ipv4: '10.78.0.0/24', ipv6: 'fd78::/64' } })
+      await settledIn(guest, 'lab')
       // What people set by hand is theirs.
       await guest.sh('ip addr add 192.0.2.7/24 dev eth0; ip addr add 2001:db8::7/64 dev eth0')
       await networks.connect({ ...nic, network: null })
@@ -167,9 +170,12 @@ describe.each(ENGINES)('a $engine machine in a NAT network', ({ engine, there, m
     await host.done(host.machines.suspend({ id: guest.id }))
     // This computer's side hears of it.
     await until(() => sockets[0]!.closed)
+    // What it knows of its network is not so any more.
+    await networksOf(host).update({ name: 'lab', patch: { ipv4: '10.77.0.0/24', ipv6: 'fd77::/64' } })
     await host.machines.resume({ id: guest.id })
     await host.until(guest.id, ({ agent }) => agent)
-    await guest.sh(`nc ${ipv4} ${port} < /dev/null > /dev/null 2>&1 &`)
+    await settledIn(guest, 'lab')
+    await guest.sh(`nc 10.77.0.1 ${port} < /dev/null > /dev/null 2>&1 &`)
     await until(() => sockets.length === 2)
   })
 })

@@ -10,7 +10,7 @@ import { FloppyDisk } from './floppy-disk.ts'
 import type { KeepMemory } from './keep-memory.ts'
 import { readMemory } from './memory.ts'
 import { openImage, type DriveSlot, type OpenDrive } from './open-drive.ts'
-import { emptyUarts, provideImageData } from './patches.ts'
+import { emptyUarts, provideImageData, setLink } from './patches.ts'
 import { closeSharedFolders, openSharedFolders } from './shared-folders.ts'
 import { createEmulator, V86_VERSION } from './v86.ts'
 
@@ -71,6 +71,8 @@ export async function buildMachine(spec: MachineSpec, attach: Attachments, keep:
       )
     }
     emptyUarts(emulator.v86.cpu)
+    // Its guest knows the link as it was.
+    if (spec.nics[0]) setLink(emulator.v86.cpu, spec.nics[0].linkUp === true)
   }
   return machine
 }

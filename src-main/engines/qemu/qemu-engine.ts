@@ -67,8 +67,9 @@ export class QemuEngine implements Engine {
     const instance = await this.#launch(spec, memory)
     const machine = new QemuMachine(instance, counters, 'built')
     try {
-      for (const { id, linkUp } of spec.nics) await instance.qmp.execute('set_link', { name: id, up: linkUp === true })
       if (memory) await loadMemory(instance, memory)
+      // After its memory, which has the links as they were.
+      for (const { id, linkUp } of spec.nics) await instance.qmp.execute('set_link', { name: id, up: linkUp === true })
     } catch (error) {
       await machine.powerOff().catch(() => {})
       throw error

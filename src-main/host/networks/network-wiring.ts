@@ -24,14 +24,13 @@ import type { Machine } from '../machines/machine.ts'
 import type { Session } from '../machines/running/session.ts'
 import type { Lease as ThreadLease, SharedThread } from '../threads/shared-thread.ts'
 import { bridgesOf, isJoinedStill } from '../planner/plan-bridge.ts'
+import { Cables, placeOf, type Cable } from './cables.ts'
 import { portOf } from './network-edits.ts'
 
 /** States in which a machine's cards are plugged in. */
 const PLUGGED: readonly MachineState[] = ['running', 'paused', 'suspending', 'stopping']
 /** ms after which a thread that died too often is tried again. */
 const AGAIN = 60_000
-/** ms for which a card that moves to another network has no link, so that its guest asks for an address anew. */
-const REPLUG = 1000
 
 export interface WiringSource {
   networks(): Networks
@@ -52,14 +51,13 @@ export interface WiringState {
 interface Wanted {
   plug: Plug
   session: Session
-  /** By a person or a rule, whatever the hardware says. */
-  cut: boolean
+  cable: Cable
 }
 
 interface Link {
   lease: ThreadLease
   service: NetworkThreadClient
-  told: Map<string, { plug: Plug; life: string }>
+  told: Map<string, { plug: Plug; session: Session }>
   configured: object | null
   store: DisposableStore
 }
@@ -79,9 +77,7 @@ export class NetworkWiring implements Disposable {
   #refreshing: Promise<void> | null = null
   #stale = false
   #again: NodeJS.Timeout | null = null
-  /** By session and card: what its engine was told of the cable. */
-  #cuts = new WeakMap<Session, Map<string, boolean>>()
-  #moving = new Set<NodeJS.Timeout>()
+  #cables = new Cables()
   #disposed = false
   #stateChanged = new Emitter<void>()
   #leasesChanged = new Emitter<LeaseChange[]>()
@@ -160,7 +156,7 @@ export class NetworkWiring implements Disposable {
   dispose(): void {
     this.#disposed = true
     if (this.#again) clearTimeout(this.#again)
-    for (const timer of this.#moving) clearTimeout(timer)
+    this.#cables.dispose()
     this.#drop()
     for (const emitter of [this.#stateChanged, this.#leasesChanged, this.#alert]) emitter.dispose()
   }
@@ -186,11 +182,7 @@ export class NetworkWiring implements Disposable {
     const link = this.#link ?? this.#open()
     if (!link) return
     await this.#configure(link)
-    for (const port of [...link.told.keys()]) {
-      if (wanted.has(port)) continue
-      await link.service.unplug({ port })
-      link.told.delete(port)
-    }
+    for (const port of [...link.told.keys()]) if (!wanted.has(port)) await this.#unplug(link, port)
     for (const one of wanted.values()) await this.#tell(link, one)
     await this.#refresh(link)
   }
@@ -200,7 +192,7 @@ export class NetworkWiring implements Disposable {
     const link = this.#link
     if (!link) return
     // It lingers for the next user.
-    for (const port of link.told.keys()) await link.service.unplug({ port })
+    for (const port of [...link.told.keys()]) await this.#unplug(link, port)
     this.#drop()
     this.#stateChanged.fire()
   }
@@ -263,19 +255,22 @@ export class NetworkWiring implements Disposable {
     if (leases.length > 0) await link.service.restoreLeases({ leases })
   }
 
-  async #tell(link: Link, { plug, session, cut }: Wanted): Promise<void> {
+  async #unplug(link: Link, port: string): Promise<void> {
+    const { session, plug } = link.told.get(port)!
+    await link.service.unplug({ port })
+    link.told.delete(port)
+    this.#cables.left(session, plug.nic)
+  }
+
+  async #tell(link: Link, { plug, session, cable }: Wanted): Promise<void> {
     const { port, impairment } = plug
     const before = link.told.get(port)
-    const { life } = session
     try {
-      if (before?.life === life && isDeepStrictEqual(joint(before.plug), joint(plug))) {
+      if (before?.session === session && isDeepStrictEqual(joint(before.plug), joint(plug))) {
         if (!isDeepStrictEqual(before.plug, plug)) await link.service.setPort({ port, impairment, cut: plug.cut, private: plug.private })
-      } else {
-        await link.service.plug(plug)
-        if (before?.life === life && before.plug.network !== plug.network) this.#move(session, plug.nic)
-      }
-      link.told.set(port, { plug, life })
-      await this.#cut(session, plug.nic, cut)
+      } else await link.service.plug(plug)
+      link.told.set(port, { plug, session })
+      await this.#cables.hold(session, plug.nic, cable)
     } catch (error) {
       const failure = asAppError(error)
       if (failure.code === 'disconnected' || session.end) return
@@ -285,31 +280,11 @@ export class NetworkWiring implements Disposable {
     }
   }
 
-  async #cut(session: Session, nic: string, cut: boolean): Promise<void> {
-    const known = this.#cuts.get(session) ?? new Map<string, boolean>()
-    this.#cuts.set(session, known)
-    // What an earlier host cut of a machine that was taken over is not known.
-    if ((known.get(nic) ?? (session.kind === 'qemu' ? null : false)) === cut) return
-    await session.cutLink(nic, cut)
-    known.set(nic, cut)
-  }
-
-  /** The guest sees that it is somewhere else. */
-  #move(session: Session, nic: string): void {
-    const pull = (cut: boolean): void => void session.cutLink(nic, cut).catch(() => {})
-    pull(true)
-    const timer = setTimeout(() => {
-      this.#moving.delete(timer)
-      pull(this.#cuts.get(session)?.get(nic) ?? false)
-    }, REPLUG)
-    this.#moving.add(timer)
-  }
-
   /** By port. */
   async #wanted(): Promise<Map<string, Wanted>> {
     const document = this.#source.networks()
-    const there = new Set(document.networks.map(({ name }) => name))
-    const found = await Promise.all(this.#present().map((machine) => wantedOf(machine, document, there)))
+    const places = new Map(document.networks.map((network) => [network.name, placeOf(network)]))
+    const found = await Promise.all(this.#present().map((machine) => wantedOf(machine, document, places)))
     return new Map(found.flat().map((one) => [one.plug.port, one]))
   }
 
@@ -318,7 +293,7 @@ export class NetworkWiring implements Disposable {
   }
 
   /** Of cards that QEMU joined to this computer's network itself, the cable alone is ours. */
-  async #holdJoined({ id, session, bundle: { config } }: Machine): Promise<void> {
+  async #holdJoined({ id, session, state, bundle: { config } }: Machine): Promise<void> {
     if (!session || session.end || !config) return
     const document = this.#source.networks()
     const bridges = bridgesOf(document.networks, process.platform)
@@ -326,7 +301,7 @@ export class NetworkWiring implements Disposable {
       if (!bridge) continue
       const network = config.nics.find((one) => one.id === nic)?.network ?? null
       const cut = portOf(document, id, nic).cut || !isJoinedStill(bridge, network, bridges)
-      await this.#cut(session, nic, cut).catch((error: unknown) => {
+      await this.#cables.hold(session, nic, { cut, runs: state !== 'paused' }).catch((error: unknown) => {
         if (!session.end)
           this.#log.error('networks', `The cable of “${nic}” of “${config.name}” could not be moved.`, { error: asAppError(error) })
       })
@@ -353,12 +328,13 @@ export class NetworkWiring implements Disposable {
   }
 }
 
-async function wantedOf(machine: Machine, document: Networks, there: ReadonlySet<string>): Promise<Wanted[]> {
+/** @param places of networks that there are, by name */
+async function wantedOf(machine: Machine, document: Networks, places: ReadonlyMap<string, string>): Promise<Wanted[]> {
   const { session, bundle } = machine
   const { config } = bundle
   const spec = session?.spec
   if (!session || session.end || !spec || !config) return []
-  const nics = config.nics.filter(({ id, network }) => network !== null && there.has(network) && spec.nics.some((one) => one.id === id))
+  const nics = config.nics.filter(({ id, network }) => network !== null && places.has(network) && spec.nics.some((one) => one.id === id))
   if (nics.length === 0) return []
   // Of a machine that ends meanwhile nothing is to be plugged in.
   const links = await session.nicLinks().catch(() => null)
@@ -371,7 +347,7 @@ async function wantedOf(machine: Machine, document: Networks, there: ReadonlySet
       ...{ port: portName(machine.id, nic), network, machine: machine.id, name: config.name, nic, mac: built.mac, link },
       ...{ counters: session.counters.buffer, impairment, cut: cut || built.linkUp !== true, private: config.private },
     }
-    return [{ plug, session, cut }]
+    return [{ plug, session, cable: { cut, place: places.get(network)!, runs: machine.state !== 'paused' } }]
   })
 }
 

@@ -53,23 +53,23 @@ export async function leased({ id, host }: Networked, network: string): Promise<
  */
 export async function settledIn(guest: Networked, network: string): Promise<void> {
   const { network: document, gateway } = await networksOf(guest.host).get({ name: network })
-  const subnet = parseSubnet(document.ipv6!)!
-  const address = await leased(guest, network)
+  const inside = (address: string, subnet: string): true | string => inSubnet(parseIp(address)!, parseSubnet(subnet)!) || address
   const found = async (command: string, which: RegExp): Promise<string[]> =>
     (await guest.sh(command)).split('\n').flatMap((line) => which.exec(line)?.[1] ?? [])
   const own = async (): Promise<object> => ({
-    ipv4: await found('ip -4 addr show eth0', /inet ([\d.]+)/),
-    ways: await found('ip route', /^default via (\S+)/),
-    ipv6: (await found('ip -6 addr show eth0', /inet6 ([\da-f:]+)\/64 scope global (?!tentative)/)).map(
-      (six) => inSubnet(parseIp(six)!, subnet) || six,
+    ipv4: (await found('ip -4 addr show eth0', /inet ([\d.]+)/)).map((address) => inside(address, document.ipv4!)),
+    ipv6: (await found('ip -6 addr show eth0', /inet6 ([\da-f:]+)\/64 scope global (?!tentative)/)).map((address) =>
+      inside(address, document.ipv6!),
     ),
+    ways: await found('ip route', /^default via (\S+)/),
     routes: await found('ip -6 route', /^(default|[\da-f:]+\/\d+) .*dev eth0/),
     names: await found('cat /etc/resolv.conf', /^nameserver (\S+)/),
   })
   const { ipv4 } = gateway!
   await expect
     .poll(own, { timeout: SETTLED_WITHIN, interval: 500 })
-    .toEqual({ ipv4: [address], ways: [ipv4], ipv6: [true], routes: [document.ipv6, 'fe80::/64', 'default'], names: [ipv4] })
+    .toEqual({ ipv4: [true], ipv6: [true], ways: [ipv4], routes: [document.ipv6, 'fe80::/64', 'default'], names: [ipv4] })
+  expect(await found('ip -4 addr show eth0', /inet ([\d.]+)/)).toEqual([await leased(guest, network)])
 }
 
 function succeeded(script: string, { exitCode, out, err }: Executed): string {

@@ -74,6 +74,7 @@ export class Session implements Disposable {
   #wentOn = new Map<string, string>()
   #opened = 0
   #spec: MachineSpec | null = null
+  #resumed = false
   #leaving: readonly string[] = []
   /** By network card, of an engine that takes them; a new network thread goes on with the same ones. */
   #rings: Record<string, SharedArrayBuffer> = {}
@@ -115,6 +116,12 @@ export class Session implements Disposable {
   get spec(): MachineSpec | null {
     return this.#spec
   }
+
+  /** Its guest goes on where it stood when its memory was saved. */
+  get resumed(): boolean {
+    return this.#resumed
+  }
+
   /** What the guest was asked for in vain and may still let go of. */
   get leaving(): readonly string[] {
     return this.#leaving
@@ -124,6 +131,7 @@ export class Session implements Disposable {
   async build(spec: MachineSpec, images: readonly PlannedImage[], memory: MemoryPlace | null): Promise<void> {
     const blocks: Record<string, MessagePort> = {}
     this.#spec = spec
+    this.#resumed = memory !== null
     try {
       for (const image of images) {
         const { port, handle } = await this.#openImage(image)
