@@ -14,7 +14,8 @@ import {
   writeMac,
 } from '../../../../src-main/network/codec/ethernet.ts'
 import { gatewayMac, macSchema, routerMac } from '../../../../src-shared/model/mac.ts'
-import { byte, bytes, half, ipv4, mac } from './arbitrary.ts'
+import { takesAnyBytes } from '../../../support/any-bytes.ts'
+import { byte, half, ipv4, mac } from './arbitrary.ts'
 
 describe('MAC addresses', () => {
   it('are the same as number, text and bytes', () => {
@@ -73,10 +74,10 @@ describe('ARP', () => {
   })
 
   it('takes any bytes, and refuses what is not for IPv4 over Ethernet', () => {
-    fc.assert(fc.property(bytes(60), (any) => void parseArp(any)))
     const packet = buildArp(BROADCAST, {
       ...{ operation: ARP.request, senderMac: 1, senderIp: Uint8Array.of(1, 2, 3, 4), targetMac: 0, targetIp: Uint8Array.of(1, 2, 3, 5) },
     }).subarray(14)
+    takesAnyBytes(parseArp, fc.constant(packet), 60)
     expect(parseArp(packet)).not.toBeNull()
     expect(parseArp(packet.subarray(0, 27))).toBeNull()
     fc.assert(
