@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { page, userEvent } from 'vitest/browser'
+import { AppError } from '../../src-shared/errors/app-error.ts'
 import { newId } from '../../src-shared/base/ids.ts'
 import type { NetworkAlert } from '../../src-shared/api/networks.ts'
 import { impairmentSchema } from '../../src-shared/model/network.ts'
@@ -95,7 +96,7 @@ describe('the map', () => {
     await userEvent.keyboard('{ArrowRight}')
     await expect.poll(() => asked().at(-1)).toMatchObject(['place', { key: 'network/lab' }])
     await userEvent.keyboard('{Escape}')
-    await expect.element(details().getByText('Choose a network', { exact: false })).toBeVisible()
+    await expect.element(details().getByRole('heading', { name: 'What there is' })).toBeVisible()
   })
 
   test('things are found by name and address, one after the other; what does not fit fades', async () => {
@@ -218,9 +219,59 @@ describe('networks', () => {
     await expect
       .poll(() => asked().at(-1))
       .toEqual(['putRouter', { name: 'router-1', interfaces: [{ network: 'default', ipv4: null, ipv6: null }] }])
+    await expect.element(details().getByText('It hands on nothing while it is in less than two networks.')).toBeVisible()
     await details().getByRole('button', { name: 'Remove the router' }).click()
     await expect.element(node('Router router-1')).not.toBeInTheDocument()
   })
+})
+
+test('a router in a network without a subnet says what to do, and leads there', async () => {
+  await open('#/networks/map/router%2Fcore', ({ host }) => {
+    const interfaces = [
+      { network: 'default', ipv4: '10.0.2.254', ipv6: null },
+      { network: 'lab', ipv4: null, ipv6: null },
+    ]
+    host.networks.routers.set('core', { router: { name: 'core', interfaces }, problem: null })
+  })
+  await expect.element(details().getByText('The network has no subnet: nothing is handed on here.')).toBeVisible()
+  await details().getByRole('button', { name: 'Give it a subnet…' }).click()
+  const subnet = page.getByRole('dialog').getByRole('textbox', { name: 'IPv4 subnet' })
+  await expect.element(subnet).toHaveFocus()
+  await subnet.fill('10.9.0.0/24')
+  await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click()
+  await details().getByRole('button', { name: 'Give it addresses' }).click()
+  await expect.poll(() => asked().at(-1)).toMatchObject(['putRouter', { name: 'core', interfaces: [{}, { network: 'lab', ipv4: null }] }])
+})
+
+test('what the host refuses of settings stands at its field, on its tab', async () => {
+  await open('#/networks/map/network%2Fdefault')
+  await details().getByRole('button', { name: 'Settings…' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByRole('textbox', { name: 'MTU, bytes' }).fill('large')
+  await expect.element(dialog.getByText('This is no number.')).toBeVisible()
+  await expect.element(dialog.getByRole('button', { name: 'Save' })).toHaveAttribute('aria-disabled', 'true')
+  await dialog.getByRole('textbox', { name: 'MTU, bytes' }).fill('1500')
+  await dialog.getByRole('tab', { name: 'Watching' }).click()
+  const fields = [{ path: 'dhcp.reservations.1.address', message: 'Two reservations are for the same address.' }]
+  opened.host.networks.refusals.set('update', AppError.invalid(fields))
+  await dialog.getByRole('button', { name: 'Save' }).click()
+  await expect.element(dialog.getByRole('tab', { name: 'DHCP' })).toHaveAttribute('aria-selected', 'true')
+  await expect.element(dialog.getByText('Line 2: Two reservations are for the same address.')).toBeVisible()
+})
+
+test('a forward’s conflict stands at its port, and what is no port is said at once', async () => {
+  await open('#/networks/map/network%2Fdefault')
+  await details().getByRole('button', { name: 'Add a forward…' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByRole('textbox', { name: 'Port of this computer' }).fill('http')
+  await expect.element(dialog.getByText('A port is a number from 1 to 65535.')).toBeVisible()
+  await dialog.getByRole('textbox', { name: 'Port of this computer' }).fill('8080')
+  await dialog.getByRole('textbox', { name: 'Its port' }).fill('80')
+  const message = 'TCP port 8080 is forwarded into the network “lab” already. Choose another port.'
+  opened.host.networks.refusals.set('addForward', AppError.invalid([{ path: 'forwards.0.hostPort', message }]))
+  await dialog.getByRole('button', { name: 'Add forward' }).click()
+  await expect.element(dialog.getByText(message)).toBeVisible()
+  await expect.element(dialog.getByRole('textbox', { name: 'Port of this computer' })).toHaveAttribute('aria-invalid', 'true')
 })
 
 describe('packets', () => {
@@ -298,6 +349,17 @@ describe('packets', () => {
     await expect.element(edge).toHaveAttribute('aria-valuenow', '332')
     expect(localStorage.getItem('coppice.packet-height')).toBe('332')
     vi.restoreAllMocks()
+  })
+
+  test('that were listed stay when no more come; the list can begin anew', async () => {
+    await open('#/networks/packets', ({ host }) => (host.networks.packets = [packet(1, 'ARP', 'Who has 10.0.2.1?')]))
+    await expect.element(page.getByRole('option')).toBeVisible()
+    opened.host.networks.endPackets()
+    await expect.element(page.getByText('No packets come any more', { exact: false })).toBeVisible()
+    await expect.element(page.getByRole('option')).toBeVisible()
+    await page.getByRole('button', { name: 'Begin the list anew' }).click()
+    await expect.element(page.getByText('No packets come any more', { exact: false })).not.toBeInTheDocument()
+    expect(asked().filter(([name]) => name === 'packets')).toHaveLength(2)
   })
 
   test('are asked for by a filter that is right, and what is wrong with one is said', async () => {

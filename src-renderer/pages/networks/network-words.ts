@@ -1,5 +1,5 @@
 /** Networks in words. Pure. */
-import type { NetworkView, NicView } from '../../../src-shared/api/networks.ts'
+import type { NetworkView, NicView, TrafficSample } from '../../../src-shared/api/networks.ts'
 import { formatCount } from '../../../src-shared/base/units.ts'
 import type { Impairment, NetworkKind, Watch } from '../../../src-shared/model/network.ts'
 
@@ -62,4 +62,9 @@ export function networkLine({ network }: NetworkView): string {
 export function machineCount(nics: readonly NicView[]): string {
   const count = new Set(nics.map(({ machine }) => machine)).size
   return count === 1 ? '1 machine' : `${count} machines`
+}
+
+/** Bytes per second that all plugs of a network send: each frame counts once. */
+export function sentIn({ network, nics }: NetworkView, live: { traffic(port: string): TrafficSample }): number {
+  return nics.reduce((sum, { machine, nic }) => sum + live.traffic(`${machine}/${nic}`).outBytes, live.traffic(network.name).outBytes)
 }

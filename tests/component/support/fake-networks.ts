@@ -29,6 +29,8 @@ export class FakeNetworks {
   map: Record<string, { x: number; y: number }> = {}
   packets: PacketSummary[] = []
   flow: FlowView | null = null
+  /** What is refused, and why; stays until it is taken out. */
+  readonly refusals = new Map<string, AppError>()
   /** What was asked for, in order. */
   readonly asked: [string, unknown][] = []
   readonly changed = new Emitter<NetworkChange>()
@@ -192,6 +194,11 @@ export class FakeNetworks {
     await this.#tell(packets)
   }
 
+  /** As when the thread of the networks ends. */
+  endPackets(): void {
+    this.#stream?.close()
+  }
+
   async #tell(packets: readonly PacketSummary[]): Promise<void> {
     const lines = packets.map((packet) => `${JSON.stringify(packet)}\n`).join('')
     await this.#stream?.write(utf8(lines)).catch(() => {})
@@ -199,6 +206,8 @@ export class FakeNetworks {
 
   #ask(name: string, what: unknown): void {
     this.asked.push([name, what])
+    const refusal = this.refusals.get(name)
+    if (refusal) throw refusal
   }
 
   #put(name: string): NetworkView {

@@ -9,10 +9,11 @@ export interface ImpairmentFields {
   duplicate: string
   reorder: string
   corrupt: string
+  seed: string
 }
 
 /** Empty for what it does not do. */
-export function fieldsOf({ rate, ...others }: Impairment): ImpairmentFields {
+export function fieldsOf({ rate, seed, ...others }: Impairment): ImpairmentFields {
   const text = (value: number): string => (value === 0 ? '' : String(value))
   return {
     rate: rate === null ? '' : rateText(rate),
@@ -22,19 +23,21 @@ export function fieldsOf({ rate, ...others }: Impairment): ImpairmentFields {
     duplicate: text(others.duplicate),
     reorder: text(others.reorder),
     corrupt: text(others.corrupt),
+    seed: seed === null ? '' : String(seed),
   }
 }
 
 /** `impairment` null where a field has a problem, which is a sentence. */
-export function impairmentOf(
-  fields: ImpairmentFields,
-  seed: number | null,
-): { impairment: Impairment | null; problems: Partial<Record<keyof ImpairmentFields, string>> } {
+export function impairmentOf(fields: ImpairmentFields): {
+  impairment: Impairment | null
+  problems: Partial<Record<keyof ImpairmentFields, string>>
+} {
   const problems: Partial<Record<keyof ImpairmentFields, string>> = {}
-  const values: Record<string, number | null> = { seed }
+  const values: Record<string, number | null> = {}
   for (const [name, text] of Object.entries(fields) as [keyof ImpairmentFields, string][]) {
-    const value = name === 'rate' ? readRate(text) : readNumber(text)
+    const value = name === 'rate' ? readRate(text) : name === 'seed' && text.trim() === '' ? null : readNumber(text)
     if (value === undefined) problems[name] = name === 'rate' ? 'Write it as in 10M or 64k.' : 'This is no number.'
+    else if (name === 'seed' && value !== null && !Number.isInteger(value)) problems.seed = 'A seed is a whole number.'
     else values[name] = value
   }
   if (Object.keys(problems).length > 0) return { impairment: null, problems }

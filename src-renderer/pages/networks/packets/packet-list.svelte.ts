@@ -1,13 +1,15 @@
 /** The packets of one card, network or alert, as they come; the newest few thousand. */
 import type { PacketsTarget } from '../../../../src-shared/api/networks.ts'
 import type { Disposable } from '../../../../src-shared/base/disposable.ts'
-import { asAppError, type WireError } from '../../../../src-shared/errors/app-error.ts'
+import { AppError, asAppError, type WireError } from '../../../../src-shared/errors/app-error.ts'
 import type { PacketSummary } from '../../../../src-shared/model/packet.ts'
 import type { Host } from '../../../client/host.ts'
 
 const MAX_PACKETS = 5000
 /** Of those that come while the list is held: what is older than the newest of them would not be listed afterwards, either. */
 export const MAX_HELD = MAX_PACKETS
+/** The thread of the networks ended, and with it what it kept. */
+const ENDED = 'No packets come any more: the networks began anew, or what the packets were of is gone.'
 /** Packets of one frame's time are shown together. */
 const SHOW_EVERY = 100
 
@@ -25,6 +27,7 @@ export class PacketList implements Disposable {
   held = $state(false)
   /** How many came since. */
   news = $state(0)
+  /** Why nothing comes any more. */
   error = $state.raw<WireError | null>(null)
 
   constructor(host: Host) {
@@ -50,6 +53,7 @@ export class PacketList implements Disposable {
         rest = lines.pop()!
         for (const line of lines) this.#take(JSON.parse(line) as PacketSummary | { missed: number })
       }
+      if (!abort.signal.aborted) throw new AppError('disconnected', ENDED)
     } catch (error) {
       if (!abort.signal.aborted) this.error = asAppError(error, 'Listing the packets').toWire()
     }
