@@ -91,10 +91,13 @@ export class PacketRequests {
 
   /** @throws AppError `not-found`, `wrong-state` and `unsupported` where there are no packets of it */
   async #targetOf(target: PacketsTarget): Promise<Target> {
-    const { file, plugs } = this.#parts
+    const { file, plugs, wiring } = this.#parts
     if ('alert' in target) return { target: { port: `alert/${target.alert}` }, words: 'an alert' }
     if ('network' in target) {
-      file.get(target.network)
+      const { name } = file.get(target.network)
+      const bridge = [...plugs.joined().values()].find(({ network }) => network === name)
+      if (bridge && ![...wiring.state.ports.values()].some(({ network }) => network === name))
+        throw new AppError('unsupported', `Of machines in “${name}”: ${unseen(bridge.card)}`, { subject: name })
       return { target, words: `“${target.network}”` }
     }
     const { machine, nic } = await plugs.find(target.machine, target.nic)
