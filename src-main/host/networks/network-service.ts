@@ -73,6 +73,7 @@ export class NetworkService implements Disposable {
     this.#leases = leases
     const source = {
       networks: () => file.current,
+      bridges: () => this.bridges,
       machines: () => machines.active(),
       names: () => Object.fromEntries(machines.views().flatMap(({ id, name, config }) => (config?.nics.length ? [[id, name]] : []))),
       leases: () => leases.all(),

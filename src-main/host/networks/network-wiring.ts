@@ -23,7 +23,7 @@ import type { Log } from '../log/log.ts'
 import type { Machine } from '../machines/machine.ts'
 import type { Session } from '../machines/running/session.ts'
 import type { Lease as ThreadLease, SharedThread } from '../threads/shared-thread.ts'
-import { bridgesOf, isJoinedStill } from '../planner/plan-bridge.ts'
+import { isJoinedStill, type Bridges } from '../planner/plan-bridge.ts'
 import { Cables, placeOf, type Cable } from './cables.ts'
 import { portOf } from './network-edits.ts'
 
@@ -34,6 +34,8 @@ const AGAIN = 60_000
 
 export interface WiringSource {
   networks(): Networks
+  /** Bridged networks that QEMU joins. */
+  bridges(): Bridges
   /** Those that an engine runs. */
   machines(): Iterable<Machine>
   /** Of all machines with a card, by id. */
@@ -296,7 +298,7 @@ export class NetworkWiring implements Disposable {
   async #holdJoined({ id, session, state, bundle: { config } }: Machine): Promise<void> {
     if (!session || session.end || !config) return
     const document = this.#source.networks()
-    const bridges = bridgesOf(document.networks, process.platform)
+    const bridges = this.#source.bridges()
     for (const { id: nic, bridge } of session.spec?.nics ?? []) {
       if (!bridge) continue
       const network = config.nics.find((one) => one.id === nic)?.network ?? null
