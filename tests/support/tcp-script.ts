@@ -14,7 +14,7 @@ export const GUEST = Uint8Array.of(10, 0, 2, 15)
 export const SERVER = Uint8Array.of(192, 0, 2, 80)
 export const PORT = 40_000
 export const SERVER_PORT = 8080
-const MAC = 0x5254_0012_3456
+export const MAC = 0x5254_0012_3456
 const LETTERS = [
   [TCP.syn, 'S'],
   [TCP.fin, 'F'],
@@ -98,6 +98,8 @@ export class TcpScript {
   /** The link takes so many packets more. */
   room = Infinity
   segments: TcpSegment[] = []
+  /** The card that each of all segments was sent to; undefined: whoever has the address. */
+  readonly cards: (number | undefined)[] = []
   #turns: (() => void)[] = []
 
   constructor(first = 1000) {
@@ -106,8 +108,9 @@ export class TcpScript {
       machineOf: (mac) => mac,
       output: {
         mtu: this.mtu,
-        send: (header, payload) => {
+        send: (header, payload, to) => {
           if (this.room-- <= 0) return false
+          this.cards.push(to)
           const segment = parseTcp({ source: header.source, destination: header.destination, payload: payload.slice() })
           if (!segment) throw new Error('A wrong checksum')
           if (segment.flags & TCP.syn) this.ours = segment.sequence

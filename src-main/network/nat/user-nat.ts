@@ -15,6 +15,7 @@ import { Forwards } from './forwards/forwards.ts'
 import { keepWhole } from './kept-packet.ts'
 import type { ForwardStates, LocalStream, Nat, NatOptions, ResolvedForward } from './nat.ts'
 import { localEnd } from './tcp/local-end.ts'
+import { tooBigOf } from './tcp/path-mtu.ts'
 import { SocketEnd } from './tcp/socket-end.ts'
 import { endOfTurn, TcpFlows, type Route } from './tcp/tcp-flows.ts'
 import { TimerQueue } from './timer-queue.ts'
@@ -77,7 +78,7 @@ export class UserNat implements Nat {
         return this.#receiveUdp(packet)
       case PROTOCOL.icmp:
       case PROTOCOL.icmpv6:
-        return this.#echo.receive(packet, this.#route(packet.destination, 'host'))
+        return this.#receiveIcmp(packet)
       default:
         this.#output.refuse(packet, 'protocol')
     }
@@ -133,6 +134,12 @@ export class UserNat implements Nat {
       case 'prohibited':
         return 'prohibited'
     }
+  }
+
+  #receiveIcmp(packet: IncomingPacket): void {
+    const tooBig = tooBigOf(packet)
+    if (tooBig) this.#tcp.tooBig(tooBig)
+    else this.#echo.receive(packet, this.#route(packet.destination, 'host'))
   }
 
   #receiveUdp(packet: IncomingPacket): void {

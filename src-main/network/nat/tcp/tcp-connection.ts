@@ -13,7 +13,8 @@
  *
  * RST counts only with exactly the next sequence number; what else would end or change a connection is answered by a challenge ACK, some a second (RFC 5961).
  */
-import { parseTcpOptions, TCP, type TcpSegment } from '../../codec/tcp.ts'
+import { ipHeaderBytes } from '../../codec/ip.ts'
+import { parseTcpOptions, TCP, TCP_HEADER, type TcpSegment } from '../../codec/tcp.ts'
 import type { IncomingPacket } from '../../ip-output.ts'
 import { READ_SIZE } from '../limits.ts'
 import type { Timed } from '../timer-queue.ts'
@@ -39,6 +40,8 @@ const LINGER_MS = 300_000
 const NO_SACK: readonly [number, number][] = []
 /** What who asks for less gets: so little of each segment would be data that a machine could keep the host busy with nothing. */
 const MIN_MSS = 88
+/** Of networks between us and a machine (RFC 8200, 5). Of IPv4 as Linux has it: anybody may say that it is less. */
+const LEAST_MTU = { 4: 552, 16: 1280 } as Record<number, number>
 /** Where the machine does not say (RFC 9293, 3.7.1). */
 const DEFAULT_MSS = { 4: 536, 16: 1220 } as Record<number, number>
 
@@ -200,6 +203,15 @@ export class TcpConnection implements Timed, HostEvents {
     this.#owner.changed(this)
   }
 
+  /** A segment did not fit on its way. @param mtu bytes of a packet that would: of a machine's own make, perhaps, and so not less than anybody has */
+  tooBig(sequence: number, mtu: number): void {
+    const sender = this.#sender
+    // Only of what is under way (RFC 5927, 7.2).
+    if (this.#phase !== 'open' || distance(sequence, sender.unacknowledged) < 0 || distance(sequence, sender.sentTo) >= 0) return
+    const least = LEAST_MTU[this.ends.guest.length]!
+    if (sender.shrink(Math.max(mtu, least) - TCP_HEADER - ipHeaderBytes(this.ends.guest))) this.#owner.changed(this)
+  }
+
   /** The end of a turn in which something changed. */
   flush(): void {
     if (this.#phase !== 'open') {
@@ -231,6 +243,8 @@ export class TcpConnection implements Timed, HostEvents {
   wake(now: number): void {
     if (now >= this.#dueAt) this.#due()
     if (this.#phase === 'open') {
+      // It may be reached another way by now.
+      if (now >= this.#sender.dueAt) this.ends.mac = undefined
       if (!this.#sender.onTime(now)) return this.abort()
       if (now >= this.#silence.dueAt) this.#listen(now)
     }

@@ -22,6 +22,7 @@ import {
 import type { TimerQueue } from '../timer-queue.ts'
 import { flowKey } from './flow-key.ts'
 import type { HostEnd, HostEvents } from './host-end.ts'
+import type { TooBig } from './path-mtu.ts'
 import { NO_OPTIONS, SegmentWriter, type FlowEnds } from './segment-writer.ts'
 import type { ConnectionOwner } from './connection-owner.ts'
 import { TcpConnection } from './tcp-connection.ts'
@@ -95,6 +96,11 @@ export class TcpFlows implements ConnectionOwner, Disposable {
     connection?.abandon()
     if (opens) this.#accept(packet, segment)
     else this.#reset(packet, segment)
+  }
+
+  /** A segment did not fit on its way to a machine. */
+  tooBig({ guest, guestPort, remote, remotePort, sequence, mtu }: TooBig): void {
+    this.#find(guest, guestPort, remote, remotePort)?.tooBig(sequence, mtu)
   }
 
   /**

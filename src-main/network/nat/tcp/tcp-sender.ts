@@ -91,6 +91,18 @@ export class TcpSender {
     this.#congestion = FIRST_SEGMENTS * mss
   }
 
+  /** Segments are smaller from now on, and what is under way is sent again so: it did not fit somewhere. False: they are no larger. @param mss bytes */
+  shrink(mss: number): boolean {
+    if (mss >= this.#mss) return false
+    this.#mss = mss
+    this.#recovering = false
+    this.#duplicates = 0
+    this.#recover = this.#max
+    this.#nxt = this.#una
+    this.#timedAt = -1
+    return true
+  }
+
   /** @param sequence of the segment that says so, @param ack and its acknowledgment */
   openWindow(window: number, sequence: number, ack: number): void {
     this.#window = window

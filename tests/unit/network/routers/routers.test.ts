@@ -1,22 +1,26 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { foldSum, sumWords } from '../../../../src-main/network/codec/checksum.ts'
 import { buildIcmp, ICMP, ICMPV6, ICMP_UNREACHABLE, ICMPV6_UNREACHABLE } from '../../../../src-main/network/codec/icmp.ts'
 import { formatMac, parseMac } from '../../../../src-main/network/codec/ethernet.ts'
 import { PROTOCOL } from '../../../../src-main/network/codec/ip.ts'
+import { writeTcp } from '../../../../src-main/network/codec/tcp.ts'
 import { buildNeighbour } from '../../../../src-main/network/codec/neighbour.ts'
 import { ALL_ROUTERS, multicastMac } from '../../../../src-main/network/gateway/addresses.ts'
 import { Gateway } from '../../../../src-main/network/gateway/gateway.ts'
 import { Reassembly } from '../../../../src-main/network/gateway/reassembly.ts'
 import type { IncomingPacket } from '../../../../src-main/network/ip-output.ts'
+import { tooBigOf } from '../../../../src-main/network/nat/tcp/path-mtu.ts'
 import { planRoutes } from '../../../../src-main/network/routers/plan-routes.ts'
 import { Routers } from '../../../../src-main/network/routers/routers.ts'
 import { Switch } from '../../../../src-main/network/switch/switch.ts'
 import { gatewayMac, routerMac } from '../../../../src-shared/model/mac.ts'
-import { formatIp, formatSubnet, parseIp } from '../../../../src-shared/model/ip.ts'
+import { formatIp, formatSubnet, inSubnet, parseIp, parseSubnet } from '../../../../src-shared/model/ip.ts'
 import { hasGateway, networkSchema, routerSchema } from '../../../../src-shared/model/network.ts'
 import { interfacesOf, learningOf } from '../../../../src-shared/model/router-interfaces.ts'
 import { FakeClock } from '../../../support/fake-clock.ts'
-import type { SeenFrame } from '../../../support/network-board.ts'
+import { ipFrame, type SeenFrame } from '../../../support/network-board.ts'
 import { NetworkStation } from '../../../support/network-station.ts'
+import { seeded } from '../../../support/seeded.ts'
 
 const net = (name: string, kind: string, nth: number, changes: object = {}) =>
   networkSchema.parse({ name, kind, ipv4: `10.0.${nth}.0/24`, ipv6: `fd00:${nth}::/64`, ...changes })
@@ -31,6 +35,23 @@ const router = (name: string, ...nths: [string, number, number?][]) =>
     })),
   })
 const routerCard = (name: string, network: string): number => parseMac(routerMac(name, network))
+
+/** As a station pings. */
+function pingFrame(one: NetworkStation, via: number, destination: Uint8Array, bytes: number): Uint8Array {
+  const four = destination.length === 4
+  const message = { type: four ? ICMP.echoRequest : ICMPV6.echoRequest, code: 0, rest: 1, body: new Uint8Array(bytes) }
+  const protocol = four ? PROTOCOL.icmp : PROTOCOL.icmpv6
+  return ipFrame(via, one.mac, { source: one.ip, destination, protocol }, buildIcmp(one.ip, destination, message))
+}
+
+/** A right checksum, so that what is behind it is reached. */
+function mendIpv4(frame: Uint8Array): void {
+  const end = Math.min(frame.length, 14 + Math.max(20, (frame[14]! & 15) * 4))
+  frame[24] = frame[25] = 0
+  const sum = foldSum(sumWords(frame, 14, end))
+  frame[24] = sum >> 8
+  frame[25] = sum & 255
+}
 
 const open: (() => void)[] = []
 afterEach(() =>
@@ -270,6 +291,60 @@ describe('a router', () => {
     const six = station('a', 'fd00:1::15', 3)
     six.ping(routerCard('r', 'a'), parseIp('fd00:2::15')!, { bytes: 1400 })
     expect(six.take()).toMatchObject([{ icmp: { type: ICMPV6.packetTooBig, rest: 1280 } }])
+  })
+
+  it('tells a gateway’s NAT what fits behind it', () => {
+    const networks = [net('a', 'nat', 1), net('b', 'segment', 2, { mtu: 1280 }), net('c', 'segment', 3)]
+    const { gateways, outside, station } = setUp(networks, [router('r1', ['a', 1], ['b', 2]), router('r2', ['b', 2, 253], ['c', 3])])
+    for (const [here, remote] of [
+      ['10.0.3.15', '192.0.2.7'],
+      ['fd00:3::15', '2001:db8::7'],
+    ] as const) {
+      const from = station('c', here)
+      const source = parseIp(remote)!
+      const segment = new Uint8Array(1400)
+      const fields = { sourcePort: 80, destinationPort: 5000, sequence: 0xfeed_beef, acknowledgment: 0, flags: 16, window: 1 }
+      writeTcp(segment, 0, source, from.ip, { ...fields, options: new Uint8Array() }, 1380)
+      gateways.get('a')!.output.send({ source, destination: from.ip, protocol: PROTOCOL.tcp }, segment)
+      expect(outside.splice(0).map(tooBigOf)).toEqual([
+        { remote: source, remotePort: 80, guest: from.ip, guestPort: 5000, sequence: 0xfeed_beef, mtu: 1280 },
+      ])
+      gateways.get('a')!.output.send({ source, destination: from.ip, protocol: PROTOCOL.tcp }, segment.subarray(0, 1200))
+      expect(from.take()).toHaveLength(1)
+      from.port.dispose()
+    }
+  })
+
+  it('hands on nothing that is broken, too old or from where it is not, whatever comes', () => {
+    const random = seeded(5)
+    const { station, clock } = two()
+    const [from, six] = [station('a', '10.0.1.15', 1), station('a', 'fd00:1::15', 3)]
+    const [to, to6] = [station('b', '10.0.2.15', 2), station('b', 'fd00:2::15', 4)]
+    const seeds: Uint8Array[] = []
+    for (const [one, other] of [
+      [from, to],
+      [six, to6],
+    ] as const) {
+      const frames = [600, 32, 0].map((bytes) => pingFrame(one, routerCard('r', 'a'), other.ip, bytes))
+      seeds.push(...frames, ...frames.map((frame) => frame.subarray(0, frame.length - 3)))
+    }
+    for (let run = 0; run < 20_000; run++) {
+      const frame = seeds[random(seeds.length)]!.slice()
+      for (let flips = random(4); flips > 0; flips--) frame[14 + random(Math.min(60, frame.length - 14))] = random(256)
+      if (random(2) === 0 && frame[12] === 8 && frame[13] === 0) mendIpv4(frame)
+      from.port.send(frame)
+      if (run % 100 === 0) clock.advance(random(500))
+    }
+    for (const { ip } of [...to.take(), ...to6.take()]) {
+      expect(ip).not.toBeNull()
+      expect(ip!.ttl).toBeGreaterThan(0)
+      expect(inSubnet(ip!.source, parseSubnet(ip!.version === 4 ? '10.0.1.0/24' : 'fd00:1::/64')!)).toBe(true)
+    }
+    // It goes on.
+    clock.advance(60_000)
+    for (const one of [from, to]) one.take()
+    from.ping(routerCard('r', 'a'), to.ip)
+    expect(to.take()).toHaveLength(1)
   })
 
   it('lets a packet that goes round in circles die', () => {

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { TCP } from '../../../../../src-main/network/codec/tcp.ts'
 import { checkSegment } from '../../../../../src-main/network/nat/tcp/segment-check.ts'
 import { withLeakCheck } from '../../../../support/leak-check.ts'
-import { PLAIN_OPTIONS, sackOf, SYN_OPTIONS, TcpScript } from '../../../../support/tcp-script.ts'
+import { GUEST, MAC, PLAIN_OPTIONS, PORT, sackOf, SERVER, SERVER_PORT, SYN_OPTIONS, TcpScript } from '../../../../support/tcp-script.ts'
 
 withLeakCheck()
 let script: TcpScript
@@ -156,6 +156,44 @@ describe('the window of a machine', () => {
       script.advance(120_000)
       expect(script.out().join(' ')).toContain(ended ? 'F' : 'PA 5+4')
     }
+  })
+})
+
+describe('the way to a machine', () => {
+  const ends = { guest: GUEST, guestPort: PORT, remote: SERVER, remotePort: SERVER_PORT }
+
+  it('that takes less is kept to, and what did not fit is sent again', () => {
+    script.connect(SYN_OPTIONS)
+    script.end.data('x'.repeat(1460 * 4))
+    expect(lengths()).toEqual([1460, 1460, 1460, 1460])
+    // Of what is not under way, and of no connection.
+    for (const offset of [-1, 1 + 1460 * 4]) script.flows.tooBig({ ...ends, sequence: script.ours + offset, mtu: 1280 })
+    script.flows.tooBig({ ...ends, guestPort: 1, sequence: script.ours + 1, mtu: 1280 })
+    expect(lengths()).toEqual([])
+    script.flows.tooBig({ ...ends, sequence: (script.ours + 1) >>> 0, mtu: 1280 })
+    expect(lengths()).toEqual([1240, 1240, 1240, 1240, 880])
+    // Each of the others did not fit either.
+    script.flows.tooBig({ ...ends, sequence: (script.ours + 1461) >>> 0, mtu: 1280 })
+    expect(lengths()).toEqual([])
+    script.guest('A', { seq: 1, ack: 1 + 1460 * 4 })
+    script.end.data('y'.repeat(1460))
+    expect(lengths()).toEqual([1240, 220])
+    // Nobody is made to send next to nothing.
+    script.flows.tooBig({ ...ends, sequence: (script.ours + 1 + 1460 * 4) >>> 0, mtu: 0 })
+    expect(lengths()).toEqual([512, 512, 436])
+  })
+
+  it('is looked for anew when nothing comes back', () => {
+    script.connect()
+    script.end.data('x')
+    script.turn()
+    expect(script.cards.at(-1)).toBe(MAC)
+    script.advance(1000)
+    expect(script.cards.at(-1)).toBeUndefined()
+    script.guest('A', { seq: 1, ack: 2, mac: 77 })
+    script.end.data('y')
+    script.turn()
+    expect(script.cards.at(-1)).toBe(77)
   })
 })
 
