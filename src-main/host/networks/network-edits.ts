@@ -72,10 +72,12 @@ export function withoutNetwork(now: Networks, name: string): Networks {
   }
 }
 
-/** @throws AppError `not-found`, `invalid-input`, also where another forward listens there */
+/** @throws AppError `not-found`, `wrong-state` where this kind of network has none, `invalid-input`, also where another forward listens there */
 export function withForward(now: Networks, name: string, forward: Omit<Forward, 'id'>): Networks {
   const network = find(now, name)
   const { protocol, hostPort } = forward
+  const none = noForwards(network)
+  if (none) throw none
   const other = network.forwards.find((one) => listenAlike(one, forward))
   if (other) {
     const message = `${protocol.toUpperCase()} port ${hostPort} of ${other.hostAddress} is forwarded in the network “${name}” already. Choose another port, or remove that forward.`
@@ -222,6 +224,16 @@ function checked(network: Network, { networks }: Pick<Networks, 'networks'>): Ne
   })
   if (fields.length > 0) throw AppError.invalid(fields)
   return parsed.data
+}
+
+/** Why no port of this computer leads into such a network; null: ports can. */
+export function noForwards({ name, kind }: Pick<Network, 'name' | 'kind'>): AppError | null {
+  if (kind === 'nat' || kind === 'host-only') return null
+  const why =
+    kind === 'segment'
+      ? `Machines in “${name}” are among themselves: a LAN segment forwards no ports. Choose a NAT or host-only network.`
+      : `Machines in “${name}” are reached at their own addresses: a bridged network forwards no ports.`
+  return new AppError('wrong-state', why, { subject: name })
 }
 
 /**

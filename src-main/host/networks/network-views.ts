@@ -11,7 +11,7 @@ import { domainOf, gatewayOf, hasGateway, type Forward, type Network, type Netwo
 import type { Lease, NetworkState, PortState } from '../../../src-shared/threads/network-thread.ts'
 import { bridgesOf, isJoinedStill, unseen, whyNotJoined, type Bridge } from '../planner/plan-bridge.ts'
 import { subnetsMeet } from './choose-subnet.ts'
-import { portOf, routerProblem } from './network-edits.ts'
+import { noForwards, portOf, routerProblem } from './network-edits.ts'
 
 /** States in which a machine has the hardware that it was started with. */
 const PRESENT: readonly MachineState[] = ['running', 'paused', 'suspending', 'stopping']
@@ -63,12 +63,14 @@ function networkView(network: Network, nics: readonly NicView[], facts: NetworkF
     gateway: hasGateway(network) ? { ipv4: ipv4 && gatewayOf(ipv4), ipv6: ipv6 && gatewayOf(ipv6), mac: gatewayMac(name) } : null,
     domain: domainOf(network),
     nics: nics.filter((nic) => nic.network === name),
-    forwards: Object.fromEntries(network.forwards.map((forward) => [forward.id, forwardState(forward, state)])),
+    forwards: Object.fromEntries(network.forwards.map((forward) => [forward.id, forwardState(forward, network, state)])),
     problem,
   }
 }
 
-function forwardState({ id }: Forward, state: NetworkState | undefined): NetworkView['forwards'][string] {
+function forwardState({ id }: Forward, network: Network, state: NetworkState | undefined): NetworkView['forwards'][string] {
+  const none = noForwards(network)
+  if (none) return { state: 'failed', problem: none.toWire() }
   const problem = state?.forwards[id]
   if (problem === undefined) return { state: 'waiting', problem: null }
   return problem === null ? { state: 'listening', problem } : { state: 'failed', problem }

@@ -70,6 +70,8 @@ test('nor do two of one network; each family has its ports', () => {
   const six = withForward(now, 'default', { ...forward, hostAddress: '::' })
   expect(fieldsOf(() => withForward(six, 'default', { ...forward, hostAddress: '0:0::1' }))).toEqual(['forwards.2.hostPort'])
   expect(named(withForward(six, 'default', { ...forward, hostPort: 8081 }), 'default').forwards).toHaveLength(3)
+  for (const kind of ['segment', 'bridged'])
+    expect(() => withForward(make(EMPTY, { name: 'a', kind }), 'a', { ...forward, guest: '10.9.0.2' })).toThrow(/forwards no ports/)
 })
 
 test('what no person means is refused, and does not hold up other changes where it was so before', () => {

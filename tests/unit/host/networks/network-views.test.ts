@@ -72,6 +72,9 @@ describe('a network', () => {
       problem: null,
     })
     expect(networkViews(facts({ document, networks: state({ [id]: problem }) }))[0]!.forwards[id]).toEqual({ state: 'failed', problem })
+    // It had forwards, and is a segment now.
+    const segment = { ...document, networks: document.networks.map((network) => ({ ...network, kind: 'segment' as const })) }
+    expect(networkViews(facts({ document: segment }))[0]!.forwards[id]).toMatchObject({ state: 'failed', problem: { code: 'wrong-state' } })
   })
 
   test('has a gateway where this computer has an address in it', () => {
