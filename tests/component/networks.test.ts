@@ -71,6 +71,19 @@ describe('the map', () => {
     await expect.poll(() => asked().at(-1)).toEqual(['connect', { machine: WEB, nic: 'nic0', network: 'default' }])
   })
 
+  test('a card says what it does not have of its network', async () => {
+    const problem = 'QEMU itself joins it to this Mac’s “en0”: its packets do not pass Coppice.'
+    await open('#/networks', ({ host }) => {
+      host.networks.add({ name: 'lan', kind: 'bridged', hostInterface: 'en0' })
+      host.networks.plug({ machine: WEB, name: 'web', nic: 'nic1', network: 'lan', problem })
+    })
+    await node('web').click()
+    await details()
+      .getByRole('button', { name: /nic1: lan/ })
+      .click()
+    await expect.element(details().getByText(problem)).toBeVisible()
+  })
+
   test('a link is drawn with the mouse, and taken away with a key', async () => {
     await open('#/networks')
     await expect.element(node('web')).toBeVisible()
