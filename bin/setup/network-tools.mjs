@@ -3,7 +3,7 @@ import { ensurePackages } from './debian.mjs'
 import { findProgram } from './say.mjs'
 
 /** Debian's packages, and the program of each. */
-const PACKAGES = { tshark: 'tshark', 'bind9-dnsutils': 'dig', nmap: 'nmap', curl: 'curl' }
+const PACKAGES = { tshark: 'tshark', 'bind9-dnsutils': 'dig', nmap: 'nmap', curl: 'curl', 'isc-dhcp-client': 'dhclient' }
 
 /** On Linux only, as for QEMU. */
 export async function ensureNetworkTools(env = process.env) {
