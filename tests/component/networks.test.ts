@@ -110,6 +110,32 @@ describe('the map', () => {
     await expect.poll(() => asked().at(-1)).toMatchObject(['place', { key: 'network/lab' }])
     await userEvent.keyboard('{Escape}')
     await expect.element(details().getByRole('heading', { name: 'What there is' })).toBeVisible()
+    await userEvent.keyboard('{ArrowLeft}')
+    expect(document.activeElement).toBe(node('Network default').element())
+    await userEvent.keyboard('{ArrowDown}{Enter}')
+    await expect.element(details().getByRole('heading', { name: 'web' })).toBeVisible()
+    expect((node('web, nic0').element() as SVGElement).getAttribute('tabindex')).toBe('0')
+    expect((node('db, nic0').element() as SVGElement).getAttribute('tabindex')).toBe('-1')
+  })
+
+  test('a network is deleted by its key after a question; that of “default” says why not', async () => {
+    await open('#/networks')
+    await expect.element(node('Network lab')).toBeVisible()
+    focus(node('Network lab'))
+    await userEvent.keyboard('{Delete}')
+    await expect.element(page.getByText('1 machine will be plugged in nowhere.', { exact: false })).toBeVisible()
+    await page.getByRole('button', { name: 'Delete network' }).click()
+    await expect.poll(() => asked().at(-1)).toEqual(['remove', { name: 'lab', unplug: true }])
+    focus(node('Network default'))
+    await userEvent.keyboard('{Delete}')
+    await expect.element(page.getByText('The network “default” is always there.')).toBeVisible()
+    expect(asked().filter(([name]) => name === 'remove')).toHaveLength(1)
+  })
+
+  test('a machine is gone to by a double click', async () => {
+    await open('#/networks')
+    await node('web').dblClick()
+    await expect.poll(() => location.hash).toContain(`#/machine/${WEB}`)
   })
 
   test('things are found by name and address, one after the other; what does not fit fades', async () => {
@@ -232,6 +258,9 @@ describe('networks', () => {
     await expect
       .poll(() => asked().at(-1))
       .toEqual(['putRouter', { name: 'router-1', interfaces: [{ network: 'default', ipv4: null, ipv6: null }] }])
+    await page.getByRole('button', { name: 'Undo' }).click()
+    await expect.poll(() => asked().at(-1)).toMatchObject(['putRouter', { interfaces: [{ network: 'default' }, { network: 'lab' }] }])
+    await details().getByRole('button', { name: 'Take it out of lab' }).click()
     await expect.element(details().getByText('It hands on nothing while it is in less than two networks.')).toBeVisible()
     await details().getByRole('button', { name: 'Remove the router' }).click()
     await expect.element(node('Router router-1')).not.toBeInTheDocument()

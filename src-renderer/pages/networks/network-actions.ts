@@ -1,7 +1,10 @@
-/** Plugging cards in and out, with a way back. */
-import type { NicView } from '../../../src-shared/api/networks.ts'
+/** What is changed in more than one place of the window, with a question before what is lost and a way back from the rest. */
+import type { NetworkView, NicView } from '../../../src-shared/api/networks.ts'
+import { DEFAULT_NETWORK, type Router } from '../../../src-shared/model/network.ts'
 import type { WindowState } from '../../state/window-state.svelte.ts'
+import { ask } from '../../ui/ask.svelte.ts'
 import { toast, toastError } from '../../ui/toasts.svelte.ts'
+import { machineCount } from './network-words.ts'
 
 /** @param network null: out */
 export async function plugIn(win: WindowState, nic: NicView | undefined, network: string | null): Promise<void> {
@@ -21,4 +24,59 @@ export async function plugIn(win: WindowState, nic: NicView | undefined, network
 
 export function unplug(win: WindowState, nic: NicView): Promise<void> {
   return plugIn(win, nic, null)
+}
+
+export async function removeNetwork({ host, route }: WindowState, { network: { name }, nics }: NetworkView): Promise<void> {
+  if (name === DEFAULT_NETWORK) {
+    toast({ text: `The network “${name}” is always there.` })
+    return
+  }
+  const sure = await ask({
+    title: `Delete the network “${name}”?`,
+    text:
+      nics.length === 0
+        ? 'Its forwards, reservations and names go with it.'
+        : `${machineCount(nics)} will be plugged in nowhere. Its forwards, reservations and names go with it.`,
+    action: 'Delete network',
+    danger: true,
+  })
+  if (!sure) return
+  try {
+    await host.networks.remove({ name, unplug: nics.length > 0 })
+    route.go({ page: 'networks', view: 'map', focus: null })
+  } catch (error) {
+    toastError(error)
+  }
+}
+
+export async function removeRouter({ host, route }: WindowState, before: Router): Promise<void> {
+  try {
+    await host.networks.removeRouter({ name: before.name })
+    route.go({ page: 'networks', view: 'map', focus: null })
+    toast({
+      text: `The router “${before.name}” is gone.`,
+      action: { label: 'Undo', run: () => void host.networks.putRouter(before).catch((error: unknown) => toastError(error)) },
+    })
+  } catch (error) {
+    toastError(error)
+  }
+}
+
+/** With addresses of its own, which Coppice chooses. Where it stands already, those that it lacks. */
+export async function joinRouter({ host }: WindowState, router: Router, network: string): Promise<void> {
+  const joined = router.interfaces.some((one) => one.network === network)
+  const interfaces = joined ? router.interfaces : [...router.interfaces, { network, ipv4: null, ipv6: null }]
+  await host.networks.putRouter({ ...router, interfaces }).catch((error: unknown) => toastError(error))
+}
+
+export async function leaveRouter({ host }: WindowState, before: Router, network: string): Promise<void> {
+  try {
+    await host.networks.putRouter({ ...before, interfaces: before.interfaces.filter((one) => one.network !== network) })
+    toast({
+      text: `The router “${before.name}” is no longer in the network “${network}”.`,
+      action: { label: 'Undo', run: () => void host.networks.putRouter(before).catch((error: unknown) => toastError(error)) },
+    })
+  } catch (error) {
+    toastError(error)
+  }
 }

@@ -117,6 +117,28 @@ export function plugShare(nics: readonly NicView[], nic: string | null): number 
   return (nics.findIndex((one) => one.nic === nic) + 1) / (nics.length + 1)
 }
 
+const DIRECTIONS: Record<string, (by: Point) => [along: number, aside: number]> = {
+  ArrowLeft: ({ x, y }) => [-x, Math.abs(y)],
+  ArrowRight: ({ x, y }) => [x, Math.abs(y)],
+  ArrowUp: ({ x, y }) => [-y, Math.abs(x)],
+  ArrowDown: ({ x, y }) => [y, Math.abs(x)],
+}
+
+/** The nearest thing in the direction of an arrow key, from the middle of one to those of others; what lies aside counts twice. Null: there is none, or it is another key. */
+export function nextThing(things: readonly MapThing[], from: string, key: string): string | null {
+  const direction = DIRECTIONS[key]
+  const start = things.find(({ id }) => id === from)
+  if (!direction || !start) return null
+  const middle = ({ kind, at }: MapThing): Point => ({ x: at.x + SIZE[kind].width / 2, y: at.y + SIZE[kind].height / 2 })
+  const here = middle(start)
+  const reached = things.flatMap((thing) => {
+    const { x, y } = middle(thing)
+    const [along, aside] = direction({ x: x - here.x, y: y - here.y })
+    return along > 0 && aside <= 2 * along ? [{ id: thing.id, far: along + 2 * aside }] : []
+  })
+  return reached.sort((a, b) => a.far - b.far)[0]?.id ?? null
+}
+
 /** How wide a link is drawn, px: by the power of ten of what passes. @param bytesPerSecond both ways together */
 export function linkWidth(bytesPerSecond: number): number {
   return bytesPerSecond <= 0 ? 1.5 : 2 + Math.min(6, Math.log10(1 + bytesPerSecond / 100) * 1.2)

@@ -4,7 +4,7 @@ import type { NetworkView, NicView } from '../../../../src-shared/api/networks.t
 import { NO_IMPAIRMENT, networkSchema } from '../../../../src-shared/model/network.ts'
 import { findThings } from '../../../../src-renderer/pages/networks/map/find-things.ts'
 import { SIZE } from '../../../../src-renderer/pages/networks/map/map-layout.ts'
-import { joinOf, linkWidth, mapModel, type MapThing } from '../../../../src-renderer/pages/networks/map/map-model.ts'
+import { joinOf, linkWidth, mapModel, nextThing, type MapThing } from '../../../../src-renderer/pages/networks/map/map-model.ts'
 
 const nic = (name: string, network: string | null): NicView => ({
   ...{ machine: newId(), name, nic: 'nic0', mac: '52:54:00:00:00:01', network, connected: true, cut: false },
@@ -86,4 +86,16 @@ test('things are found by their names and addresses', () => {
   expect(found('aa:bb')).toEqual(['machine'])
   expect(found('core')).toEqual(['router/core'])
   expect(found('  ')).toEqual([])
+})
+
+test('arrow keys go to the nearest thing in their direction', () => {
+  const nics = ['a', 'b', 'c', 'd'].map((name) => nic(name, 'default'))
+  const { things } = mapModel([view('default', 'nat', nics)], [], nics, {})
+  const id = (name: string): string => `machine/${nics.find((one) => one.name === name)!.machine}`
+  expect(nextThing(things, 'outside', 'ArrowDown')).toBe('network/default')
+  expect(nextThing(things, id('a'), 'ArrowRight')).toBe(id('b'))
+  expect(nextThing(things, id('b'), 'ArrowLeft')).toBe(id('a'))
+  expect(nextThing(things, id('a'), 'ArrowUp')).toBe('network/default')
+  expect(nextThing(things, 'outside', 'ArrowUp')).toBeNull()
+  expect(nextThing(things, 'outside', 'Home')).toBeNull()
 })
