@@ -5,7 +5,7 @@ import { AppError } from '../../../src-shared/errors/app-error.ts'
 import type { MachineConfig, MachinePatch, Nic } from '../../../src-shared/model/machine.ts'
 import { isEditable } from '../../../src-shared/model/machine-state.ts'
 import type { Machine } from '../machines/machine.ts'
-import type { Bridge } from '../planner/plan-bridge.ts'
+import { unseen, type Bridge } from '../planner/plan-bridge.ts'
 import { portName } from './network-wiring.ts'
 
 /** What networks need of the machines. */
@@ -73,6 +73,12 @@ export class MachinePlugs {
       const nics = bundle.config!.nics.map((nic) => (nic.network === network ? { ...nic, network: null } : nic))
       await this.#machines.update(id, { nics }, signal)
     }
+  }
+
+  /** @throws AppError `unsupported` for a card whose frames do not pass Coppice */
+  refuseJoined({ machine, nic }: FoundNic): void {
+    const bridge = this.joined().get(portName(machine.id, nic.id))
+    if (bridge) throw new AppError('unsupported', `“${nic.id}” of “${machine.bundle.name}”: ${unseen(bridge.card)}`, { subject: nic.id })
   }
 
   /** By port: cards that QEMU joined to this computer's network itself. */

@@ -161,7 +161,10 @@ export class NetworkService implements Disposable {
       impair: async ({ target, impairment }) => {
         if ('network' in target)
           await this.#change((now) => withPatch(now, target.network, { impairment: impairment ?? NO_IMPAIRMENT }, computer()))
-        else await this.#setPort(target.machine, target.nic, { impairment: impairment ?? NO_IMPAIRMENT })
+        else {
+          if (impairment !== null) this.#plugs.refuseJoined(await this.#plugs.find(target.machine, target.nic))
+          await this.#setPort(target.machine, target.nic, { impairment: impairment ?? NO_IMPAIRMENT })
+        }
       },
       cut: ({ machine, nic, cut }) => this.#setPort(machine, nic, { cut }),
       place: async ({ key, x, y }) => void (await this.#change((now) => ({ ...now, map: { ...now.map, [key]: { x, y } } }))),

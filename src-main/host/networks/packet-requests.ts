@@ -100,14 +100,13 @@ export class PacketRequests {
         throw new AppError('unsupported', `Of machines in “${name}”: ${unseen(bridge.card)}`, { subject: name })
       return { target, words: `“${target.network}”` }
     }
-    const { machine, nic } = await plugs.find(target.machine, target.nic)
+    const found = await plugs.find(target.machine, target.nic)
+    const { machine, nic } = found
     const { name } = machine.bundle
-    const port = portName(machine.id, nic.id)
     if (nic.network === null)
       throw new AppError('wrong-state', `The network card “${nic.id}” of “${name}” is plugged in nowhere.`, { subject: nic.id })
-    const bridge = plugs.joined().get(port)
-    if (bridge) throw new AppError('unsupported', `“${nic.id}” of “${name}”: ${unseen(bridge.card)}`, { subject: nic.id })
-    return { target: { port }, words: `“${name}”` }
+    plugs.refuseJoined(found)
+    return { target: { port: portName(machine.id, nic.id) }, words: `“${name}”` }
   }
 }
 
