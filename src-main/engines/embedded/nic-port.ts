@@ -10,6 +10,8 @@ import { wakeGuest } from './virtio-patches.ts'
 
 /** v86's virtio card: the guest's receive buffers. */
 const RECEIVE = 0
+/** Bytes of the largest frame that v86's cards have room for: an IP packet of 1500, its Ethernet header and a tag (IEEE 802.3, 3.2.7). Of a larger one they would take a part. */
+const LARGEST = 1500 + 14 + 4
 
 export class NicPort {
   #emulator: Emulator
@@ -76,7 +78,7 @@ export class NicPort {
   #receive(frame: Uint8Array): void {
     const { v86, bus } = this.#emulator
     const card = v86.cpu.devices.virtio_net
-    if (!this.#connected || (card && !card.virtio.queues[RECEIVE]?.is_configured())) return
+    if (!this.#connected || frame.length > LARGEST || (card && !card.virtio.queues[RECEIVE]?.is_configured())) return
     bus.send('net0-receive', frame)
     wakeGuest(v86)
   }

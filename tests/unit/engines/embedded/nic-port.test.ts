@@ -29,6 +29,7 @@ function setUp({ up = true, buffers = 100 as number | null } = {}) {
     ...{ state, got, card, port, listeners },
     /** From the network. */
     give: (...frames: number[]) => frames.forEach((value) => network.send(new Uint8Array(60).fill(value))),
+    giveLong: (value: number, length: number) => void network.send(new Uint8Array(length).fill(value)),
     /** By the guest. */
     send: (value: number) => listeners.forEach((listener) => listener(new Uint8Array(60).fill(value))),
     sent: () => {
@@ -45,6 +46,16 @@ test('frames go both ways', async () => {
   await vi.waitUntil(() => got.length === 2)
   send(7)
   expect({ got, sent: sent() }).toEqual({ got: [1, 2], sent: [7] })
+})
+
+test('frames that are larger than the card’s go by', async () => {
+  const { giveLong, got } = setUp()
+  giveLong(1, 1518)
+  giveLong(2, 1519)
+  giveLong(3, 65_534)
+  giveLong(4, 60)
+  await vi.waitUntil(() => got.includes(4))
+  expect(got).toEqual([1, 4])
 })
 
 test('what comes while the machine stands still, or its guest has no buffers, waits', async () => {
