@@ -348,7 +348,7 @@ export class LiveNetwork implements Disposable {
 
   #alert(alert: NetworkAlert): void {
     if (alert.port !== null) {
-      if (alert.count === 1) this.#captures.freeze(alert.id, alert.port)
+      if (alert.count === 1) this.#captures.freeze(alert.id, alert.port, alert.message)
       // Again where a person joined it, and it goes on.
       if (alert.cut) this.setPort(alert.port, { cut: true })
     }

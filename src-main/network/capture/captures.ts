@@ -4,6 +4,7 @@
  * it missed. Nothing runs while nobody reads.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { formatDuration } from '../../../src-shared/base/units.ts'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
 import type { PacketSummary } from '../../../src-shared/model/packet.ts'
 import { parsePacketFilter, type PacketFilter } from '../../../src-shared/model/packet-filter.ts'
@@ -42,6 +43,8 @@ const FROZEN = { bytes: 1024 * 1024, alerts: 50 } as const
 
 interface Kept extends CapturePort {
   store: FrameStore
+  /** What was kept for an alert: where that was, and its sentence. */
+  alert?: { network: string; message: string }
 }
 
 export class Captures {
@@ -73,7 +76,7 @@ export class Captures {
   }
 
   /** Keeps what passed a port until now for an alert; it is read as the port `alert/<id>` from then on. Of very many alerts the oldest ones' packets go. */
-  freeze(alert: string, port: string): void {
+  freeze(alert: string, port: string, message: string): void {
     const kept = this.#ports.get(port)
     if (!kept || kept.store.limit === 0) return
     const frozen = [...this.#ports.keys()].filter((key) => key.startsWith('alert/'))
@@ -81,7 +84,10 @@ export class Captures {
     const store = new FrameStore(FROZEN.bytes, this.#budget)
     for (const { bytes, direction, at } of kept.store.from(kept.store.oldest)) store.add(bytes, direction, at)
     // It is in no network: its packets are not told twice.
-    this.#ports.set(`alert/${alert}`, { ...kept, port: `alert/${alert}`, network: '', store })
+    this.#ports.set(`alert/${alert}`, {
+      ...{ ...kept, port: `alert/${alert}`, network: '', store },
+      alert: { network: kept.network, message },
+    })
   }
 
   keptBytes(port: string): number {
@@ -91,15 +97,17 @@ export class Captures {
   /** See `capture` of network-thread.ts. */
   async save(
     target: CaptureTarget,
-    order: Omit<CaptureOrder, 'onlySent'>,
+    order: Pick<CaptureOrder, 'path' | 'last' | 'duration'>,
     signal: AbortSignal,
     id: string | null = null,
   ): Promise<{ frames: number; bytes: number; path: string }> {
-    const ports = this.#of(target).map(({ store, name, network, mac }): CapturedPort => ({ store, about: interfaceOf(name, network, mac) }))
+    const kept = this.#of(target)
+    const ports = kept.map((one): CapturedPort => ({ store: one.store, about: interfaceOf(one) }))
+    const comment = commentOf(target, order.last, kept)
     const end = new AbortController()
     if (id !== null) this.#saving.set(id, end)
     try {
-      return await saveCapture(ports, { ...order, onlySent: 'network' in target }, AbortSignal.any([signal, end.signal]))
+      return await saveCapture(ports, { ...order, onlySent: 'network' in target, comment }, AbortSignal.any([signal, end.signal]))
     } finally {
       if (id !== null) this.#saving.delete(id)
     }
@@ -203,8 +211,18 @@ function lineOf({ source, destination, protocol, info }: PacketSummary): string 
   return `${source} ${destination} ${protocol} ${info}`
 }
 
-function interfaceOf(name: string, network: string, mac: string | null): CaptureInterface {
+function interfaceOf({ name, network, alert, mac }: Kept): CaptureInterface {
   const bytes = mac === null ? null : new Uint8Array(6)
   if (bytes) writeMac(bytes, 0, parseMac(mac!))
-  return { name, description: `In the network “${network}”, as the machine sees it`, mac: bytes }
+  return { name, description: `In the network “${alert?.network ?? network}”, as the machine sees it`, mac: bytes }
+}
+
+/** What a file holds, for who finds it. */
+function commentOf(target: CaptureTarget, last: number | null, [first]: readonly Kept[]): string {
+  const now = new Date().toISOString()
+  if (first?.alert) return `What led to an alert in the network “${first.alert.network}”: ${first.alert.message}`
+  const when = last === null ? `from ${now} on` : `what was kept of the ${formatDuration(last)} before ${now}`
+  return 'network' in target
+    ? `The network “${target.network}”, each packet once, where it was sent: ${when}`
+    : `${first?.name} in the network “${first?.network}”: ${when}`
 }

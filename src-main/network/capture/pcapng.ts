@@ -10,6 +10,7 @@ const BLOCK = { section: 0x0a0d_0d0a, interface: 1, statistics: 5, packet: 6 } a
 const LINKTYPE_ETHERNET = 1
 /** Options [3.5, 4.1, 4.2, 4.3]. */
 const OPTION = {
+  comment: 1,
   application: 4,
   ...{ name: 2, description: 3, mac: 6, resolution: 9 },
   ...{ flags: 2, dropped: 5 },
@@ -25,8 +26,8 @@ export interface CaptureInterface {
   mac: Uint8Array | null
 }
 
-/** @param application "Coppice 1.0" */
-export function sectionHeader(application: string): Uint8Array<ArrayBuffer> {
+/** @param application "Coppice 1.0" @param comment what the file holds, for people */
+export function sectionHeader(application: string, comment: string): Uint8Array<ArrayBuffer> {
   const body = new Uint8Array(16)
   const view = new DataView(body.buffer)
   view.setUint32(0, 0x1a2b_3c4d, true)
@@ -34,7 +35,10 @@ export function sectionHeader(application: string): Uint8Array<ArrayBuffer> {
   view.setUint16(6, 0, true)
   // The section's length is not known before its end.
   view.setBigInt64(8, -1n, true)
-  return block(BLOCK.section, body, [[OPTION.application, text(application)]])
+  return block(BLOCK.section, body, [
+    [OPTION.comment, text(comment)],
+    [OPTION.application, text(application)],
+  ])
 }
 
 export function interfaceDescription({ name, description, mac }: CaptureInterface): Uint8Array<ArrayBuffer> {

@@ -20,6 +20,8 @@ export interface CaptureOrder {
   duration: number | null
   /** Of a whole network: each frame once, as it was sent. */
   onlySent: boolean
+  /** What the file holds, for people who find it. */
+  comment: string
 }
 
 /** ms between two looks for new frames: less than the smallest store takes to fill at a gigabit a second is not needed for what a guest sends. */
@@ -36,7 +38,7 @@ const AT_ONCE = 5000
  */
 export async function saveCapture(
   ports: readonly CapturedPort[],
-  { path, last, duration, onlySent }: CaptureOrder,
+  { path, last, duration, onlySent, comment }: CaptureOrder,
   signal: AbortSignal,
 ): Promise<{ frames: number; bytes: number; path: string }> {
   const temporary = temporaryFor(path)
@@ -44,7 +46,7 @@ export async function saveCapture(
     const file = await open(temporary, 'wx', 0o600)
     let written: { frames: number; bytes: number }
     try {
-      const writer = new CaptureWriter(file, ports, onlySent)
+      const writer = new CaptureWriter(file, ports, onlySent, comment)
       if (last !== null) await writer.writeNew(Date.now() - last, signal)
       else await record(writer, duration ?? 0, signal)
       written = await writer.end()
@@ -97,13 +99,13 @@ class CaptureWriter {
   #bytes = 0
   #missed: number[]
 
-  constructor(file: FileHandle, ports: readonly CapturedPort[], onlySent: boolean) {
+  constructor(file: FileHandle, ports: readonly CapturedPort[], onlySent: boolean, comment: string) {
     this.#onlySent = onlySent
     this.#file = file
     this.#ports = ports
     this.#cursors = ports.map(({ store }) => store.oldest)
     this.#missed = ports.map(() => 0)
-    this.#put(sectionHeader('Coppice'))
+    this.#put(sectionHeader('Coppice', comment))
     for (const { about } of ports) this.#put(interfaceDescription(about))
   }
 

@@ -98,6 +98,22 @@ describe.skipIf(without('tshark'))('Wireshark’s reader', () => {
     expect(names.trim().split('\n')).toEqual([WEB.name, WEB.name, WEB.name, WEB.name, DB.name])
   })
 
+  test('tells what the file holds, and where its cards are', async () => {
+    talk()
+    captures.freeze('a1', WEB.port, '“web” scans the ports of 10.0.2.9.')
+    const about = async (target: Parameters<Captures['save']>[0], name: string): Promise<string> => {
+      await captures.save(target, { path: `${path}-${name}`, last: 90_000, duration: null }, never())
+      return output('capinfos', ['-k', '-I', `${path}-${name}`])
+    }
+    expect(await about({ port: WEB.port }, 'card')).toMatch(
+      /Capture comment: +web-1 “über”:nic0 in the network “lab”: what was kept of the 1 min 30 s/,
+    )
+    expect(await about({ network: 'lab' }, 'network')).toMatch(/Capture comment: +The network “lab”, each packet once/)
+    const alert = await about({ port: 'alert/a1' }, 'alert')
+    expect(alert).toContain('What led to an alert in the network “lab”: “web” scans the ports of 10.0.2.9.')
+    expect(alert).toContain('Description = In the network “lab”, as the machine sees it')
+  })
+
   test('opens what was captured while it came, until that was ended', async () => {
     talk()
     const enough = new AbortController()
@@ -189,12 +205,12 @@ describe('a capture', () => {
 
 test('what led to an alert is kept for it, whatever passes later, and is told only where it is asked for', async () => {
   talk()
-  captures.freeze('a1', WEB.port)
+  captures.freeze('a1', WEB.port, '“web” scans.')
   captures.remove(WEB.port)
   talk()
   expect(await captures.save({ port: 'alert/a1' }, { path, last: 60_000, duration: null }, never())).toMatchObject({ frames: 5 })
   expect(await captures.save({ network: 'lab' }, { path: `${path}2`, last: 60_000, duration: null }, never())).toMatchObject({ frames: 2 })
-  for (let at = 0; at < 60; at++) captures.freeze(`b${at}`, DB.port)
+  for (let at = 0; at < 60; at++) captures.freeze(`b${at}`, DB.port, '')
   await expect(captures.save({ port: 'alert/a1' }, { path: `${path}3`, last: 60_000, duration: null }, never())).rejects.toMatchObject({
     code: 'not-found',
   })
