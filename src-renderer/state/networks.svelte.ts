@@ -38,7 +38,10 @@ export class Networks implements Disposable {
     ),
   )
   readonly routers = $derived([...this.#routers.values()].sort((a, b) => compareNames(a.router.name, b.router.name)))
-  readonly nics: NicView[] = $derived([...this.all.flatMap(({ nics }) => nics), ...this.loose])
+  /** Each once: one that is plugged in elsewhere is told of by its old place and its new one, in either order. */
+  readonly nics: NicView[] = $derived([
+    ...new Map([...this.loose, ...this.all.flatMap(({ nics }) => nics)].map((nic) => [`${nic.machine}/${nic.nic}`, nic])).values(),
+  ])
 
   constructor(host: Host) {
     this.#host = host

@@ -100,6 +100,16 @@ describe('the map', () => {
     await expect.poll(() => asked().at(-1)).toEqual(['connect', { machine: DB, nic: 'nic0', network: null }])
   })
 
+  test('a card that is told of by its old place and its new one is there once', async () => {
+    await open('#/networks')
+    const { networks } = opened.host
+    const view = networks.view('lab')
+    networks.changed.fire({ kind: 'put', network: { ...view, nics: [...view.nics, { ...networks.nics[0]!, network: 'lab' }] } })
+    await expect.element(node('Network lab')).toHaveTextContent('2 machines')
+    await expect.element(node('web')).toBeVisible()
+    expect(opened.win.networks.nics).toHaveLength(2)
+  })
+
   test('things are chosen, moved and left by the keyboard', async () => {
     await open('#/networks')
     await expect.element(node('Network lab')).toBeVisible()
@@ -446,6 +456,12 @@ test('alerts stand on the map and in their list, and can be acted on', async () 
   await expect.element(page.getByText(alert.message)).toBeVisible()
   await expect.element(page.getByText('3 times', { exact: false })).toBeVisible()
   await expect.element(page.getByRole('tab', { name: 'Alerts (1)' })).toBeVisible()
+  opened.host.networks.alert.fire({ ...alert, id: newId(), message: 'Another one.' })
+  await page.getByRole('tab', { name: 'Map' }).click()
+  await node('web').click()
+  await expect.element(details().getByText('Another one.')).toBeVisible()
+  await details().getByRole('button', { name: 'All 2 alerts' }).click()
+  await page.getByRole('button', { name: 'Dismiss', exact: true }).first().click()
   await page.getByRole('button', { name: 'Cut link' }).click()
   await expect.poll(() => asked().at(-1)).toEqual(['cut', { machine: WEB, nic: 'nic0', cut: true }])
   await page.getByRole('button', { name: 'Packets' }).click()
