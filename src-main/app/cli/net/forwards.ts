@@ -4,6 +4,7 @@ import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import { parseIp } from '../../../../src-shared/model/ip.ts'
 import type { Forward } from '../../../../src-shared/model/network.ts'
 import type { Cli, Run } from '../cli.ts'
+import { SHORT_ID } from '../find-machine.ts'
 import { inWordsOf, UsageError } from '../errors.ts'
 import type { Column } from '../output/table.ts'
 import type { Services } from '../services.ts'
@@ -92,8 +93,8 @@ async function list(cli: Cli, name: string): Promise<void> {
   })
 }
 
-/** Machines' names by their ids; an address is its own. */
+/** Machines' names by their ids; an address is its own, and of a machine that is gone the beginning of its id. */
 export async function machineNames({ machines }: Services): Promise<(guest: string) => string> {
   const names = new Map((await machines.list({})).map(({ id, name }) => [id, name]))
-  return (guest) => names.get(guest) ?? guest
+  return (guest) => names.get(guest) ?? (parseIp(guest) ? guest : `(gone, ${guest.slice(0, SHORT_ID)})`)
 }

@@ -1,6 +1,7 @@
 /** `coppice net router`: what hands packets from one network to another. */
 import { InvalidArgumentError, type Command } from 'commander'
 import type { RouterView } from '../../../../src-shared/api/networks.ts'
+import { learningOf } from '../../../../src-shared/model/router-interfaces.ts'
 import type { Router } from '../../../../src-shared/model/network.ts'
 import type { Run } from '../cli.ts'
 import { inWordsOf } from '../errors.ts'
@@ -19,9 +20,17 @@ export function defineRouter(net: Command, run: Run): void {
     .argument('<network...>', 'its networks; with addresses of its own as in lab=10.0.5.254,fd00:5::fe, else chosen', addInterface)
     .action((name: string, interfaces: Interface[]) =>
       run(async (cli) => {
-        const made = await (await cli.host()).networks.putRouter({ name, interfaces }).catch(inWordsOf(WORDS))
+        const { networks } = await cli.host()
+        const made = await networks.putRouter({ name, interfaces }).catch(inWordsOf(WORDS))
         cli.output.result(made, () => cli.output.line(`${name}: ${routerWords(made.router)}`))
-        if (made.problem && !cli.output.json) cli.output.note(made.problem.message)
+        if (cli.output.json) return
+        if (made.problem) cli.output.note(made.problem.message)
+        const views = (await networks.list({})).networks
+        for (const sentence of learningOf(
+          made.router,
+          views.map(({ network }) => network),
+        ))
+          cli.output.note(sentence)
       }),
     )
   router
