@@ -34,8 +34,6 @@ export interface GatewaySideOptions {
   hosts: () => readonly KnownHost[]
   /** A machine was heard of under an address that was not known. */
   onNeighbour: () => void
-  /** Whether a card is plugged in. */
-  isCard: (mac: number) => boolean
   /** The card that has an address by right; null: nobody is known to. */
   ownerOf: (address: IpAddress) => number | null
   /** A forward listens, or does not. */
@@ -59,12 +57,12 @@ export class GatewaySide implements Disposable {
   constructor(
     document: Network,
     routes: NetworkRoutes,
-    { lan, clock, leasesIn, hosts, onNeighbour, isCard, ownerOf, onForwards, warn }: GatewaySideOptions,
+    { lan, clock, leasesIn, hosts, onNeighbour, ownerOf, onForwards, warn }: GatewaySideOptions,
   ) {
     this.#name = document.name
     this.#clock = clock
-    const shareOf = cardShare(isCard)
-    const gateway = this.#store.add(new Gateway({ network: document, board: lan, clock, shareOf, ownerOf, warn }))
+    const shareOf = cardShare(lan)
+    const gateway = this.#store.add(new Gateway({ network: document, board: lan, clock, ownerOf, warn }))
     this.#gateway = gateway
     gateway.onNeighbour = onNeighbour
     this.#nat = this.#store.add(new UserNat(gateway.output, clock, this.#natOptions(document), shareOf))

@@ -239,12 +239,7 @@ export class LiveNetwork implements Disposable {
   /** The same, while that card is plugged in. */
   #rightfulOwner(address: IpAddress): number | null {
     const owner = this.#leaseOwner(address)
-    return owner !== null && this.#isCard(owner) ? owner : null
-  }
-
-  /** Of a machine, or of a router. */
-  #isCard(mac: number): boolean {
-    return this.#switch.ports.some(({ pinned }) => pinned === mac)
+    return owner !== null && this.#switch.isCard(owner) ? owner : null
   }
 
   #makeSide(): GatewaySide | null {
@@ -260,7 +255,6 @@ export class LiveNetwork implements Disposable {
           this.#hostsChanged()
         })
       },
-      isCard: (mac) => this.#isCard(mac),
       ownerOf: (address) => this.#rightfulOwner(address),
       onForwards: () => this.#listener.stateChanged(),
       warn: (message) => console.error(message),
@@ -341,7 +335,7 @@ export class LiveNetwork implements Disposable {
       cards: [...this.#ports.values()].flatMap(({ plug }) => (plug.private ? parseMac(plug.mac) : [])),
       subnets: subnetsOf(this.#document),
       ownerOf: (address) => this.#leaseOwner(address),
-      isCard: (mac) => this.#isCard(mac),
+      isCard: (mac) => this.#switch.isCard(mac),
       isMachine: (mac) => [...this.#ports.values()].some(({ port }) => port.pinned === mac),
     })
   }

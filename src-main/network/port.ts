@@ -24,4 +24,6 @@ export interface Port extends Disposable {
 export interface Plugboard {
   /** @param receive frames from the network to what is plugged in */
   plug(id: string, receive: FrameSink): Port
+  /** Whether the card with this address is plugged in. Guests make up others. */
+  isCard(mac: number): boolean
 }

@@ -39,6 +39,10 @@ export class NetworkBoard implements Plugboard {
     return { id, send, counters, link: true, dispose: () => (this.#receive = null) }
   }
 
+  isCard(): boolean {
+    return true
+  }
+
   get plugged(): boolean {
     return this.#receive !== null
   }

@@ -7,7 +7,7 @@
 import type { IpAddress } from '../../../src-shared/model/ip.ts'
 import { BROADCAST, ETHERNET_HEADER, ETHERTYPE, writeEthernet } from '../codec/ethernet.ts'
 import { ageIp, ipHeaderBytes, writeIp, type IpHeader } from '../codec/ip.ts'
-import { hasHeadroom, type Refusal } from '../ip-output.ts'
+import { hasHeadroom, type IncomingPacket, type Refusal } from '../ip-output.ts'
 import { MAX_FRAME, type Port } from '../port.ts'
 import { isMulticastIp, multicastMac } from './addresses.ts'
 import { cutIpv4, cutIpv6 } from './fragments.ts'
@@ -74,11 +74,11 @@ export class FrameOutput {
 
   /**
    * Sends somebody else's packet on, one hop older. The caller has seen that there is a hop left.
-   * @param whole copied
+   * @param packet copied
    * @param via who hands it on; null: its destination is a neighbour
    * @param back where the interface that it came from tells its sender what is wrong with it
    */
-  forward(whole: Uint8Array, destination: IpAddress, via: NextHop | null, back: (why: Refusal, whole: Uint8Array) => void): void {
+  forward({ whole, destination, sourceMac }: IncomingPacket, via: NextHop | null, back: (why: Refusal, whole: Uint8Array) => void): void {
     const { neighbours, drops } = this.#parts
     const mac = via?.mac ?? neighbours.find(destination)
     if (whole.length <= this.mtu && mac !== NOT_KNOWN) {
@@ -99,7 +99,7 @@ export class FrameOutput {
     }
     for (const piece of pieces) {
       if (mac !== NOT_KNOWN) this.transmit(piece, mac)
-      else if (!neighbours.wait(destination, piece, (lost) => back('host', lost))) drops.unresolved++
+      else if (!neighbours.wait(destination, piece, { asker: sourceMac, lost: (lost) => back('host', lost) })) drops.unresolved++
     }
   }
 

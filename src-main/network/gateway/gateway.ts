@@ -12,7 +12,6 @@ import type { Disposable } from '../../../src-shared/base/disposable.ts'
 import { gatewayMac } from '../../../src-shared/model/mac.ts'
 import { domainOf, type Network } from '../../../src-shared/model/network.ts'
 import { addressIn, parseSubnet, type IpAddress } from '../../../src-shared/model/ip.ts'
-import type { CardShare } from '../card-share.ts'
 import type { Clock } from '../clock.ts'
 import { parseMac } from '../codec/ethernet.ts'
 import { PROTOCOL } from '../codec/ip.ts'
@@ -42,8 +41,6 @@ export interface GatewayOptions {
   network: Network
   board: Plugboard
   clock: Clock
-  /** Whom what a card makes it remember counts for; absent: itself. */
-  shareOf?: CardShare
   /** The card that has an address by right; null or absent: nobody is known to. */
   ownerOf?: (address: IpAddress) => number | null
   /** For the log. */
@@ -69,7 +66,7 @@ export class Gateway implements Disposable {
   #routes: readonly Route[] = []
   #relays: ReadonlySet<number> = new Set()
 
-  constructor({ network, board, clock, shareOf, ownerOf, warn }: GatewayOptions) {
+  constructor({ network, board, clock, ownerOf, warn }: GatewayOptions) {
     this.#network = network
     this.mac = parseMac(gatewayMac(network.name))
     const owner: InterfaceOwner = {
@@ -78,7 +75,6 @@ export class Gateway implements Disposable {
       nextHop: (address) => routeTo(this.#routes, address),
       relays: (mac) => this.#relays.has(mac),
       mayHave: (address, mac) => (ownerOf?.(address) ?? mac) === mac,
-      ...(shareOf && { shareOf }),
       heard: () => this.#advertiser?.heard(),
       solicited: (mac) => this.#advertiser?.solicited(mac),
       learned: () => this.onNeighbour?.(),
@@ -142,14 +138,14 @@ export class Gateway implements Disposable {
   }
 
   #transit(packet: IncomingPacket): void {
-    const { source, destination, ttl, whole, fragment, sourceMac } = packet
+    const { source, destination, ttl, fragment, sourceMac } = packet
     if (isLinkLocal(source) || isLinkLocal(destination)) this.#card.drops.unroutable++
     else if (ttl <= 1) this.#card.refuse(packet, 'time-exceeded')
     // Neighbours reach each other without the gateway, and past the policy not through it either.
     else if (this.#card.own.isOnLink(destination)) this.#card.refuse(packet, 'prohibited')
     else {
       const route = routeTo(this.#routes, destination)
-      if (route) return this.#card.forward(whole, destination, route, (why, lost) => this.#card.refuseLater(lost, sourceMac, why))
+      if (route) return this.#card.forward(packet, route, (why, lost) => this.#card.refuseLater(lost, sourceMac, why))
       const complete = fragment ? this.#card.reassembly.add(packet) : packet
       if (!complete) return
       if (this.outside) this.outside.receive(complete)

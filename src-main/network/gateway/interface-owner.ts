@@ -1,6 +1,5 @@
 /** What a card of this computer's own in a network is told, and what it leaves to whoever has it: a gateway or a router. */
 import type { IpAddress, Subnet } from '../../../src-shared/model/ip.ts'
-import type { CardShare } from '../card-share.ts'
 import type { Clock } from '../clock.ts'
 import type { IncomingPacket } from '../ip-output.ts'
 import type { Plugboard } from '../port.ts'
@@ -31,8 +30,6 @@ export interface InterfaceOwner {
   relays(mac: number): boolean
   /** Whether a card may say that it has the address; absent: any may. */
   mayHave?(address: IpAddress, mac: number): boolean
-  /** Whom what a card makes it remember counts for; absent: itself. */
-  shareOf?: CardShare
   /** A frame came, of whatever kind. */
   heard?(): void
   /** Asks for a router advertisement. */

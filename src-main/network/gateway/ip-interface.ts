@@ -8,6 +8,7 @@
  */
 import type { Disposable } from '../../../src-shared/base/disposable.ts'
 import { inSubnet, type IpAddress } from '../../../src-shared/model/ip.ts'
+import { cardShare } from '../card-share.ts'
 import { ETHERNET_HEADER, ETHERTYPE, ethertypeOf, isMulticast, macAt } from '../codec/ethernet.ts'
 import { buildIcmp, ICMP, ICMPV6, parseIcmp } from '../codec/icmp.ts'
 import { parseIp, PROTOCOL, type IpHeader } from '../codec/ip.ts'
@@ -53,7 +54,7 @@ export class IpInterface implements IpOutput, Disposable {
       transmit: (packet, to) => this.#output.transmit(packet, to),
       mayHave: (address, of) => owner.mayHave?.(address, of) ?? true,
       learned: () => owner.learned?.(),
-      shareOf: owner.shareOf ?? ((of) => of),
+      shareOf: cardShare(board),
     })
     this.reassembly = new Reassembly(clock, (first) => this.#refuse(first, 'reassembly'))
     const { neighbours, drops, port } = this
@@ -106,8 +107,8 @@ export class IpInterface implements IpOutput, Disposable {
   }
 
   /** Sends somebody else's packet on: see FrameOutput. */
-  forward(whole: Uint8Array, destination: IpAddress, via: NextHop | null, back: (why: Refusal, whole: Uint8Array) => void): void {
-    this.#output.forward(whole, destination, via, back)
+  forward(packet: IncomingPacket, via: NextHop | null, back: (why: Refusal, whole: Uint8Array) => void): void {
+    this.#output.forward(packet, via, back)
   }
 
   refuse(packet: IncomingPacket, why: Refusal): void {

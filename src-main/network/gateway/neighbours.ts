@@ -20,9 +20,12 @@ import type { Clock } from '../clock.ts'
 export const MAX_NEIGHBOURS = 4096
 /** Of one card (CardShare): a machine with many machines in it. */
 export const MAX_NEIGHBOURS_OF_CARD = 256
-/** Addresses that are asked for at a time, and packets that wait for each. */
+/** Addresses that are asked for at a time, in all and on one card's behalf, and packets that wait for each. */
 const MAX_ASKED = 256
+const MAX_ASKED_OF_CARD = 64
 const MAX_WAITING = 4
+/** No card's share. */
+const OURSELVES = -1
 const ASK_MS = 1000
 const MAX_ASKS = 3
 const SWEEP_MS = 30_000
@@ -79,7 +82,8 @@ export class Neighbours implements Disposable {
   #byKey = new Map<number, Neighbour>()
   #size = 0
   #last: Neighbour | null = null
-  #asked = new Set<Neighbour>()
+  /** With on whose behalf. */
+  #asked = new Map<Neighbour, number>()
   #shares = new Map<number, Share>()
   #sweep: Disposable | null = null
   #asking: Disposable | null = null
@@ -143,11 +147,18 @@ export class Neighbours implements Disposable {
     if (this.#entry(address)) this.learn(address, mac, take)
   }
 
-  /** Keeps a packet until it is known who has the address. @param packet is copied. @returns false where there is no room */
-  wait(address: IpAddress, packet: Uint8Array, lost: Waiting['lost'] = null): boolean {
+  /**
+   * Keeps a packet until it is known who has the address.
+   * @param packet is copied
+   * @param of whose it is: the card that sent it (absent: it is our own), and who hears where nobody has the address
+   * @returns false where there is no room
+   */
+  wait(address: IpAddress, packet: Uint8Array, of: { asker?: number; lost: Waiting['lost'] } = { lost: null }): boolean {
+    const { asker, lost } = of
+    const share = asker === undefined ? null : this.#link.shareOf(asker)
     let found = this.#entry(address)
     if (!found) {
-      if (this.#asked.size >= MAX_ASKED) return false
+      if (this.#asked.size >= MAX_ASKED || (share !== null && this.#askedBy(share) >= MAX_ASKED_OF_CARD)) return false
       if (this.#size >= MAX_NEIGHBOURS) this.#removeFirst(this.#largest())
       found = this.#add(address)
     }
@@ -155,7 +166,7 @@ export class Neighbours implements Disposable {
     found.waiting ??= []
     found.waiting.push({ packet: packet.slice(), lost })
     if (!this.#asked.has(found)) {
-      this.#asked.add(found)
+      this.#asked.set(found, share ?? OURSELVES)
       found.asks = 1
       this.#asking ??= this.#clock.after(ASK_MS, () => this.#askAgain())
       this.#link.ask(found.address, null)
@@ -251,10 +262,16 @@ export class Neighbours implements Disposable {
     if (this.#last === neighbour) this.#last = null
   }
 
+  #askedBy(share: number): number {
+    let count = 0
+    for (const one of this.#asked.values()) if (one === share) count++
+    return count
+  }
+
   #askAgain(): void {
     this.#asking = null
     const lost: Waiting[] = []
-    for (const neighbour of [...this.#asked]) {
+    for (const neighbour of [...this.#asked.keys()]) {
       if (neighbour.asks < MAX_ASKS) {
         neighbour.asks++
         this.#link.ask(neighbour.address, null)

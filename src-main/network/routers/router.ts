@@ -77,7 +77,7 @@ export class Router implements Disposable {
   }
 
   #transit(from: IpInterface, packet: IncomingPacket): void {
-    const { source, destination, ttl, whole, sourceMac } = packet
+    const { source, destination, ttl, sourceMac } = packet
     if (isLinkLocal(source) || isLinkLocal(destination)) {
       from.drops.unroutable++
       return
@@ -87,7 +87,7 @@ export class Router implements Disposable {
     if (!way) return from.refuse(packet, 'network')
     // Neighbours reach each other without a router, and past the policy not through it either.
     if (way.card === from && !way.hop) return from.refuse(packet, 'prohibited')
-    way.card.forward(whole, destination, way.hop, (why, lost) => from.refuseLater(lost, sourceMac, why))
+    way.card.forward(packet, way.hop, (why, lost) => from.refuseLater(lost, sourceMac, why))
   }
 
   /** An address of any of its cards (RFC 1812, 5.2.3); of those of the link alone, each has its own. */

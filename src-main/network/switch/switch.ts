@@ -41,6 +41,10 @@ export class Switch implements Plugboard, Fabric, Disposable {
     if (port.link) this.#table.pin(mac, port)
   }
 
+  isCard(mac: number): boolean {
+    return this.#ports.some(({ pinned }) => pinned === mac)
+  }
+
   /** False: there was no room at the one port it is for, or it must not go there. */
   forward(from: SwitchPort, frame: Uint8Array): boolean {
     const now = this.clock.now()

@@ -69,6 +69,10 @@ export class FastGuest implements Plugboard {
   }
 
   /** The gateway is the other end of the wire. */
+  isCard(): boolean {
+    return true
+  }
+
   plug(id: string, receive: FrameSink): Port {
     this.#toGateway = receive
     const counters = { framesOut: 0, bytesOut: 0, framesIn: 0, bytesIn: 0, dropped: 0, lost: 0, denied: 0 }

@@ -211,7 +211,6 @@ function setUp() {
         clock,
         hosts: () => [],
         onNeighbour: () => {},
-        isCard: () => true,
         ownerOf: () => null,
         onForwards: () => {},
         warn: (message: string) => warnings.push(message),

@@ -16,7 +16,7 @@ function setUp() {
   const neighbours = new Neighbours(clock, {
     ask: (of, mac) => asked.push(`${formatIp(of)} ${mac ?? 'all'}`),
     transmit: (packet, mac) => sent.push([packet, mac]),
-    shareOf: cardShare((mac) => mac < MADE_UP),
+    shareOf: cardShare({ isCard: (mac) => mac < MADE_UP }),
   })
   return { clock, asked, sent, neighbours }
 }
@@ -82,7 +82,7 @@ describe('neighbours', () => {
     const { neighbours, clock, asked } = setUp()
     const lost: number[] = []
     const waits = Array.from({ length: 1000 }, (_, nth) =>
-      neighbours.wait(address(nth), Uint8Array.of(nth), (packet) => lost.push(packet[0]!)),
+      neighbours.wait(address(nth), Uint8Array.of(nth), { lost: (packet) => lost.push(packet[0]!) }),
     )
     expect(waits.filter(Boolean)).toHaveLength(256)
     clock.advance(1000)
@@ -93,6 +93,23 @@ describe('neighbours', () => {
     expect(neighbours.wait(address(5000), Uint8Array.of(1))).toBe(true)
     neighbours.dispose()
     expect(clock.waiting).toBe(0)
+  })
+
+  it('are asked for on behalf of one card so often, and of all made-up cards together', () => {
+    const { neighbours, clock } = setUp()
+    const asks = (asker: (nth: number) => number, first: number): number =>
+      Array.from({ length: 100 }, (_, nth) =>
+        neighbours.wait(address(first + nth), Uint8Array.of(1), { asker: asker(nth), lost: null }),
+      ).filter(Boolean).length
+    expect(asks(() => 1, 0)).toBe(64)
+    expect(asks((nth) => MADE_UP + nth, 1000)).toBe(64)
+    expect(asks(() => 2, 2000)).toBe(64)
+    // What is asked for already, and ourselves.
+    expect(neighbours.wait(address(2000), Uint8Array.of(1), { asker: 1, lost: null })).toBe(true)
+    expect(neighbours.wait(address(9000), Uint8Array.of(1))).toBe(true)
+    clock.advance(3000)
+    expect(asks(() => 1, 0)).toBe(64)
+    neighbours.dispose()
   })
 
   it('get what waited for them, copied, in its order', () => {

@@ -94,6 +94,7 @@ test('nobody speaks for a group, or in the name of a pinned address', () => {
 test('a pinned address is nobody else’s while its link is up, and comes back with it', () => {
   const { lan, ports, counts } = make()
   lan.pin(C, 'port-2')
+  expect([C, C + 1].map((mac) => lan.isCard(mac))).toEqual([true, false])
   ports[2]!.link = false
   ports[0]!.send(frame(BROADCAST, C))
   counts()
