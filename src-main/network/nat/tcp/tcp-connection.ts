@@ -166,7 +166,7 @@ export class TcpConnection implements Timed, HostEvents {
       (flags & (TCP.syn | TCP.rst)) === TCP.syn &&
       (segment.sequence | 0) === this.#handshake.guestFirst
     )
-      return this.#receiveSynAgain(segment, mac)
+      return this.#receiveSynAgain(segment)
     const receiver = this.#receiver
     const offset = distance(segment.sequence, receiver.next)
     const length = segment.payload.length + (flags & TCP.fin ? 1 : 0) + (flags & TCP.syn ? 1 : 0)
@@ -174,7 +174,7 @@ export class TcpConnection implements Timed, HostEvents {
     if (verdict === 'drop') return
     if (verdict === 'reset') return this.#reset()
     if (verdict === 'challenge') return this.#challenge()
-    if (verdict === 'acknowledge') return this.#acknowledge(mac)
+    if (verdict === 'acknowledge') return this.#acknowledge()
     const sender = this.#sender
     const ack = segment.acknowledgment | 0
     if (this.#phase === 'syn-received') {
@@ -185,7 +185,7 @@ export class TcpConnection implements Timed, HostEvents {
     this.ends.mac = mac
     this.#silence.heard(this.#owner.now)
     if (this.#phase === 'time-wait') {
-      if (length > 0) this.#acknowledge(mac)
+      if (length > 0) this.#acknowledge()
       return
     }
     const sack = this.#handshake.sacks && segment.options.length > 0 ? parseTcpOptions(segment.options).sack : NO_SACK
@@ -298,10 +298,10 @@ export class TcpConnection implements Timed, HostEvents {
   }
 
   /** Its SYN came before. With our own acknowledged where both opened at once (RFC 9293, 3.5, figure 8); else what answers it was lost. */
-  #receiveSynAgain({ flags, acknowledgment, window, sequence }: TcpSegment, mac: number): void {
+  #receiveSynAgain({ flags, acknowledgment, window, sequence }: TcpSegment): void {
     if (!(flags & TCP.ack) || (acknowledgment | 0) !== this.#sender.unacknowledged) return this.#sendSyn()
     this.#opened(window, sequence, acknowledgment | 0)
-    this.#acknowledge(mac)
+    this.#acknowledge()
   }
 
   /** What a machine's SYN says. */
@@ -357,8 +357,7 @@ export class TcpConnection implements Timed, HostEvents {
     if (this.#sendFlags(this.#sender.next, TCP.ack, blocks ? sackOption(blocks) : NO_OPTIONS)) this.#needsAck = false
   }
 
-  #acknowledge(mac: number): void {
-    this.ends.mac ??= mac
+  #acknowledge(): void {
     this.#needsAck = true
     this.#owner.changed(this)
   }

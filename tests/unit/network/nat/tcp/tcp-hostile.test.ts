@@ -62,6 +62,15 @@ describe('options', () => {
     expect(script.end.text).toBe('abcdef')
   })
 
+  it('asking whether we are still there is answered, with a byte or without (RFC 9293, 3.8.4)', () => {
+    script.connect()
+    script.guest('A', { seq: 0, ack: 1 })
+    expect(script.out()).toEqual(['A 1+0 ack 1'])
+    script.guest('A', { seq: 0, ack: 1, data: 'x' })
+    expect(script.out()).toEqual(['A 1+0 ack 1'])
+    expect(script.end.text).toBe('')
+  })
+
   it('urgent data is data (RFC 6093, 3)', () => {
     script.connect()
     script.guest('AU', { seq: 1, ack: 1, data: 'now!' })
@@ -190,6 +199,12 @@ describe('the way to a machine', () => {
     expect(script.cards.at(-1)).toBe(MAC)
     script.advance(1000)
     expect(script.cards.at(-1)).toBeUndefined()
+    // Not the one of whoever says something that is old, or to come.
+    script.guest('A', { seq: 0, ack: 1, mac: 66 })
+    script.guest('A', { seq: 500_000, ack: 1, data: 'x', mac: 66 })
+    script.guest('A', { seq: 1, ack: 5000, mac: 66 })
+    script.advance(1000)
+    expect(script.cards).not.toContain(66)
     script.guest('A', { seq: 1, ack: 2, mac: 77 })
     script.end.data('y')
     script.turn()
