@@ -7,7 +7,7 @@ export const WANTED_MODULES = [
   // The bus and the devices of virtual machines
   ...['virtio_pci', 'virtio_net', 'virtio_blk', 'virtio_scsi', 'virtio_console', 'virtio_balloon', 'virtio_rng'],
   // Network cards
-  ...['ne2k_pci', 'e1000', '8139cp', 'af_packet'],
+  ...['ne2k_pci', 'e1000', 'e1000e', '8139cp', 'af_packet'],
   // Disks
   ...['ata_piix', 'ata_generic', 'ahci', 'sd_mod', 'sr_mod', 'floppy', 'loop'],
   // File systems, and the character sets that they ask for
@@ -20,7 +20,18 @@ export const WANTED_MODULES = [
 
 /** What these need in Debian's kernels: known beforehand so that one pass through the package is enough (a further pass finds the rest). */
 export const LIKELY_DEPENDENCIES = [
-  ...['virtio', 'virtio_ring', 'virtio_pci_legacy_dev', 'virtio_pci_modern_dev', 'failover', 'net_failover', '8390', 'mii'],
+  ...[
+    'virtio',
+    'virtio_ring',
+    'virtio_pci_legacy_dev',
+    'virtio_pci_modern_dev',
+    'failover',
+    'net_failover',
+    '8390',
+    'mii',
+    'ptp',
+    'pps_core',
+  ],
   ...['libata', 'libahci', 'scsi_mod', 'scsi_common', 't10_pi', 'crc64_rocksoft', 'crc64', 'crc_t10dif', 'crct10dif_common', 'cdrom'],
   ...['crc64_rocksoft_generic', 'crct10dif_generic', 'crc16', 'mbcache', 'jbd2', 'fat', 'netfs', 'fscache', '9pnet', 'libcrc32c'],
 ] as const
