@@ -38,10 +38,12 @@ export class Networks implements Disposable {
     ),
   )
   readonly routers = $derived([...this.#routers.values()].sort((a, b) => compareNames(a.router.name, b.router.name)))
-  /** Each once: one that is plugged in elsewhere is told of by its old place and its new one, in either order. */
-  readonly nics: NicView[] = $derived([
-    ...new Map([...this.loose, ...this.all.flatMap(({ nics }) => nics)].map((nic) => [`${nic.machine}/${nic.nic}`, nic])).values(),
-  ])
+  /** By machine and card, each once: one that is plugged in elsewhere is told of by its old place and its new one, in either order. */
+  readonly nics: NicView[] = $derived(
+    [...new Map([...this.loose, ...this.all.flatMap(({ nics }) => nics)].map((nic) => [`${nic.machine}/${nic.nic}`, nic])).values()].sort(
+      (a, b) => compareNames(a.name, b.name) || compareNames(`${a.machine}/${a.nic}`, `${b.machine}/${b.nic}`),
+    ),
+  )
 
   constructor(host: Host) {
     this.#host = host

@@ -1,5 +1,6 @@
 /** Networks in words. Pure. */
 import type { NetworkView, NicView, TrafficSample } from '../../../src-shared/api/networks.ts'
+import { compareNames } from '../../state/names.ts'
 import { formatCount } from '../../../src-shared/base/units.ts'
 import type { Impairment, NetworkKind, Watch } from '../../../src-shared/model/network.ts'
 
@@ -51,6 +52,11 @@ export function linkWords({ network, cut, connected }: Pick<NicView, 'network' |
   if (network === null) return 'Not plugged in'
   if (cut) return 'Cut'
   return connected ? 'Connected' : 'Waiting for its machine'
+}
+
+/** Machines of cards as choices, in the order of people: id and name. */
+export function machinesOf(nics: readonly NicView[]): [id: string, name: string][] {
+  return [...new Map(nics.map(({ machine, name }) => [machine, name]))].sort(([, a], [, b]) => compareNames(a, b))
 }
 
 /** What a network is, in a line: "NAT, 10.0.2.0/24, fd00::/64". */

@@ -34,7 +34,7 @@ export function mapModel(
   nics: readonly NicView[],
   places: Readonly<Record<string, Point>>,
 ): MapModel {
-  const machines = machinesOf(nics)
+  const machines = withCards(nics)
   const auto = mapLayout(networks, routers, machines)
   const at = (id: string): Point => places[id] ?? auto.get(id) ?? { x: 0, y: 0 }
   const leadOut = networks.filter(leadsOut)
@@ -78,14 +78,14 @@ export function mapModel(
   return { things, links: links.filter(({ from, to }) => known.has(from) && known.has(to)) }
 }
 
-function machinesOf(nics: readonly NicView[]): MapMachine[] {
+function withCards(nics: readonly NicView[]): MapMachine[] {
   const found = new Map<string, MapMachine>()
   for (const nic of nics) {
     const machine = found.get(nic.machine)
     if (machine) machine.nics.push(nic)
     else found.set(nic.machine, { machine: nic.machine, name: nic.name, nics: [nic] })
   }
-  for (const { nics: own } of found.values()) own.sort((a, b) => (a.nic < b.nic ? -1 : 1))
+  for (const { nics: own } of found.values()) own.sort((a, b) => compareNames(a.nic, b.nic))
   return [...found.values()].sort((a, b) => compareNames(a.name, b.name) || (a.machine < b.machine ? -1 : 1))
 }
 
@@ -112,9 +112,9 @@ function portsOf(thing: MapThing, handle: string | null): Wanted['ports'] {
   return [{ side: 'top', x: plugShare(thing.nics, handle) * SIZE.machine.width }]
 }
 
-/** Where a card's plug is, of the machine's width. */
+/** Where a card's plug is, of the machine's width: in the middle of the card's share. */
 export function plugShare(nics: readonly NicView[], nic: string | null): number {
-  return (nics.findIndex((one) => one.nic === nic) + 1) / (nics.length + 1)
+  return (nics.findIndex((one) => one.nic === nic) + 0.5) / nics.length
 }
 
 const DIRECTIONS: Record<string, (by: Point) => [along: number, aside: number]> = {
