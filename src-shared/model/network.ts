@@ -39,6 +39,11 @@ export const networkNameSchema = z
   .string()
   .regex(/^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/, 'A network’s name has up to 32 small letters, digits and hyphens, as in lab-1.')
 
+/** A list's limit, in words. */
+const most = (count: number, what: string): [number, string] => [count, `At most ${count} ${what}.`]
+/** A chance for each frame. */
+const percentage = z.number().min(0, 'A percentage is from 0 to 100.').max(100, 'A percentage is from 0 to 100.').default(0)
+
 const portNumber = z.number().int().min(1, 'A port is a number from 1 to 65535.').max(65_535, 'A port is a number from 1 to 65535.')
 /** RFC 1035, 2.3.1, in small letters. */
 export const hostNameSchema = z
@@ -59,17 +64,23 @@ export const domainSchema = z
 /** What a link does to the frames that pass it, each way. Zeroes: nothing. Percentages are chances for each frame. */
 export const impairmentSchema = z.strictObject({
   /** Bits per second; null: no limit. */
-  rate: z.number().int().min(1000, 'The slowest link has 1000 bit/s.').max(1e12).nullable().default(null),
+  rate: z
+    .number()
+    .int('A rate is a whole number of bit/s.')
+    .min(1000, 'The slowest link has 1000 bit/s.')
+    .max(1e12, 'The fastest link has 1 Tbit/s.')
+    .nullable()
+    .default(null),
   /** ms. */
-  delay: z.number().min(0).max(60_000, 'A frame is delayed by a minute at most.').default(0),
+  delay: z.number().min(0, 'A delay is not below zero.').max(60_000, 'A frame is delayed by a minute at most.').default(0),
   /** ms to and fro of the delay; frames keep their order. */
-  jitter: z.number().min(0).max(60_000).default(0),
-  loss: z.number().min(0).max(100).default(0),
-  duplicate: z.number().min(0).max(100).default(0),
+  jitter: z.number().min(0, 'A jitter is not below zero.').max(60_000, 'A frame is delayed by a minute at most.').default(0),
+  loss: percentage,
+  duplicate: percentage,
   /** Sent at once, ahead of those that wait. Needs a delay to be seen. */
-  reorder: z.number().min(0).max(100).default(0),
+  reorder: percentage,
   /** One bit of the frame is flipped. */
-  corrupt: z.number().min(0).max(100).default(0),
+  corrupt: percentage,
   /** The same frames at the same times meet the same fate; null: another one each time. */
   seed: z.number().int().min(0).max(0xffff_ffff).nullable().default(null),
 })
@@ -102,13 +113,24 @@ export const dhcpSchema = z.strictObject({
   from: ipv4Schema.nullable().default(null),
   to: ipv4Schema.nullable().default(null),
   /** Seconds. */
-  leaseTime: z.number().int().min(60, 'A lease lasts for a minute at least.').max(31_536_000).default(86_400),
-  reservations: z.array(reservationSchema).max(MAX_RESERVATIONS).default([]),
+  leaseTime: z
+    .number()
+    .int()
+    .min(60, 'A lease lasts for a minute at least.')
+    .max(31_536_000, 'A lease lasts for a year at most.')
+    .default(86_400),
+  reservations: z
+    .array(reservationSchema)
+    .max(...most(MAX_RESERVATIONS, 'addresses are reserved'))
+    .default([]),
   /** Told to machines instead of the gateway. */
   router: ipv4Schema.nullable().default(null),
-  dns: z.array(ipv4Schema).max(3).default([]),
+  dns: z
+    .array(ipv4Schema)
+    .max(...most(3, 'DNS servers'))
+    .default([]),
   /** What a machine that boots from the network loads: of the network's own TFTP service unless `server` names another. */
-  bootFile: z.string().max(127).nullable().default(null),
+  bootFile: z.string().max(127, 'The name of a boot file has 127 characters at most.').nullable().default(null),
   bootServer: ipv4Schema.nullable().default(null),
 })
 
@@ -121,7 +143,7 @@ export const dnsRecordSchema = z.discriminatedUnion('type', [
     value: ipSchema.refine((text) => text.includes(':'), 'An AAAA record has an IPv6 address.'),
   }),
   z.strictObject({ type: z.literal('CNAME'), name: domainSchema, value: domainSchema }),
-  z.strictObject({ type: z.literal('TXT'), name: domainSchema, value: z.string().max(255) }),
+  z.strictObject({ type: z.literal('TXT'), name: domainSchema, value: z.string().max(255, 'A text has 255 characters at most.') }),
 ])
 export type DnsRecord = z.output<typeof dnsRecordSchema>
 
@@ -129,9 +151,15 @@ export const dnsSchema = z.strictObject({
   enabled: z.boolean().default(true),
   /** In which machines have their names; null: `<network>.internal`. */
   domain: domainSchema.nullable().default(null),
-  records: z.array(dnsRecordSchema).max(MAX_RECORDS).default([]),
+  records: z
+    .array(dnsRecordSchema)
+    .max(...most(MAX_RECORDS, 'records'))
+    .default([]),
   /** Servers that are asked for everything else; empty: those of this computer. */
-  upstream: z.array(ipSchema).max(3).default([]),
+  upstream: z
+    .array(ipSchema)
+    .max(...most(3, 'DNS servers'))
+    .default([]),
 })
 
 export const RULE_PROTOCOLS = ['any', 'tcp', 'udp', 'icmp', 'arp'] as const
@@ -149,8 +177,14 @@ export const ruleSchema = z.strictObject({
 })
 export type PolicyRule = z.output<typeof ruleSchema>
 export const policySchema = z.strictObject({
-  zones: z.array(zoneSchema).max(32).default([]),
-  rules: z.array(ruleSchema).max(MAX_RULES).default([]),
+  zones: z
+    .array(zoneSchema)
+    .max(...most(32, 'zones'))
+    .default([]),
+  rules: z
+    .array(ruleSchema)
+    .max(...most(MAX_RULES, 'rules'))
+    .default([]),
   /** Where no rule fits. */
   otherwise: z.enum(['allow', 'deny']).default('allow'),
 })
@@ -165,8 +199,13 @@ export const watchSchema = z.strictObject({
   cut: z.array(z.enum(WATCHES)).default([]),
   /** Bytes to look for in payloads, as text or as hex after `0x`. */
   patterns: z
-    .array(z.strictObject({ name: z.string().min(1).max(80), bytes: z.string().min(2).max(256) }))
-    .max(32)
+    .array(
+      z.strictObject({
+        name: z.string().min(1, 'A pattern has a name.').max(80, 'The name of a pattern has 80 characters at most.'),
+        bytes: z.string().min(2, 'A pattern has two characters at least.').max(256, 'A pattern has 256 characters at most.'),
+      }),
+    )
+    .max(...most(32, 'patterns'))
     .default([]),
 })
 export type WatchRules = z.output<typeof watchSchema>
@@ -197,7 +236,10 @@ const networkShape = {
   hostAccess: z.boolean().default(false),
   /** Link-local addresses, and the addresses at which clouds tell secrets to their machines, may be reached. */
   linkLocalAccess: z.boolean().default(false),
-  forwards: z.array(forwardSchema).max(MAX_FORWARDS).default([]),
+  forwards: z
+    .array(forwardSchema)
+    .max(...most(MAX_FORWARDS, 'forwards'))
+    .default([]),
   impairment: impairmentSchema.default(NO_IMPAIRMENT),
   policy: policySchema.prefault({}),
   watch: watchSchema.prefault({}),

@@ -149,7 +149,7 @@ export const NETWORK_KEYS: Readonly<Record<string, Key>> = {
       const [name, machines] = named(text, 'Write it as in guests=web-1,web-2.')
       const others = policy.zones.filter((one) => one.name !== name)
       if (machines === '' && others.length === policy.zones.length) throw new InvalidArgumentError(`There is no zone “${name}”.`)
-      const zones = machines === '' ? others : [...others, { name, machines: list(machines).map(machineOf) }]
+      const zones = machines === '' ? others : [...others, { name, machines: [...new Set(list(machines).map(machineOf))] }]
       return { policy: { ...policy, zones } }
     },
   },

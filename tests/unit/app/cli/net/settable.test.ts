@@ -40,7 +40,7 @@ test('reservations and records are added and taken back', () => {
 })
 
 test('zones, rules and patterns', () => {
-  const { policy } = set('zone=guests=web-1', 'rules=guests:gateway:allow:udp:53,guests:*:deny,*:*:log', 'otherwise=deny')
+  const { policy } = set('zone=guests=web-1,web-1', 'rules=guests:gateway:allow:udp:53,guests:*:deny,*:*:log', 'otherwise=deny')
   expect(policy).toEqual({
     zones: [{ name: 'guests', machines: [MACHINE] }],
     rules: [
