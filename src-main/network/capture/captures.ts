@@ -3,7 +3,7 @@
  * copies them into the port's store and does nothing else; whoever reads, reads from the stores, a piece at a time, so that a fast port is not slowed by a slow reader, who is told what
  * it missed. Nothing runs while nobody reads.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import { formatDuration } from '../../../src-shared/base/units.ts'
 import { AppError } from '../../../src-shared/errors/app-error.ts'
 import type { PacketSummary } from '../../../src-shared/model/packet.ts'
@@ -35,8 +35,12 @@ export interface CapturePort {
 
 /** ms between two looks for new packets. */
 const LIVE_EVERY = 100
-/** Packets in one look of one reader. */
+/** Packets of a port in one look of one reader. */
 const LIVE_AT_ONCE = 2000
+/** Kept packets that a reader is told of at first: a window lists no more. */
+const KEPT_SHOWN = 5000
+/** Kept packets that are looked through for a reader's filter: some two seconds of work, in pieces. */
+const KEPT_SEARCHED = 200_000
 
 /** Of alerts: bytes for each, and how many. */
 const FROZEN = { bytes: 1024 * 1024, alerts: 50 } as const
@@ -45,6 +49,16 @@ interface Kept extends CapturePort {
   store: FrameStore
   /** What was kept for an alert: where that was, and its sentence. */
   alert?: { network: string; message: string }
+}
+
+/** A packet's line, and when it passed. */
+interface Found {
+  at: number
+  line: string
+}
+interface News {
+  lines: string[]
+  missed: number
 }
 
 export class Captures {
@@ -124,10 +138,12 @@ export class Captures {
     if (parsed.filter === null) throw AppError.invalid([{ path: 'filter', message: parsed.problem }])
     this.#of(target)
     const cursors = new Map<string, number>()
+    const isGone = (): boolean => stream.closed || signal.aborted
     let first = true
-    while (!stream.closed && !signal.aborted) {
+    while (!isGone()) {
       // Ports come and go in a network.
-      const { lines, missed } = this.#news(target, cursors, parsed.filter, kept || !first)
+      const { lines, missed } =
+        first && kept ? await this.#kept(target, cursors, parsed.filter, isGone) : this.#news(target, cursors, parsed.filter, !first)
       first = false
       if (missed > 0) lines.push(JSON.stringify({ missed }))
       if (lines.length > 0) await stream.write(utf8(`${lines.join('\n')}\n`))
@@ -171,30 +187,65 @@ export class Captures {
     return kept
   }
 
-  /** What came since the last look, of all ports in the order of its times. */
-  #news(target: CaptureTarget, cursors: Map<string, number>, filter: PacketFilter, old: boolean): { lines: string[]; missed: number } {
-    const found: { at: number; line: string }[] = []
+  /** What is kept and passes the filter. The newest frames of each port are looked at first, a piece at a time, so that no port is kept waiting. `missed`: were not looked at, or are not told. */
+  async #kept(target: CaptureTarget, cursors: Map<string, number>, filter: PacketFilter, isGone: () => boolean): Promise<News> {
+    const ports = this.#about(target)
+    for (const { port, store } of ports) cursors.set(port, store.next)
+    const found: Found[] = []
     let missed = 0
-    for (const kept of this.#ports.values()) {
-      if ('port' in target ? kept.port !== target.port : kept.network !== target.network) continue
+    for (const kept of ports) {
+      const { store } = kept
+      const least = found.length + LIVE_AT_ONCE
+      let left = KEPT_SEARCHED / ports.length
+      let before = cursors.get(kept.port)!
+      for (; before > store.oldest && left > 0 && found.length < least && !isGone(); left -= LIVE_AT_ONCE) {
+        const from = Math.max(store.oldest, before - LIVE_AT_ONCE)
+        found.push(...this.#look(target, kept, from, before, filter))
+        before = from
+        await turn()
+      }
+      missed += Math.max(0, before - store.oldest)
+    }
+    found.sort((a, b) => a.at - b.at)
+    const shown = found.slice(-KEPT_SHOWN)
+    return { lines: shown.map(({ line }) => line), missed: missed + found.length - shown.length }
+  }
+
+  /** What came since the last look, of all ports in the order of its times. */
+  #news(target: CaptureTarget, cursors: Map<string, number>, filter: PacketFilter, old: boolean): News {
+    const found: Found[] = []
+    let missed = 0
+    for (const kept of this.#about(target)) {
       const { store, port } = kept
       const cursor = cursors.get(port) ?? (old ? store.oldest : store.next)
       missed += Math.max(0, store.oldest - cursor)
       // Of very many the newest.
       const start = Math.max(cursor, store.oldest, store.next - LIVE_AT_ONCE)
       missed += Math.max(0, start - Math.max(cursor, store.oldest))
-      for (const frame of store.from(start)) {
-        // In a network every frame is sent by one plug, and may come to many.
-        if (!('port' in target) && frame.direction === 'in') continue
-        const dissected = dissect(frame.bytes)
-        const one = summary(kept, frame, dissected)
-        const names = new Set([...dissected.names, frame.direction])
-        if (filter({ ...dissected, names, text: lineOf(one) })) found.push({ at: frame.at, line: JSON.stringify(one) })
-      }
+      found.push(...this.#look(target, kept, start, store.next, filter))
       cursors.set(port, store.next)
     }
     found.sort((a, b) => a.at - b.at)
     return { lines: found.map(({ line }) => line), missed }
+  }
+
+  #about(target: CaptureTarget): Kept[] {
+    return [...this.#ports.values()].filter((kept) => ('port' in target ? kept.port === target.port : kept.network === target.network))
+  }
+
+  /** Frames of a port from one number up to another that pass the filter. */
+  #look(target: CaptureTarget, kept: Kept, from: number, to: number, filter: PacketFilter): Found[] {
+    const found: Found[] = []
+    for (const frame of kept.store.from(from)) {
+      if (frame.number >= to) break
+      // In a network every frame is sent by one plug, and may come to many.
+      if (!('port' in target) && frame.direction === 'in') continue
+      const dissected = dissect(frame.bytes)
+      const one = summary(kept, frame, dissected)
+      const names = new Set([...dissected.names, frame.direction])
+      if (filter({ ...dissected, names, text: lineOf(one) })) found.push({ at: frame.at, line: JSON.stringify(one) })
+    }
+    return found
   }
 }
 

@@ -232,6 +232,23 @@ describe('a list of packets', () => {
     await end()
   })
 
+  test('looks for what its filter lets through in all that is kept', async () => {
+    captures.put(WEB, 8 * 1024 * 1024)
+    captures.see(WEB.port, udpFrame(ENDS, 4444, 4444, 'the one'), 'out')
+    for (let at = 0; at < 9000; at++) captures.see(WEB.port, udpFrame(ENDS, 1, 2, new Uint8Array(100)), 'out')
+    const rare = watch('port 4444')
+    await expect.poll(() => rare.lines.length).toBe(1)
+    expect(rare.lines[0]).toMatchObject({ protocol: 'UDP', source: '10.0.2.15' })
+    captures.see(WEB.port, udpFrame(ENDS, 4444, 4444, 'another'), 'out')
+    await expect.poll(() => rare.lines.length).toBe(2)
+    await rare.end()
+    const all = watch('')
+    await expect.poll(() => all.lines.length).toBeGreaterThan(1000)
+    const missed = all.lines.reduce((sum: number, line) => sum + ('missed' in line ? line.missed : 0), 0)
+    expect(missed + all.lines.filter((line) => 'id' in line).length).toBe(9002)
+    await all.end()
+  })
+
   test('says what was missed', async () => {
     captures.put(WEB, 128 * 1024)
     const { lines, end } = watch('', false)
