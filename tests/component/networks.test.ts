@@ -165,6 +165,8 @@ describe('the map', () => {
     await expect.element(page.getByText('2 of 2', { exact: true })).toBeVisible()
     await userEvent.keyboard('{Escape}')
     await expect.element(node('db')).not.toHaveClass('faded')
+    await userEvent.keyboard('{Escape}')
+    expect(document.activeElement).toBe(node('web').element())
   })
 
   test('what was put elsewhere is arranged anew, with a way back', async () => {
@@ -260,6 +262,9 @@ describe('networks', () => {
     await open('#/networks')
     await page.getByRole('button', { name: 'New router…' }).click()
     const dialog = page.getByRole('dialog')
+    await userEvent.keyboard('core')
+    await expect.element(dialog.getByRole('textbox', { name: 'Name' })).toHaveValue('core')
+    await dialog.getByRole('textbox', { name: 'Name' }).fill('router-1')
     await dialog.getByRole('checkbox', { name: 'default' }).click()
     await dialog.getByRole('checkbox', { name: 'lab' }).click()
     await dialog.getByRole('button', { name: 'Create router' }).click()
