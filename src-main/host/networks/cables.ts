@@ -7,8 +7,8 @@ import type { Disposable } from '../../../src-shared/base/disposable.ts'
 import type { Network } from '../../../src-shared/model/network.ts'
 import type { Session } from '../machines/running/session.ts'
 
-/** ms for which a cable is out. */
-const REPLUG = 1000
+/** ms for which a cable is out. Drivers of most cards look at it every two seconds (Linux's e1000); virtio's hears of it at once. */
+const REPLUG = { virtio: 1000, others: 3000 } as const
 
 export type CableSession = Pick<Session, 'kind' | 'resumed' | 'cutLink'>
 
@@ -19,6 +19,7 @@ export interface Cable {
   place?: string
   /** Whether the guest executes. */
   runs: boolean
+  isVirtio: boolean
 }
 
 interface Card {
@@ -36,7 +37,7 @@ export class Cables implements Disposable {
   #timers = new Set<NodeJS.Timeout>()
 
   /** Brings a card's cable in line. @throws AppError as the session's `cutLink` does */
-  async hold(session: CableSession, nic: string, { cut, place, runs }: Cable): Promise<void> {
+  async hold(session: CableSession, nic: string, { cut, place, runs, isVirtio }: Cable): Promise<void> {
     const card = this.#cardOf(session, nic)
     card.cut = cut
     if (place !== undefined && place !== card.place) {
@@ -46,12 +47,15 @@ export class Cables implements Disposable {
     }
     await this.#apply(session, nic, card)
     if (card.pulled !== 'paused' || !runs) return
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer)
-      card.pulled = null
-      // Of a machine that ended meanwhile nothing is to be told.
-      this.#apply(session, nic, card).catch(() => {})
-    }, REPLUG)
+    const timer = setTimeout(
+      () => {
+        this.#timers.delete(timer)
+        card.pulled = null
+        // Of a machine that ended meanwhile nothing is to be told.
+        this.#apply(session, nic, card).catch(() => {})
+      },
+      isVirtio ? REPLUG.virtio : REPLUG.others,
+    )
     this.#timers.add(timer)
     card.pulled = timer
   }

@@ -299,11 +299,11 @@ export class NetworkWiring implements Disposable {
     if (!session || session.end || !config) return
     const document = this.#source.networks()
     const bridges = this.#source.bridges()
-    for (const { id: nic, bridge } of session.spec?.nics ?? []) {
+    for (const { id: nic, model, bridge } of session.spec?.nics ?? []) {
       if (!bridge) continue
       const network = config.nics.find((one) => one.id === nic)?.network ?? null
       const cut = portOf(document, id, nic).cut || !isJoinedStill(bridge, network, bridges)
-      await this.#cables.hold(session, nic, { cut, runs: state !== 'paused' }).catch((error: unknown) => {
+      await this.#cables.hold(session, nic, { cut, runs: state !== 'paused', isVirtio: model === 'virtio' }).catch((error: unknown) => {
         if (!session.end)
           this.#log.error('networks', `The cable of “${nic}” of “${config.name}” could not be moved.`, { error: asAppError(error) })
       })
@@ -349,7 +349,9 @@ async function wantedOf(machine: Machine, document: Networks, places: ReadonlyMa
       ...{ port: portName(machine.id, nic), network, machine: machine.id, name: config.name, nic, mac: built.mac, link },
       ...{ counters: session.counters.buffer, impairment, cut: cut || built.linkUp !== true, private: config.private },
     }
-    return [{ plug, session, cable: { cut, place: places.get(network)!, runs: machine.state !== 'paused' } }]
+    return [
+      { plug, session, cable: { cut, place: places.get(network)!, runs: machine.state !== 'paused', isVirtio: built.model === 'virtio' } },
+    ]
   })
 }
 
