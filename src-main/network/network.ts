@@ -133,7 +133,6 @@ export class LiveNetwork implements Disposable {
       this.#uplink?.dispose()
       this.#uplink = this.#makeUplink()
     }
-    this.#privateChanged()
     this.#hostsChanged()
     for (const port of this.#ports.values()) this.#tap(port)
   }
@@ -143,6 +142,7 @@ export class LiveNetwork implements Disposable {
     const own = [...(this.#side ? [this.#side.ownPort] : []), ...this.#place.routers]
     if (this.#uplink) own.push({ id: UPLINK_PORT, name: `uplink of ${this.name}`, mac: null })
     this.#own.set(own, this.#document.captureBytes)
+    this.#privateChanged()
   }
 
   /** Joins a card; one with the same port is unplugged before. @throws AppError `invalid-input` for a ring that is none */
@@ -324,7 +324,7 @@ export class LiveNetwork implements Disposable {
       bytes === 0 && !watched && mac === null
         ? null
         : (id, frame, direction) => {
-            if (mac !== null && direction === 'out') this.#privates.learn(mac, frame)
+            if (mac !== null && direction === 'out') this.#privates.learn(this.name, mac, frame)
             if (bytes > 0 && !this.#privates.covers(this.name, frame)) this.#captures.see(id, frame, direction)
             if (watched && direction === 'out') this.#watcher.see(watched, frame)
           }

@@ -36,9 +36,15 @@ export interface PrivateNetwork {
   isMachine: (mac: number) => boolean
 }
 
+/** A network, and what its private cards are known by there. */
+interface Place extends PrivateNetwork {
+  name: string
+  byMac: Map<number, Card>
+}
+
 interface Card {
   mac: number
-  network: string
+  place: Place
   /** Others that it speaks for: of machines in the machine. */
   macs: number[]
   addresses: Known[]
@@ -50,41 +56,44 @@ interface Known {
   card: Card
 }
 
+/** What is known of a network that is gone. */
+const NOTHING: PrivateNetwork = { cards: [], subnets: [], ownerOf: () => null, isCard: () => false, isMachine: () => false }
+
 export class PrivateTraffic {
-  #networks = new Map<string, PrivateNetwork>()
-  #cards = new Map<number, Card>()
-  #byMac = new Map<number, Card>()
+  #places = new Map<string, Place>()
+  /** Of all networks. */
+  #count = 0
   #byAddress = new Map<number, Known[]>()
 
   /** A network as it is now; null: it is gone. */
   set(name: string, network: PrivateNetwork | null): void {
-    if (network) this.#networks.set(name, network)
-    else this.#networks.delete(name)
-    for (const card of [...this.#cards.values()])
-      if (card.network === name && !network?.cards.includes(card.mac)) {
-        this.#cards.delete(card.mac)
-        for (const mac of [card.mac, ...card.macs]) this.#byMac.delete(mac)
-        for (const known of card.addresses) this.#forget(known)
-      }
-    for (const mac of network?.cards ?? [])
-      if (!this.#cards.has(mac)) {
-        const card: Card = { mac, network: name, macs: [], addresses: [] }
-        this.#cards.set(mac, card)
-        this.#byMac.set(mac, card)
-      }
+    const place: Place = Object.assign(this.#places.get(name) ?? { name, byMac: new Map<number, Card>() }, network ?? NOTHING)
+    if (network) this.#places.set(name, place)
+    else this.#places.delete(name)
+    for (const [mac, card] of place.byMac) {
+      if (card.mac !== mac) continue
+      if (!place.cards.includes(mac)) this.#remove(card)
+      // Somebody's own card was plugged in that another had spoken for.
+      else for (const other of card.macs.filter((one) => place.isCard(one))) forgetMac(card, other)
+    }
+    for (const mac of place.cards) {
+      if (place.byMac.get(mac)?.mac === mac) continue
+      place.byMac.set(mac, { mac, place, macs: [], addresses: [] })
+      this.#count++
+    }
   }
 
-  /** A frame that a private card sends. */
-  learn(mac: number, frame: Uint8Array): void {
-    const card = this.#cards.get(mac)
-    const network = card && this.#networks.get(card.network)
+  /** A frame that a private card of a network sends. */
+  learn(network: string, mac: number, frame: Uint8Array): void {
+    const place = this.#places.get(network)
+    const card = place?.byMac.get(mac)
     const tags = tagBytesOf(frame)
-    if (!network || tags === null) return
+    if (!place || card?.mac !== mac || tags === null) return
     const source = sourceOf(frame)
-    if (!this.#byMac.has(source) && !isMulticast(source) && !network.isCard(source)) {
+    if (!place.byMac.has(source) && !isMulticast(source) && !place.isCard(source)) {
       card.macs.push(source)
-      this.#byMac.set(source, card)
-      if (card.macs.length > MAX_MACS) this.#byMac.delete(card.macs.shift()!)
+      place.byMac.set(source, card)
+      if (card.macs.length > MAX_MACS) forgetMac(card, card.macs[0]!)
     }
     const at = ETHERNET_HEADER + tags
     const type = typeAt(frame, at)
@@ -95,30 +104,31 @@ export class PrivateTraffic {
 
   /** Whether a frame that passes in a network is to or from a private machine, or tells of such a one (ICMP errors quote it). */
   covers(network: string, frame: Uint8Array): boolean {
-    if (this.#cards.size === 0) return false
-    if (this.#byMac.has(sourceOf(frame)) || this.#byMac.has(destinationOf(frame))) return true
+    const here = this.#count === 0 ? undefined : this.#places.get(network)
+    if (!here) return false
+    if (here.byMac.has(sourceOf(frame)) || here.byMac.has(destinationOf(frame))) return true
     const tags = tagBytesOf(frame)
     if (tags === null) return false
     const at = ETHERNET_HEADER + tags
     const type = typeAt(frame, at)
     if (type === ETHERTYPE.ipv4) {
-      if (this.#isEnd(network, frame, at + 12, 4)) return true
-      if (destinationOf(frame) === BROADCAST && this.#isLease(frame, at)) return true
+      if (this.#isEnd(here, frame, at + 12, 4)) return true
+      if (destinationOf(frame) === BROADCAST && isLease(here, frame, at)) return true
       const inner = at + (frame[at]! & 15) * 4 + 8
-      return frame[at + 9] === PROTOCOL.icmp && ICMP_ERRORS.has(frame[inner - 8]!) && this.#isEnd(network, frame, inner + 12, 4)
+      return frame[at + 9] === PROTOCOL.icmp && ICMP_ERRORS.has(frame[inner - 8]!) && this.#isEnd(here, frame, inner + 12, 4)
     }
     if (type !== ETHERTYPE.ipv6) return false
-    if (this.#isEnd(network, frame, at + 8, 16)) return true
+    if (this.#isEnd(here, frame, at + 8, 16)) return true
     const inner = at + IPV6_HEADER + 8
     const isError = frame[at + 6] === PROTOCOL.icmpv6 && (frame[inner - 8]! < ICMPV6.echoRequest || frame[inner - 8] === ICMPV6.redirect)
-    return isError && this.#isEnd(network, frame, inner + 8, 16)
+    return isError && this.#isEnd(here, frame, inner + 8, 16)
   }
 
   #learnAddress(card: Card, frame: Uint8Array, at: number, length: 4 | 16): void {
     if (frame.length < at + length || this.#find(frame, at, length)?.card === card) return
     const address = frame.slice(at, at + length)
     if (isZero(address) || isMulticastIp(address) || isLinkLocal(address)) return
-    const owner = this.#networks.get(card.network)!.ownerOf(address)
+    const owner = card.place.ownerOf(address)
     if (owner !== null && owner !== card.mac) return
     const key = mixAddress(0, address, 0, length)
     const known = { key, address, card }
@@ -128,30 +138,21 @@ export class PrivateTraffic {
   }
 
   /** Whether one of the two addresses of a packet that stand one behind the other is a private machine's. */
-  #isEnd(network: string, frame: Uint8Array, at: number, length: 4 | 16): boolean {
+  #isEnd(here: Place, frame: Uint8Array, at: number, length: 4 | 16): boolean {
     return (
-      this.#isPrivate(network, sourceOf(frame), frame, at, length) ||
-      this.#isPrivate(network, destinationOf(frame), frame, at + length, length)
+      this.#isPrivate(here, sourceOf(frame), frame, at, length) || this.#isPrivate(here, destinationOf(frame), frame, at + length, length)
     )
   }
 
   /** @param mac of the card whose address it is, where that is in this network */
-  #isPrivate(network: string, mac: number, frame: Uint8Array, at: number, length: 4 | 16): boolean {
+  #isPrivate(here: Place, mac: number, frame: Uint8Array, at: number, length: 4 | 16): boolean {
     const known = this.#find(frame, at, length)
     if (!known) return false
     const { address, card } = known
-    const owner = this.#networks.get(card.network)?.ownerOf(address) ?? null
+    const owner = card.place.ownerOf(address)
     if (owner !== null && owner !== card.mac) return false
-    const here = this.#networks.get(network)
     // Two machines of its network may have taken one address, and networks that know nothing of each other may have the same.
-    return card.network === network ? !here?.isMachine(mac) : !here?.subnets.some((subnet) => inSubnet(address, subnet))
-  }
-
-  /** A DHCP server's word to a private machine that has no address yet, and hears what is for all. */
-  #isLease(frame: Uint8Array, at: number): boolean {
-    const udp = at + IPV4_HEADER
-    if (frame[at] !== 0x45 || frame[at + 9] !== PROTOCOL.udp || frame.length < udp + CHADDR + 6) return false
-    return frame[udp] === 0 && frame[udp + 1] === DHCP_PORT && this.#byMac.has(macAt(frame, udp + CHADDR))
+    return card.place === here ? !here.isMachine(mac) : !here.subnets.some((subnet) => inSubnet(address, subnet))
   }
 
   #find(frame: Uint8Array, at: number, length: 4 | 16): Known | null {
@@ -160,11 +161,30 @@ export class PrivateTraffic {
     return found?.find(({ address }) => sameIp(address, frame.subarray(at, at + length))) ?? null
   }
 
+  #remove(card: Card): void {
+    for (const mac of [card.mac, ...card.macs]) card.place.byMac.delete(mac)
+    for (const known of card.addresses) this.#forget(known)
+    this.#count--
+  }
+
   #forget(known: Known): void {
     const left = this.#byAddress.get(known.key)?.filter((one) => one !== known) ?? []
     if (left.length > 0) this.#byAddress.set(known.key, left)
     else this.#byAddress.delete(known.key)
   }
+}
+
+/** Of another than its own. */
+function forgetMac(card: Card, mac: number): void {
+  card.macs.splice(card.macs.indexOf(mac), 1)
+  card.place.byMac.delete(mac)
+}
+
+/** A DHCP server's word to a private machine that has no address yet, and hears what is for all. @param at of the IP packet */
+function isLease(here: Place, frame: Uint8Array, at: number): boolean {
+  const udp = at + IPV4_HEADER
+  if (frame[at] !== 0x45 || frame[at + 9] !== PROTOCOL.udp || frame.length < udp + CHADDR + 6) return false
+  return frame[udp] === 0 && frame[udp + 1] === DHCP_PORT && here.byMac.has(macAt(frame, udp + CHADDR))
 }
 
 /** @param at of what follows the type */

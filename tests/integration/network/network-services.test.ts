@@ -236,7 +236,8 @@ test('nothing of a private machine is kept, at its gateway neither', async () =>
   expect(bytes.includes(sentBy(hidden))).toBe(false)
 })
 
-test('nothing of a private machine is kept behind a router, at whom it talks to neither', async () => {
+/** Two networks with a router between them. */
+async function withRouter() {
   const { api } = startNetworkThread()
   const networks = [lab(), networkOf('two', { kind: 'nat', ipv4: '10.8.0.0/24' })]
   const interfaces = [
@@ -244,8 +245,7 @@ test('nothing of a private machine is kept behind a router, at whom it talks to 
     { network: 'two', ipv4: '10.8.0.254', ipv6: null },
   ]
   await api.configure({ networks, routers: [{ name: 'edge', interfaces }], names: {} })
-  const [open, hidden, peer] = [new GuestCard(1, 'lab'), new GuestCard(2, 'lab', { private: true }), new GuestCard(3, 'two')]
-  for (const guest of [open, hidden, peer]) {
+  const join = async (guest: GuestCard): Promise<void> => {
     await api.plug(guest.plug)
     await guest.lease('guest')
     guest.answerArp()
@@ -256,14 +256,41 @@ test('nothing of a private machine is kept behind a router, at whom it talks to 
     from.send(udpFrame(ends, 5000, 6000, text))
     await until(() => to.got.some((frame) => frame.includes(text)))
   }
+  const kept = async (target: { network: string } | { port: string }): Promise<Buffer> => {
+    const file = path.join(await tempFolder(), 'all.pcapng')
+    await api.capture({ target, path: file, last: 3_600_000, duration: null })
+    return readFile(file)
+  }
+  return { api, join, say, kept }
+}
+
+test('nothing of a private machine is kept behind a router, at whom it talks to neither', async () => {
+  const { join, say, kept } = await withRouter()
+  const [open, hidden, peer] = [new GuestCard(1, 'lab'), new GuestCard(2, 'lab', { private: true }), new GuestCard(3, 'two')]
+  for (const guest of [open, hidden, peer]) await join(guest)
   await say(hidden, peer, 'secret question')
   await say(peer, hidden, 'secret answer')
   await say(hidden, open, 'secret neighbour')
   await say(open, peer, 'open question')
   for (const target of [{ network: 'lab' }, { network: 'two' }, { port: peer.plug.port }, { port: open.plug.port }]) {
-    const file = path.join(await tempFolder(), 'all.pcapng')
-    await api.capture({ target, path: file, last: 3_600_000, duration: null })
-    const bytes = await readFile(file)
+    const bytes = await kept(target)
+    expect(bytes.includes('open question')).toBe(true)
+    expect(bytes.includes('secret')).toBe(false)
+  }
+})
+
+test('nothing of a private machine is kept that was moved to another network, whatever happens in the one that it left', async () => {
+  const { api, join, say, kept } = await withRouter()
+  const [open, peer] = [new GuestCard(1, 'lab'), new GuestCard(3, 'two')]
+  for (const guest of [new GuestCard(2, 'two', { private: true }), open, peer]) await join(guest)
+  const hidden = new GuestCard(2, 'lab', { private: true })
+  await join(hidden)
+  await api.plug(new GuestCard(4, 'two').plug)
+  await say(hidden, peer, 'secret question')
+  await say(peer, hidden, 'secret answer')
+  await say(open, peer, 'open question')
+  for (const target of [{ network: 'lab' }, { network: 'two' }]) {
+    const bytes = await kept(target)
     expect(bytes.includes('open question')).toBe(true)
     expect(bytes.includes('secret')).toBe(false)
   }

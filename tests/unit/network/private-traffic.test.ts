@@ -29,7 +29,7 @@ function setUp(ownerOf: (address: IpAddress) => number | null = () => null) {
   traffic.set('far', { ...place('10.2.0.0/16', 'fd02::/64'), cards: [] })
   const near = place('10.1.0.0/16', 'fd01::/64')
   traffic.set('near', { ...near, cards: [parseMac(HIDDEN)] })
-  return { traffic, near, sends: (frame: Uint8Array) => traffic.learn(parseMac(HIDDEN), frame) }
+  return { traffic, near, sends: (frame: Uint8Array) => traffic.learn('near', parseMac(HIDDEN), frame) }
 }
 
 describe('a private machine', () => {
@@ -89,6 +89,33 @@ describe('a private machine', () => {
     // Where another network has the same addresses, they are its own machines'.
     sends(udp({ ...hidden, from: '10.2.0.5' }))
     expect(traffic.covers('far', udp({ ...beyond(hidden), from: '10.2.0.5' }))).toBe(false)
+  })
+
+  it('hides nobody whose card is in another network, or is plugged in after it was spoken for', () => {
+    const { traffic, sends, near } = setUp()
+    const late = '52:54:00:00:00:07'
+    sends(udp({ ...hidden, from: '10.1.0.8', fromMac: late }))
+    expect(traffic.covers('near', udp({ ...hidden, from: '10.1.0.9', fromMac: late }))).toBe(true)
+    expect(traffic.covers('far', udp({ ...hidden, from: '10.2.0.9', fromMac: late }))).toBe(false)
+    traffic.set('near', { ...near, cards: [parseMac(HIDDEN)], isCard: (mac) => mac === parseMac(late) })
+    sends(udp({ ...hidden, from: '10.1.0.8', fromMac: late }))
+    expect(traffic.covers('near', udp({ ...hidden, from: '10.1.0.9', fromMac: late }))).toBe(false)
+    expect(traffic.covers('near', udp(hidden))).toBe(true)
+  })
+
+  it('is known in the network that it moved to, and where two have one card, in both', () => {
+    const { traffic, near } = setUp()
+    const card = { ...near, cards: [parseMac(HIDDEN)] }
+    traffic.set('third', { ...card, subnets: [parseSubnet('10.3.0.0/16')!] })
+    traffic.learn('third', parseMac(HIDDEN), udp({ ...hidden, from: '10.3.0.5' }))
+    traffic.set('near', { ...near, cards: [] })
+    expect(traffic.covers('near', udp(hidden))).toBe(false)
+    expect(traffic.covers('third', udp({ ...hidden, from: '10.3.0.5' }))).toBe(true)
+    expect(traffic.covers('far', udp(beyond({ ...hidden, from: '10.3.0.5' })))).toBe(true)
+    traffic.set('third', null)
+    expect(traffic.covers('far', udp(beyond({ ...hidden, from: '10.3.0.5' })))).toBe(false)
+    traffic.set('near', card)
+    expect(traffic.covers('near', udp(hidden))).toBe(true)
   })
 
   it('covers the machines in it, and remembers so many', () => {
