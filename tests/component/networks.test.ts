@@ -316,6 +316,19 @@ test('what the host refuses of settings stands at its field, on its tab', async 
   await expect.element(dialog.getByText('Line 2: Two reservations are for the same address.')).toBeVisible()
 })
 
+test('settings are saved as far as they were changed: what others change meanwhile stays', async () => {
+  const captureBytes = 5_000_001
+  await open('#/networks/map/network%2Flab', ({ host }) =>
+    host.networks.add({ name: 'lab', kind: 'host-only', ipv4: '10.0.5.0/24', captureBytes }),
+  )
+  await details().getByRole('button', { name: 'Settings…' }).click()
+  const dialog = page.getByRole('dialog')
+  await expect.element(dialog.getByRole('textbox', { name: 'Packets kept of each card' })).toHaveValue('4.8 MiB')
+  await dialog.getByRole('textbox', { name: 'MTU, bytes' }).fill('1400')
+  await dialog.getByRole('button', { name: 'Save' }).click()
+  await expect.poll(() => asked().at(-1)).toEqual(['update', { name: 'lab', patch: { mtu: 1400 } }])
+})
+
 test('a forward’s conflict stands at its port, and what is no port is said at once', async () => {
   await open('#/networks/map/network%2Fdefault')
   await details().getByRole('button', { name: 'Add a forward…' }).click()
@@ -406,6 +419,21 @@ describe('packets', () => {
     await expect.element(edge).toHaveAttribute('aria-valuenow', '332')
     expect(localStorage.getItem('coppice.packet-height')).toBe('332')
     vi.restoreAllMocks()
+  })
+
+  test('have a room that was drawn in a larger window: it is drawn on from where it is shown', async () => {
+    await open('#/networks/packets', ({ host }) => {
+      localStorage.setItem('coppice.packet-height', '5000')
+      host.networks.packets = [packet(1, 'ARP', 'Who has 10.0.2.1?')]
+    })
+    await page.getByRole('option').click()
+    const edge = page.getByRole('separator', { name: 'Height of the packet' })
+    await expect.element(edge).toBeInTheDocument()
+    const most = edge.element().getAttribute('aria-valuemax')!
+    await expect.element(edge).toHaveAttribute('aria-valuenow', most)
+    ;(edge.element() as HTMLElement).focus()
+    await userEvent.keyboard('{ArrowDown}')
+    await expect.element(edge).toHaveAttribute('aria-valuenow', String(Number(most) - 16))
   })
 
   test('that were listed stay when no more come; the list can begin anew', async () => {
