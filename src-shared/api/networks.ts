@@ -54,7 +54,7 @@ export interface NetworkView {
   gateway: { ipv4: string | null; ipv6: string | null; mac: string } | null
   domain: string
   nics: NicView[]
-  /** Why a forward does not listen, by its id; null: it does. Those of machines that do not run wait. */
+  /** By the forward's id. Those of machines that do not run wait. `problem`: why it does not listen, or reaches nobody; null: nothing is wrong with it. */
   forwards: Record<string, { state: 'listening' | 'waiting' | 'failed'; problem: WireError | null }>
   /** Why the network cannot do what its kind promises; null: it can. */
   problem: WireError | null

@@ -1,6 +1,6 @@
 /** What a router can do in each of its networks, as the networks are now. */
 import { formatIp, inSubnet, ordinalIn, parseIp, parseSubnet, sameIp, type IpAddress, type Subnet } from './ip.ts'
-import { gatewayOf, hasGateway, type Network, type Router } from './network.ts'
+import { gatewayOf, hasGateway, subnetsOf, type Network, type Router } from './network.ts'
 
 export interface RouterInterface {
   network: string
@@ -27,9 +27,16 @@ export function interfacesOf(router: Router, networks: readonly Network[]): Rout
         }
       const [four, fourProblem] = usable(network, ipv4, network.ipv4)
       const [six, sixProblem] = usable(network, ipv6, network.ipv6)
-      const none = four || six ? null : `It has no address in “${name}”.`
+      const none = four || six ? null : noAddress(network)
       return { network: name, ipv4: four, ipv6: six, problem: fourProblem ?? sixProblem ?? none }
     })
+}
+
+function noAddress(network: Network): string {
+  const { name } = network
+  if (subnetsOf(network).length === 0)
+    return `“${name}” has no subnet: nothing is handed on there. Give it one, and the router an address in it.`
+  return `It has no address in “${name}”: nothing is handed on there. Give it one.`
 }
 
 /**

@@ -63,17 +63,34 @@ function networkView(network: Network, nics: readonly NicView[], facts: NetworkF
     gateway: hasGateway(network) ? { ipv4: ipv4 && gatewayOf(ipv4), ipv6: ipv6 && gatewayOf(ipv6), mac: gatewayMac(name) } : null,
     domain: domainOf(network),
     nics: nics.filter((nic) => nic.network === name),
-    forwards: Object.fromEntries(network.forwards.map((forward) => [forward.id, forwardState(forward, network, state)])),
+    forwards: Object.fromEntries(network.forwards.map((forward) => [forward.id, forwardState(forward, network, state, facts)])),
     problem,
   }
 }
 
-function forwardState({ id }: Forward, network: Network, state: NetworkState | undefined): NetworkView['forwards'][string] {
+function forwardState(
+  forward: Forward,
+  network: Network,
+  state: NetworkState | undefined,
+  { machines }: NetworkFacts,
+): NetworkView['forwards'][string] {
   const none = noForwards(network)
   if (none) return { state: 'failed', problem: none.toWire() }
-  const problem = state?.forwards[id]
-  if (problem === undefined) return { state: 'waiting', problem: null }
-  return problem === null ? { state: 'listening', problem } : { state: 'failed', problem }
+  const problem = state?.forwards[forward.id]
+  if (problem) return { state: 'failed', problem }
+  return { state: problem === null ? 'listening' : 'waiting', problem: leadsNowhere(forward, network, machines)?.toWire() ?? null }
+}
+
+/** Why nobody is reached by a forward, though it may listen; null: somebody can be. */
+function leadsNowhere({ guest }: Forward, { name }: Network, machines: readonly MachineView[]): AppError | null {
+  if (parseIp(guest)) return null
+  const machine = machines.find(({ id }) => id === guest)
+  // One that cannot be read now may come back.
+  if (machine && (!machine.config || machine.config.nics.some(({ network }) => network === name))) return null
+  const why = machine
+    ? `“${machine.name}” has no network card in “${name}”: the forward reaches nobody until it has one.`
+    : 'Its machine is gone: the forward reaches nobody. Remove it.'
+  return new AppError('wrong-state', why, { subject: name })
 }
 
 function problemOf(network: Network, facts: NetworkFacts): AppError | null {

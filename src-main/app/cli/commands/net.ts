@@ -66,7 +66,7 @@ function defineCreate(net: Command, run: Run): void {
         if (ipv4.length > 1 || ipv6.length > 1) throw new UsageError('A network has one IPv4 subnet and one IPv6 subnet.')
         const wish = { name, kind, ...(ipv4[0] && { ipv4: ipv4[0] }), ...(ipv6[0] && { ipv6: ipv6[0] }) }
         const made = await (await cli.host()).networks.create(wish).catch(inWordsOf(words))
-        cli.output.result(made, () => cli.output.line(`${name}: ${KIND_WORDS[kind]}, ${subnetWords(made.network)}`))
+        cli.output.result(made, () => cli.output.line(`${name}: ${KIND_WORDS[kind]}, ${subnetWords(made.network, 'without a subnet')}`))
         if (made.problem && !cli.output.json) cli.output.note(made.problem.message)
       }),
     )

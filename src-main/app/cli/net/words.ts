@@ -10,8 +10,8 @@ export const KIND_WORDS: Record<Network['kind'], string> = {
   bridged: 'bridged',
 }
 
-export function subnetWords({ ipv4, ipv6 }: Pick<Network, 'ipv4' | 'ipv6'>): string {
-  return [ipv4, ipv6].filter((subnet) => subnet !== null).join(', ') || 'none'
+export function subnetWords({ ipv4, ipv6 }: Pick<Network, 'ipv4' | 'ipv6'>, without = 'none'): string {
+  return [ipv4, ipv6].filter((subnet) => subnet !== null).join(', ') || without
 }
 
 /** "10 Mbit/s, delay 50 ms ± 5 ms, loss 1 %"; empty for nothing. */
@@ -41,7 +41,7 @@ export function forwardWords(forward: Forward, nameOf: (machine: string) => stri
 
 export function forwardState(state: NetworkView['forwards'][string] | undefined): string {
   if (!state) return ''
-  return state.state === 'failed' ? (state.problem?.message ?? 'failed') : state.state
+  return state.problem?.message ?? state.state
 }
 
 /** What `net show` tells. */

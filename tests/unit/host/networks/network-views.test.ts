@@ -77,6 +77,21 @@ describe('a network', () => {
     expect(networkViews(facts({ document: segment }))[0]!.forwards[id]).toMatchObject({ state: 'failed', problem: { code: 'wrong-state' } })
   })
 
+  test('says of a forward that it reaches nobody', () => {
+    const to = (guest: string, machines: readonly MachineView[]) => {
+      const forward = { protocol: 'tcp', hostAddress: '127.0.0.1', hostPort: 8080, guest, guestPort: 80 } as const
+      return Object.values(networkViews(facts({ document: withForward(DOCUMENT, 'default', forward), machines }))[0]!.forwards)[0]!
+    }
+    expect(to(ID, [machine('lab')])).toMatchObject({
+      state: 'waiting',
+      problem: { message: expect.stringMatching(/^“web-1” has no network card in “default”/) },
+    })
+    expect(to(ID, [])).toMatchObject({ problem: { message: expect.stringMatching(/is gone/) } })
+    expect(to(ID, [machine('default')]).problem).toBeNull()
+    expect(to(ID, [machine('default', { config: null })]).problem).toBeNull()
+    expect(to('10.0.2.9', []).problem).toBeNull()
+  })
+
   test('has a gateway where this computer has an address in it', () => {
     const document = withNetwork(DOCUMENT, newNetworkSchema.parse({ name: 'wire', kind: 'segment' }), [])
     expect(networkViews(facts({ document })).map(({ gateway }) => gateway?.ipv4 ?? null)).toEqual(['10.0.2.1', null])

@@ -148,6 +148,11 @@ describe('the plan', () => {
         ipv4: null,
         problem: `${address} is no address for a router in 10.0.1.0/24.`,
       })
+    const unaddressed = routerSchema.parse({ name: 'r', interfaces: [{ network: 'a' }, { network: 'bare' }] })
+    expect(interfacesOf(unaddressed, networks).map(({ problem }) => problem)).toEqual([
+      expect.stringMatching(/^It has no address in “a”.*Give it one\.$/),
+      expect.stringMatching(/^“bare” has no subnet/),
+    ])
     // An address that two routers have is the first one's.
     const plan = planRoutes(networks, [router('x', ['a', 1]), router('y', ['a', 1])])
     expect(plan.routers.map(({ interfaces }) => interfaces.length)).toEqual([1, 0])
