@@ -9,6 +9,9 @@ import { compareNames } from './names.ts'
 
 const NOTHING: TrafficSample = { outBytes: 0, inBytes: 0, outFrames: 0, inFrames: 0, lost: 0, denied: 0, dropped: 0 }
 
+/** Figures come each second while something flows; who hears nothing for longer knows of nothing that does. */
+const STALE_MS = 2500
+
 export class Networks implements Disposable {
   #host: Host
   #store = new DisposableStore()
@@ -18,6 +21,7 @@ export class Networks implements Disposable {
   /** Who looks at the traffic. */
   #watchers = 0
   #watching: Disposable | null = null
+  #stale: ReturnType<typeof setTimeout> | undefined
 
   loaded = $state(false)
   loadError = $state.raw<WireError | null>(null)
@@ -104,13 +108,21 @@ export class Networks implements Disposable {
   }
 
   #watch = (): void => {
-    if (this.#watchers > 0 && document.visibilityState === 'visible')
-      this.#watching ??= this.#host.networks.traffic((sample) => (this.#traffic = sample))
-    else {
-      this.#watching?.dispose()
-      this.#watching = null
-      this.#traffic = {}
-    }
+    if (this.#watchers > 0 && document.visibilityState === 'visible') this.#watching ??= this.#host.networks.traffic(this.#sampled)
+    else this.#unwatch()
+  }
+
+  #sampled = (sample: Record<string, TrafficSample>): void => {
+    this.#traffic = sample
+    clearTimeout(this.#stale)
+    this.#stale = setTimeout(() => (this.#traffic = {}), STALE_MS)
+  }
+
+  #unwatch(): void {
+    this.#watching?.dispose()
+    this.#watching = null
+    clearTimeout(this.#stale)
+    this.#traffic = {}
   }
 
   apply(change: NetworkChange): void {
@@ -141,7 +153,7 @@ export class Networks implements Disposable {
   }
 
   dispose(): void {
-    this.#watching?.dispose()
+    this.#unwatch()
     this.#store.dispose()
   }
 }

@@ -58,6 +58,8 @@ describe('the map', () => {
     opened.host.networks.traffic.fire({ [`${WEB}/nic0`]: { outBytes: 125_000, inBytes: 0, ...still } })
     await expect.element(page.getByText('1.0 Mbit/s').first()).toBeVisible()
     await expect.poll(() => document.querySelectorAll('.flow').length).toBe(1)
+    // When nothing more is heard of it, it does not flow for ever.
+    await expect.poll(() => document.querySelectorAll('.flow').length, { timeout: 6000 }).toBe(0)
     location.hash = '#/doctor'
     await expect.poll(() => opened.host.networks.traffic.listenerCount).toBe(0)
   })
@@ -376,6 +378,15 @@ describe('packets', () => {
     await expect.element(page.getByRole('dialog').getByText('HTTP/1.1 200 OK')).toBeVisible()
   })
 
+  test('are listed from their end on', async () => {
+    await open('#/networks/packets', ({ host }) => {
+      host.networks.packets = Array.from({ length: 900 }, (_, at) => packet(at, 'UDP', `number ${at}`))
+    })
+    await expect.element(page.getByRole('option', { name: /number 899/ })).toBeInViewport()
+    await opened.host.networks.pass(packet(900, 'UDP', 'number 900'))
+    await expect.element(page.getByRole('option', { name: /number 900/ })).toBeInViewport()
+  })
+
   test('are collected while the list is held, and shown afterwards', async () => {
     await open('#/networks/packets', ({ host }) => (host.networks.packets = [packet(1, 'ARP', 'Who has 10.0.2.1?')]))
     await expect.element(page.getByText('1 packet', { exact: true })).toBeVisible()
@@ -494,6 +505,8 @@ test('alerts stand on the map and in their list, and can be acted on', async () 
   await node('web').click()
   await expect.element(details().getByText('Another one.')).toBeVisible()
   await details().getByRole('button', { name: 'All 2 alerts' }).click()
+  await page.getByRole('button', { name: 'Dismiss all…' }).click()
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Cancel' }).click()
   await page.getByRole('button', { name: 'Dismiss', exact: true }).first().click()
   await page.getByRole('button', { name: 'Cut link' }).click()
   await expect.poll(() => asked().at(-1)).toEqual(['cut', { machine: WEB, nic: 'nic0', cut: true }])
