@@ -51,6 +51,9 @@ interface Kept extends CapturePort {
   alert?: { network: string; message: string }
 }
 
+/** The number of the frame that a reader looks at next, by store: a card that is plugged in again has another. */
+type Cursors = WeakMap<FrameStore, number>
+
 /** A packet's line, and when it passed. */
 interface Found {
   at: number
@@ -65,6 +68,11 @@ export class Captures {
   #stamps = new Stamps()
   #budget: CaptureBudget
   #ports = new Map<string, Kept>()
+  /**
+   * Where the numbers of a store that begins now begin: readers know packets by their numbers, and must find no other one where a card was plugged in again. A thread's begin
+   * behind those of the thread before it, whose ports had fewer frames than microseconds passed.
+   */
+  #first = Date.now() * 1000
   /** Captures that are written now, by their ids. */
   #saving = new Map<string, AbortController>()
 
@@ -76,12 +84,15 @@ export class Captures {
   put(port: CapturePort, bytes: number): void {
     const before = this.#ports.get(port.port)
     if (before) before.store.setLimit(bytes)
-    this.#ports.set(port.port, { ...port, store: before?.store ?? new FrameStore(bytes, this.#budget) })
+    this.#ports.set(port.port, { ...port, store: before?.store ?? new FrameStore(bytes, this.#budget, this.#first) })
   }
 
   remove(port: string): void {
-    this.#ports.get(port)?.store.clear()
+    const store = this.#ports.get(port)?.store
+    if (!store) return
+    store.clear()
     this.#ports.delete(port)
+    this.#first = Math.max(this.#first, store.next)
   }
 
   /** A frame that passes a port. */
@@ -96,7 +107,7 @@ export class Captures {
     const frozen = [...this.#ports.keys()].filter((key) => key.startsWith('alert/'))
     if (frozen.length >= FROZEN.alerts) this.remove(frozen[0]!)
     const store = new FrameStore(FROZEN.bytes, this.#budget)
-    for (const { bytes, direction, at } of kept.store.from(kept.store.oldest)) store.add(bytes, direction, at)
+    for (const { bytes, direction, at } of kept.store.from(kept.store.newest(FROZEN.bytes))) store.add(bytes, direction, at)
     // It is in no network: its packets are not told twice.
     this.#ports.set(`alert/${alert}`, {
       ...{ ...kept, port: `alert/${alert}`, network: '', store },
@@ -137,7 +148,7 @@ export class Captures {
     const parsed = parsePacketFilter(filter)
     if (parsed.filter === null) throw AppError.invalid([{ path: 'filter', message: parsed.problem }])
     this.#of(target)
-    const cursors = new Map<string, number>()
+    const cursors: Cursors = new WeakMap()
     const isGone = (): boolean => stream.closed || signal.aborted
     let first = true
     while (!isGone()) {
@@ -165,7 +176,7 @@ export class Captures {
   }
 
   #find(id: string): { kept: Kept; frame: KeptFrame } | null {
-    const [, port, number] = /^(.{1,80})#(\d{1,15})$/.exec(id) ?? []
+    const [, port, number] = /^(.{1,80})#(\d{1,16})$/.exec(id) ?? []
     const kept = port === undefined ? undefined : this.#ports.get(port)
     const frame = kept?.store.get(Number(number)) ?? null
     return kept && frame ? { kept, frame } : null
@@ -188,16 +199,16 @@ export class Captures {
   }
 
   /** What is kept and passes the filter. The newest frames of each port are looked at first, a piece at a time, so that no port is kept waiting. `missed`: were not looked at, or are not told. */
-  async #kept(target: CaptureTarget, cursors: Map<string, number>, filter: PacketFilter, isGone: () => boolean): Promise<News> {
+  async #kept(target: CaptureTarget, cursors: Cursors, filter: PacketFilter, isGone: () => boolean): Promise<News> {
     const ports = this.#about(target)
-    for (const { port, store } of ports) cursors.set(port, store.next)
+    for (const { store } of ports) cursors.set(store, store.next)
     const found: Found[] = []
     let missed = 0
     for (const kept of ports) {
       const { store } = kept
       const least = found.length + LIVE_AT_ONCE
       let left = KEPT_SEARCHED / ports.length
-      let before = cursors.get(kept.port)!
+      let before = cursors.get(store)!
       for (; before > store.oldest && left > 0 && found.length < least && !isGone(); left -= LIVE_AT_ONCE) {
         const from = Math.max(store.oldest, before - LIVE_AT_ONCE)
         found.push(...this.#look(target, kept, from, before, filter))
@@ -212,18 +223,18 @@ export class Captures {
   }
 
   /** What came since the last look, of all ports in the order of its times. */
-  #news(target: CaptureTarget, cursors: Map<string, number>, filter: PacketFilter, old: boolean): News {
+  #news(target: CaptureTarget, cursors: Cursors, filter: PacketFilter, old: boolean): News {
     const found: Found[] = []
     let missed = 0
     for (const kept of this.#about(target)) {
-      const { store, port } = kept
-      const cursor = cursors.get(port) ?? (old ? store.oldest : store.next)
+      const { store } = kept
+      const cursor = cursors.get(store) ?? (old ? store.oldest : store.next)
       missed += Math.max(0, store.oldest - cursor)
       // Of very many the newest.
       const start = Math.max(cursor, store.oldest, store.next - LIVE_AT_ONCE)
       missed += Math.max(0, start - Math.max(cursor, store.oldest))
       found.push(...this.#look(target, kept, start, store.next, filter))
-      cursors.set(port, store.next)
+      cursors.set(store, store.next)
     }
     found.sort((a, b) => a.at - b.at)
     return { lines: found.map(({ line }) => line), missed }

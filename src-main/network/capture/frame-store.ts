@@ -30,12 +30,13 @@ export class FrameStore {
   #budget: CaptureBudget
   #limit: number
   #chunks: Chunk[] = []
-  #next = 0
+  #next: number
 
-  /** @param limit bytes; 0: nothing is kept */
-  constructor(limit: number, budget: CaptureBudget) {
+  /** @param limit bytes; 0: nothing is kept @param first number of the first frame */
+  constructor(limit: number, budget: CaptureBudget, first = 0) {
     this.#limit = limit
     this.#budget = budget
+    this.#next = first
   }
 
   /** The number that the next frame gets. */
@@ -46,6 +47,11 @@ export class FrameStore {
   /** The number of the oldest frame that is kept. */
   get oldest(): number {
     return this.#chunks[0]?.first ?? this.#next
+  }
+
+  /** The number from which on the newest frames take about so many bytes, or all that are kept. */
+  newest(bytes: number): number {
+    return this.#chunks.at(-Math.ceil(bytes / CHUNK))?.first ?? this.oldest
   }
 
   /** Of frames and what stands before them. */

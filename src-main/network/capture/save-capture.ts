@@ -42,12 +42,16 @@ export async function saveCapture(
   signal: AbortSignal,
 ): Promise<{ frames: number; bytes: number; path: string }> {
   const temporary = temporaryFor(path)
+  // From the moment on at which it was asked for, however long the file takes to be made.
+  const since = Date.now() - (last ?? 0)
+  const next = ports.map(({ store }) => store.next)
   try {
     const file = await open(temporary, 'wx', 0o600)
     let written: { frames: number; bytes: number }
     try {
-      const writer = new CaptureWriter(file, ports, onlySent, comment)
-      if (last !== null) await writer.writeNew(Date.now() - last, signal)
+      const cursors = last === null ? next : ports.map(({ store }) => store.oldest)
+      const writer = new CaptureWriter(file, ports, cursors, onlySent, comment)
+      if (last !== null) await writer.writeNew(since, signal)
       else await record(writer, duration ?? 0, signal)
       written = await writer.end()
       await file.sync()
@@ -81,17 +85,19 @@ async function takeNewName(temporary: string, path: string): Promise<void> {
 
 async function record(writer: CaptureWriter, duration: number, signal: AbortSignal): Promise<void> {
   const end = performance.now() + duration
-  writer.skipToNow()
   while (!signal.aborted && performance.now() < end) {
     await new Promise((resolve) => setTimeout(resolve, Math.min(LOOK_EVERY, end - performance.now())))
     await writer.writeNew()
   }
+  // What came while that was written.
+  await writer.writeNew()
 }
 
 class CaptureWriter {
   #file: FileHandle
   #ports: readonly CapturedPort[]
   #onlySent: boolean
+  /** The number of each port's first frame that was not looked at. */
   #cursors: number[]
   #batch: Uint8Array[] = []
   #waiting = 0
@@ -99,18 +105,14 @@ class CaptureWriter {
   #bytes = 0
   #missed: number[]
 
-  constructor(file: FileHandle, ports: readonly CapturedPort[], onlySent: boolean, comment: string) {
+  constructor(file: FileHandle, ports: readonly CapturedPort[], cursors: number[], onlySent: boolean, comment: string) {
     this.#onlySent = onlySent
     this.#file = file
     this.#ports = ports
-    this.#cursors = ports.map(({ store }) => store.oldest)
+    this.#cursors = cursors
     this.#missed = ports.map(() => 0)
     this.#put(sectionHeader('Coppice', comment))
     for (const { about } of ports) this.#put(interfaceDescription(about))
-  }
-
-  skipToNow(): void {
-    this.#cursors = this.#ports.map(({ store }) => store.next)
   }
 
   /**

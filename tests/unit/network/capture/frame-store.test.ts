@@ -47,6 +47,19 @@ describe('a store of frames', () => {
     }
   })
 
+  test('knows where its newest begin, and begins to count where it is told', () => {
+    const store = filled(4 * CHUNK, 5000)
+    const newest = store.newest(2 * CHUNK)
+    const bytes = [...store.from(newest)].reduce((sum, frame) => sum + frame.bytes.length, 0)
+    expect(bytes).toBeGreaterThan(CHUNK / 2)
+    expect(bytes).toBeLessThanOrEqual(2 * CHUNK)
+    expect(store.newest(100 * CHUNK)).toBe(store.oldest)
+    const later = new FrameStore(CHUNK, new CaptureBudget(), 1_790_000_000_000_000)
+    expect([later.oldest, later.newest(CHUNK), later.next]).toEqual(new Array(3).fill(1_790_000_000_000_000))
+    for (let at = 0; at < 3; at++) later.add(frame(at), 'in', at)
+    expect(numbers(later)).toEqual([1_790_000_000_000_000, 1_790_000_000_000_001, 1_790_000_000_000_002])
+  })
+
   test('takes the largest frame', () => {
     const store = filled(CHUNK, 3)
     store.add(frame(9, 65_534), 'out', 1)
