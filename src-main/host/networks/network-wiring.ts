@@ -113,7 +113,11 @@ export class NetworkWiring implements Disposable {
   /** The machines or the document changed. */
   update(): void {
     this.#dirty = true
-    this.#passing ??= this.#run().finally(() => (this.#passing = null))
+    this.#passing ??= this.#run().finally(() => {
+      this.#passing = null
+      // What changed after the last pass looked, and before this was known.
+      if (this.#dirty && !this.#disposed) this.update()
+    })
   }
 
   /** Resolves when the thread is in line with what is known now. Never rejects. */
@@ -313,7 +317,10 @@ export class NetworkWiring implements Disposable {
   /** Resolves when the state is known as it was at the call, or later. */
   #refresh(link: Link): Promise<void> {
     this.#stale = true
-    return (this.#refreshing ??= this.#ask(link).finally(() => (this.#refreshing = null)))
+    return (this.#refreshing ??= this.#ask(link).finally(() => {
+      this.#refreshing = null
+      if (this.#stale && this.#link) void this.#refresh(this.#link).catch(() => {})
+    }))
   }
 
   async #ask(link: Link): Promise<void> {

@@ -59,3 +59,21 @@ test('a card that QEMU joined has its cable pulled while it is to be elsewhere, 
   expect(told).toHaveLength(before)
   wiring.dispose()
 })
+
+test('what changes at any moment of a pass is looked at in another one', async () => {
+  for (let moment = 0; moment < 20; moment++) {
+    let looks = 0
+    const source = {
+      ...{ machines: () => [], names: () => ({}), leases: () => [], bridges: () => new Map() },
+      networks: (): Networks => (looks++, { schema: 1, networks: [], routers: [], ports: [], map: {} }),
+    }
+    const wiring = new NetworkWiring({} as SharedThread, source, memoryLog())
+    wiring.update()
+    for (let turn = 0; turn < moment; turn++) await Promise.resolve()
+    const before = looks
+    wiring.update()
+    await wiring.settled()
+    expect(looks, `${moment} turns after the first change`).toBe(before + 1)
+    wiring.dispose()
+  }
+})
