@@ -135,7 +135,7 @@ describe('the map', () => {
     await expect.element(node('Network lab')).toBeVisible()
     focus(node('Network lab'))
     await userEvent.keyboard('{Delete}')
-    await expect.element(page.getByText('1 machine will be plugged in nowhere.', { exact: false })).toBeVisible()
+    await expect.element(page.getByText('The cards of 1 machine in it will be plugged in nowhere.', { exact: false })).toBeVisible()
     await page.getByRole('button', { name: 'Delete network' }).click()
     await expect.poll(() => asked().at(-1)).toEqual(['remove', { name: 'lab', unplug: true }])
     focus(node('Network default'))

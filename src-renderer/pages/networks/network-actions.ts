@@ -26,17 +26,21 @@ export function unplug(win: WindowState, nic: NicView): Promise<void> {
   return plugIn(win, nic, null)
 }
 
-export async function removeNetwork({ host, route }: WindowState, { network: { name }, nics }: NetworkView): Promise<void> {
+export async function removeNetwork({ host, networks, route }: WindowState, { network: { name }, nics }: NetworkView): Promise<void> {
   if (name === DEFAULT_NETWORK) {
     toast({ text: `The network “${name}” is always there.` })
     return
   }
+  const routers = networks.routers.filter(({ router }) => router.interfaces.some(({ network }) => network === name))
   const sure = await ask({
     title: `Delete the network “${name}”?`,
-    text:
-      nics.length === 0
-        ? 'Its forwards, reservations and names go with it.'
-        : `${machineCount(nics)} will be plugged in nowhere. Its forwards, reservations and names go with it.`,
+    text: [
+      nics.length === 0 ? null : `The cards of ${machineCount(nics)} in it will be plugged in nowhere.`,
+      routers.length === 0 ? null : `${routers.map(({ router }) => `“${router.name}”`).join(', ')} will no longer lead there.`,
+      'Its forwards, reservations and names go with it.',
+    ]
+      .filter((sentence) => sentence !== null)
+      .join(' '),
     action: 'Delete network',
     danger: true,
   })
