@@ -49,14 +49,15 @@ export class IpInterface implements IpOutput, Disposable {
     this.own = own
     this.#errors = new RateLimit(clock, ERRORS)
     this.port = board.plug(id, (frame) => this.receive(frame))
+    const shareOf = cardShare(board)
     this.neighbours = new Neighbours(clock, {
       ask: (address, to) => (address.length === 4 ? this.#arp?.ask(address, to) : this.#discovery?.ask(address, to)),
       transmit: (packet, to) => this.#output.transmit(packet, to),
       mayHave: (address, of) => owner.mayHave?.(address, of) ?? true,
       learned: () => owner.learned?.(),
-      shareOf: cardShare(board),
+      shareOf,
     })
-    this.reassembly = new Reassembly(clock, (first) => this.#refuse(first, 'reassembly'))
+    this.reassembly = new Reassembly(clock, shareOf, (first) => this.#refuse(first, 'reassembly'))
     const { neighbours, drops, port } = this
     this.#output = new FrameOutput(mtu, { mac, port, own, neighbours, drops, nextHop: (address) => owner.nextHop(address) })
     const parts = { mac, clock, neighbours, drops, warn: (message: string) => owner.warn(message) }

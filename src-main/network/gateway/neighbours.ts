@@ -202,9 +202,11 @@ export class Neighbours implements Disposable {
     const share = this.#shares.get(owner) ?? { owner, members: new Set() }
     if (known?.share !== share) {
       const { size } = share.members
-      const largest = !known && this.#size >= MAX_NEIGHBOURS ? this.#largest() : null
-      if (size >= MAX_NEIGHBOURS_OF_CARD || (largest && size > 0 && size >= largest.members.size)) this.#removeFirst(share)
-      else if (largest) this.#removeFirst(largest)
+      if (size >= MAX_NEIGHBOURS_OF_CARD) this.#removeFirst(share)
+      else if (!known && this.#size >= MAX_NEIGHBOURS) {
+        const largest = this.#largest()
+        this.#removeFirst(largest && size < largest.members.size ? largest : share)
+      }
     }
     const found = known ?? this.#add(address)
     this.#leaveShare(found)

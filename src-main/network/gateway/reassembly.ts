@@ -3,11 +3,12 @@
  * spoilt, too old or too much nothing is delivered.
  */
 import type { Disposable } from '../../../src-shared/base/disposable.ts'
+import type { CardShare } from '../card-share.ts'
 import type { Clock } from '../clock.ts'
 import { ipHeaderBytes, parseIp, writeIp } from '../codec/ip.ts'
 import type { IncomingPacket } from '../ip-output.ts'
 
-/** Of one network, and of one card in it. The oldest makes room. */
+/** Of one network, and of one card in it (CardShare). The oldest makes room. */
 const MAX_PACKETS = 64
 const MAX_PACKETS_OF_CARD = 16
 const MAX_PIECES = 256
@@ -25,19 +26,21 @@ interface Partial {
   first: IncomingPacket | null
   spoilt: boolean
   until: number
-  card: number
+  share: number
 }
 
 export class Reassembly implements Disposable {
   readonly #clock: Clock
+  readonly #shareOf: CardShare
   readonly #expired: (first: IncomingPacket) => void
   /** In the order of their coming. */
   #partials = new Map<string, Partial>()
   #timer: Disposable | null = null
 
-  /** @param expired a packet stayed incomplete, and this is its first piece */
-  constructor(clock: Clock, expired: (first: IncomingPacket) => void) {
+  /** @param shareOf whom a card's pieces count for @param expired a packet stayed incomplete, and this is its first piece */
+  constructor(clock: Clock, shareOf: CardShare, expired: (first: IncomingPacket) => void) {
     this.#clock = clock
+    this.#shareOf = shareOf
     this.#expired = expired
   }
 
@@ -68,17 +71,18 @@ export class Reassembly implements Disposable {
   }
 
   #begin(key: string, { version, sourceMac }: IncomingPacket): Partial {
-    let ofCard = 0
-    let oldestOfCard: string | null = null
-    for (const [other, { card }] of this.#partials)
-      if (card === sourceMac) {
-        ofCard++
-        oldestOfCard ??= other
+    const share = this.#shareOf(sourceMac)
+    let ofShare = 0
+    let oldestOfShare: string | null = null
+    for (const [other, partial] of this.#partials)
+      if (partial.share === share) {
+        ofShare++
+        oldestOfShare ??= other
       }
-    if (ofCard >= MAX_PACKETS_OF_CARD) this.#partials.delete(oldestOfCard!)
+    if (ofShare >= MAX_PACKETS_OF_CARD) this.#partials.delete(oldestOfShare!)
     else if (this.#partials.size >= MAX_PACKETS) this.#partials.delete(this.#partials.keys().next().value!)
     const until = this.#clock.now() + TIME_OUT_MS[version]
-    const partial: Partial = { pieces: [], came: 0, total: null, first: null, spoilt: false, until, card: sourceMac }
+    const partial: Partial = { pieces: [], came: 0, total: null, first: null, spoilt: false, until, share }
     this.#partials.set(key, partial)
     this.#timer ??= this.#clock.after(TIME_OUT_MS[version], () => this.#expire())
     return partial

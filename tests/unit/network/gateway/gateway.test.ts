@@ -365,7 +365,11 @@ describe('echo', () => {
       const whole = ipFrame(0, 0, { source, destination, protocol, flags: 0, id: 77 }, buildIcmp(source, destination, request)).subarray(14)
       const pieces = four ? cutIpv4(whole, 1500) : cutIpv6(whole, 1500, 77)
       for (const piece of pieces.reverse()) board.give(packetFrame(gateway.mac, GUEST, piece))
-      const reassembly = new Reassembly(clock, () => {})
+      const reassembly = new Reassembly(
+        clock,
+        (mac) => mac,
+        () => {},
+      )
       const replies = board.take()
       expect(replies).toHaveLength(4)
       expect(replies.every(({ ip: piece }) => piece!.whole.length <= 1500)).toBe(true)

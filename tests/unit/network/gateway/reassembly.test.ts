@@ -1,12 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { IPV6_HEADER, ipHeaderBytes, parseIp, writeIp } from '../../../../src-main/network/codec/ip.ts'
+import { cardShare } from '../../../../src-main/network/card-share.ts'
 import { cutIpv4, cutIpv6 } from '../../../../src-main/network/gateway/fragments.ts'
 import { Reassembly } from '../../../../src-main/network/gateway/reassembly.ts'
 import type { IncomingPacket } from '../../../../src-main/network/ip-output.ts'
 import { FakeClock } from '../../../support/fake-clock.ts'
 
 const CARD = 7
+/** Cards from here on are not plugged in. */
+const MADE_UP = 1_000_000
 const ends = {
   4: [Uint8Array.of(10, 0, 2, 15), Uint8Array.of(10, 0, 2, 1)],
   6: [new Uint8Array(16).fill(1), new Uint8Array(16).fill(2)],
@@ -26,7 +29,7 @@ const seen = (piece: Uint8Array, sourceMac = CARD): IncomingPacket => ({ ...pars
 function setUp() {
   const clock = new FakeClock()
   const expired: IncomingPacket[] = []
-  const reassembly = new Reassembly(clock, (first) => expired.push(first))
+  const reassembly = new Reassembly(clock, cardShare({ isCard: (mac) => mac < MADE_UP }), (first) => expired.push(first))
   return { clock, expired, reassembly }
 }
 
@@ -151,6 +154,10 @@ describe('packets in pieces', () => {
     expect(reassembly.size).toBe(17)
     // A neighbour's is still there.
     expect(reassembly.add(seen(pieces(9999)[1]!, 99))).not.toBeNull()
+    // Made-up cards have one share together.
+    for (let id = 0; id < 1000; id++) reassembly.add(seen(pieces(id + 1000)[0]!, MADE_UP + id))
+    expect(reassembly.size).toBe(32)
+    expect(reassembly.add(seen(pieces(999)[1]!))).not.toBeNull()
     for (let id = 0; id < 1000; id++) reassembly.add(seen(pieces(id)[0]!, id))
     expect(reassembly.size).toBe(64)
     // So are the pieces of one.

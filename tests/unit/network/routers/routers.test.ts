@@ -290,7 +290,11 @@ describe('a router', () => {
       [1276, 0, true, 63],
       [172, 1256, false, 63],
     ])
-    const reassembly = new Reassembly(clock, () => {})
+    const reassembly = new Reassembly(
+      clock,
+      (mac) => mac,
+      () => {},
+    )
     const whole = pieces.map(({ ip }) => reassembly.add({ ...ip!, sourceMac: 1 }))
     expect(whole[1]!.payload).toHaveLength(1408)
     const six = station('a', 'fd00:1::15', 3)
