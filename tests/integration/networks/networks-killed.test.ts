@@ -15,18 +15,24 @@ import { after, stepAt, within, type NetworkPicture } from './support/network-st
 
 const CHILD = join(import.meta.dirname, 'support/editing-host.program.ts')
 const KILLS = 10
-/** ms within which a host is killed, from its first step on. */
-const LONGEST = 400
+/** That a host takes at most before the one within which it is killed, or soon after. */
+const STEPS = 10
+/** ms after the step began: in it, or after it. */
+const SOON = 40
 
-/** @returns the last step that had ended, and the one within which the host was killed, if any */
-async function killed(order: EditingOrder, killAfter: number): Promise<{ ended: number; within: number | null }> {
+/**
+ * @param at the step that it begins when it is killed so many ms later
+ * @returns the last step that had ended, and the one within which the host was killed, if any
+ */
+async function killed(order: EditingOrder, at: number, ms: number): Promise<{ ended: number; within: number | null }> {
   await writeFile(order.journal, '')
   const child = fork(CHILD, [JSON.stringify(order)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   const exited = once(child, 'exit')
   onTestFinished(() => void child.kill('SIGKILL'))
-  const [word] = (await Promise.race([once(child, 'message'), exited])) as [unknown]
-  expect(word).toBe('begins')
-  await sleep(killAfter)
+  const reached = Promise.withResolvers<void>()
+  child.on('message', (begun) => begun === at && reached.resolve())
+  await Promise.race([reached.promise, exited.then(() => expect.unreachable('The host ended by itself.'))])
+  await sleep(ms)
   child.kill('SIGKILL')
   await exited
   const lines = (await readFile(order.journal, 'utf8')).split('\n').filter((line) => line !== '')
@@ -49,7 +55,7 @@ test('a host that is killed leaves the old or the new of every file', { timeout:
   let steps = 0
   for (let kill = 0; kill < KILLS; kill++) {
     const order: EditingOrder = { library, cacheFolder, journal, machine, running: kill % 2 === 1, from }
-    const end = await killed(order, random(LONGEST))
+    const end = await killed(order, from + random(STEPS), random(SOON))
     for (let at = from; at <= end.ended; at++) picture = after(picture, stepAt(at))
     steps += end.ended + 1 - from
     const possible = end.within === null ? [picture] : within(picture, stepAt(end.within))

@@ -1,6 +1,6 @@
 /**
- * A host that changes networks and what is plugged into them without end, one step after the other, and writes down which step begins and which has ended; its parent kills it in
- * the middle. Arguments: `EditingOrder` as JSON.
+ * A host that changes networks and what is plugged into them without end, one step after the other, and writes down which step begins and which has ended; its parent, which
+ * is told as well what begins, kills it in the middle. Arguments: `EditingOrder` as JSON.
  */
 import { appendFileSync } from 'node:fs'
 import { machines, networks } from '../../../../src-shared/api/index.ts'
@@ -32,10 +32,10 @@ host.server.attach(theirs, { kind: 'test' })
 const rpc = new RpcClient(ours)
 const service = rpc.service(networks)
 if (running) await rpc.service(machines).start({ id: machine })
-process.send!('begins')
 for (let at = from; ; at++) {
   const step = stepAt(at)
   appendFileSync(journal, `begin ${at}\n`)
+  process.send!(at)
   switch (step.kind) {
     case 'create':
       await service.create({ name: step.name })
