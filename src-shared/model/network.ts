@@ -37,7 +37,7 @@ export type NetworkKind = (typeof NETWORK_KINDS)[number]
 
 export const networkNameSchema = z
   .string()
-  .regex(/^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/, 'A network’s name has up to 32 small letters, digits and hyphens, as in lab-1.')
+  .regex(/^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/, 'A name has up to 32 small letters, digits and hyphens, as in lab-1.')
 
 /** A list's limit, in words. */
 const most = (count: number, what: string): [number, string] => [count, `At most ${count} ${what}.`]

@@ -28,12 +28,12 @@ export class UsageError extends Error {
 export function errorSentence(error: AppError, keys: ReadonlyMap<string, string> = new Map()): string {
   const fields = error.details.fields ?? []
   if (fields.length === 0) return error.message
-  return fields
-    .map(({ path, message }) => {
-      const known = [...keys].find(([field]) => `.${path}.`.includes(`.${field}.`))
-      return known ? `${known[1]}: ${message}` : message
-    })
-    .join(' ')
+  const sentences = fields.map(({ path, message }) => {
+    const known = [...keys].find(([field]) => `.${path}.`.includes(`.${field}.`))
+    return known ? `${known[1]}: ${message}` : message
+  })
+  // Of several items of one list the same can be wrong.
+  return [...new Set(sentences)].join(' ')
 }
 
 /** The same error with its sentence in the command line's words. */

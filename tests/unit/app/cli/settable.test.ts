@@ -160,6 +160,7 @@ describe('errorSentence', () => {
     const error = AppError.invalid([
       { path: 'patch.memoryMiB', message: '7 MiB is too little.' },
       { path: 'patch.folder.0', message: 'The name is empty.' },
+      { path: 'patch.folder.2', message: 'The name is empty.' },
       { path: 'boot.cmdline', message: 'Too long.' },
       { path: 'other', message: 'Wrong.' },
     ])
