@@ -1,4 +1,7 @@
-/** Addresses as keys of tables. Not to be foretold where it is begun with a seed: who could, would make all that he says meet in one place. */
+/**
+ * Addresses as keys of hash tables. Where guests choose the addresses, begin with a random seed: then they cannot choose addresses that all have the same key and make the
+ * table slow.
+ */
 
 /** Goes on with a key over an address of 4 or 16 bytes. @returns a signed 32-bit integer */
 export function mixAddress(key: number, bytes: Uint8Array, start: number, length: number): number {

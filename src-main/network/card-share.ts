@@ -1,6 +1,6 @@
 /**
- * Whom what a frame uses up counts for: its card, where that is one that is plugged in. All others, whose addresses guests make up (or have machines of their own behind), have one
- * share together: making up cards gets nobody more.
+ * Tables that guests fill (flows, neighbours, questions that wait) give each card a share, so that none takes all. A frame counts for the card that sent it, where that card is plugged
+ * in. All other source addresses have one share together, for a guest can make up as many as it likes. Machines inside of a machine are among them.
  */
 import type { Plugboard } from './port.ts'
 

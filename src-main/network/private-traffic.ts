@@ -1,10 +1,11 @@
 /**
  * Which frames are of machines that are marked private, wherever in this thread they pass: of those nothing is kept.
  *
- * Theory of operation: in its own network the machine's card tells. Behind a router, which puts its own card in its place, and at whom it talks to, its IP addresses do. Both are
- * learned from what the machine sends, as it leaves its port and before anybody has it, so no packet gets ahead of what tells it. What is another's by right (a lease, a card
- * that is plugged in) counts for that one alone, and a machine's card for its own packets: nobody hides others'
- * packets by speaking in their name. Each machine has so many of both; those it used first make room.
+ * Theory of operation: in its own network a private machine is known by its card. Behind a router, which puts its own card in the machine's place, it is known by its IP
+ * addresses. Both are learned from what the machine sends, as it leaves its port and before anybody else gets it, so no packet is ahead of what is learned from it.
+ *
+ * A private machine cannot hide other machines' packets by using their addresses: an IP address that is leased belongs to the card that has the lease, and a card that is plugged
+ * in belongs to its own machine. For each private machine a limited number of both is remembered; those learned first make room.
  */
 import { inSubnet, sameIp, type IpAddress, type Subnet } from '../../src-shared/model/ip.ts'
 import { mixAddress } from './address-key.ts'
@@ -45,7 +46,7 @@ interface Place extends PrivateNetwork {
 interface Card {
   mac: number
   place: Place
-  /** Others that it speaks for: of machines in the machine. */
+  /** Other cards in whose name it sends: those of machines inside of the machine. */
   macs: number[]
   addresses: Known[]
 }
@@ -73,7 +74,7 @@ export class PrivateTraffic {
     for (const [mac, card] of place.byMac) {
       if (card.mac !== mac) continue
       if (!place.cards.includes(mac)) this.#remove(card)
-      // Somebody's own card was plugged in that another had spoken for.
+      // A card in whose name this machine had sent was plugged in: it is somebody's own.
       else for (const other of card.macs.filter((one) => place.isCard(one))) forgetMac(card, other)
     }
     for (const mac of place.cards) {

@@ -9,7 +9,7 @@ const INCOMING = 0x8000_0000
 export type Direction = 'in' | 'out'
 
 export interface KeptFrame {
-  /** From the port's birth on. */
+  /** One more than that of the frame before. */
   number: number
   /** ms since 1970, with fractions. */
   at: number

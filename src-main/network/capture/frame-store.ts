@@ -1,7 +1,7 @@
 /**
  * The newest frames of one port, as many bytes as were asked for. Theory of operation: frames are copied one behind the other into chunks, each with its time in front; where there is no room,
  * the oldest chunk goes as a whole and is filled again, so that a busy port allocates nothing. All stores share a budget: a thousand ports may not take a thousand times what one may.
- * Frames are numbered from the port's birth on, so that readers know what they missed.
+ * Frames are numbered without gaps, so that readers know what they missed.
  */
 import { addFrame, CHUNK, frameAt, newChunk, roomFor, timeAt, type Chunk, type Direction, type KeptFrame } from './frame-chunk.ts'
 import { HeldFrames } from './held-frames.ts'

@@ -14,7 +14,7 @@ import { sendDiscovery } from './neighbour-discovery.ts'
 const INTERVAL_MS = 300_000
 /** Seconds for which a router is believed in, the most that RFC 4861, 6.2.1 has: a machine may be silent for long. */
 const LIFETIME = 9000
-/** Ways that are told one by one: the advertisement goes in one packet (RFC 6980). For all others, it is the way to everything. */
+/** Routes that are told one by one: the advertisement must fit in one packet (RFC 6980). To what is left out, machines find it as their default router. */
 const MAX_ROUTES = 32
 /** Seconds of addresses that machines make up. */
 const VALID = 86_400
@@ -23,8 +23,8 @@ const PREFERRED = 14_400
 export interface Advertisement {
   mtu: number
   /**
-   * Where it leads; ::/0: everywhere. Not every machine reads ways (RFC 4191, 2): who leads anywhere says that it leads everywhere, too, but where it does not, that other
-   * routers are to be preferred to it.
+   * Where it leads; ::/0: everywhere. Some machines read no routes from advertisements (RFC 4191, 2) and know default routers alone. So a router that leads only to some subnets
+   * offers itself as a default router, too, with low preference: machines choose it where there is no other.
    */
   routes: readonly Subnet[]
   /** More is had by DHCPv6 without state. */

@@ -5,7 +5,7 @@ import { EXTENSION, IPV4_HEADER, IPV6_HEADER } from '../codec/ip.ts'
 const MORE = 0x2000
 
 /**
- * A packet, or a piece of one, cut further; whether it may be cut is for the caller to know. Of its options the pieces behind the first have those that say so (RFC 791, 3.1).
+ * A packet, or a piece of one, cut further; whether it may be cut is for the caller to know. The first piece has all of its options, the others those that are marked to be copied (RFC 791, 3.1).
  * @param mtu 68 at least
  */
 export function cutIpv4(whole: Uint8Array, mtu: number): Uint8Array<ArrayBuffer>[] {

@@ -1,6 +1,6 @@
 /**
- * A UDP port of the host whose datagrams go to a machine, and its answers back to who sent them: known to the machine as a port of the gateway each. No two clients have one, not of
- * two forwards either: both may lead to the same port of the machine, whose answers say no more than where they go.
+ * A UDP port of the host whose datagrams go to a machine, and its answers back to who sent them. The machine knows each client by a port of the gateway. No two clients have the
+ * same one, also those of different forwards: both forwards may lead to one port of the machine, and its answer names nothing but the gateway's port.
  */
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { randomInt } from 'node:crypto'

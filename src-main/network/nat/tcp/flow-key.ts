@@ -1,4 +1,4 @@
-/** A hash of who talks to whom. Not to be foretold (`seed`): who could, would make all flows meet in one place. */
+/** A hash of who talks to whom. With a random `seed` no guest can choose flows that all have the same one. */
 import type { IpAddress } from '../../../../src-shared/model/ip.ts'
 import { mixAddress } from '../../address-key.ts'
 

@@ -7,11 +7,11 @@ import { TCP } from '../../codec/tcp.ts'
 export type Verdict =
   /** Its acknowledgment and its data count. */
   | 'take'
-  /** So, but for its data: the window is shut, and it asks whether it still is. */
+  /** Its acknowledgment counts, its data does not: the window is shut, and the machine asks whether it still is. */
   | 'probe'
   /** It is old, or beyond the window: its sender is told what is awaited. */
   | 'acknowledge'
-  /** So, some a second. */
+  /** As `acknowledge`, but only some times a second: whoever sends it may not be the other end. */
   | 'challenge'
   | 'reset'
   | 'drop'

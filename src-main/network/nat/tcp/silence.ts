@@ -1,4 +1,4 @@
-/** How long a machine was silent on a connection: memory is let go first; after hours it is asked whether it is still there (RFC 9293, 3.8.4), some times. */
+/** What is done while a machine is silent on a connection: after seconds its memory is let go; after hours it is asked, a few times, whether it is still there (RFC 9293, 3.8.4). */
 const RELAX_MS = 10_000
 const KEEP_ALIVE_MS = 2 * 3_600_000
 const KEEP_ALIVE_EVERY_MS = 75_000
@@ -21,7 +21,7 @@ export class Silence {
     this.dueAt = Math.min(this.dueAt, now + RELAX_MS)
   }
 
-  /** What is to be done now that it is due. 'ask': the connection may let go of memory, too. */
+  /** What is to be done now that it is due. With 'ask', memory may be let go, too. */
   look(now: number): 'nothing' | 'relax' | 'ask' | 'give up' {
     const silent = now - this.#heardAt
     if (silent < RELAX_MS) {

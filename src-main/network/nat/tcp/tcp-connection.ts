@@ -38,9 +38,9 @@ const TIME_WAIT_MS = 1000
 /** How long a server may take to read what a machine left behind. */
 const LINGER_MS = 300_000
 const NO_SACK: readonly [number, number][] = []
-/** What who asks for less gets: so little of each segment would be data that a machine could keep the host busy with nothing. */
+/** The smallest that is used, also where a machine asks for less: with next to no data in each segment it could keep the host busy for nothing. */
 const MIN_MSS = 88
-/** Of networks between us and a machine (RFC 8200, 5). Of IPv4 as Linux has it: anybody may say that it is less. */
+/** The smallest MTU that is believed of networks between us and a machine, for anybody may forge such a message: of IPv6 its minimum (RFC 8200, 5), of IPv4 what Linux takes. */
 const LEAST_MTU = { 4: 552, 16: 1280 } as Record<number, number>
 /** Where the machine does not say (RFC 9293, 3.7.1). */
 const DEFAULT_MSS = { 4: 536, 16: 1220 } as Record<number, number>
@@ -203,7 +203,7 @@ export class TcpConnection implements Timed, HostEvents {
     this.#owner.changed(this)
   }
 
-  /** A segment did not fit on its way. @param mtu bytes of a packet that would: of a machine's own make, perhaps, and so not less than anybody has */
+  /** A segment did not fit on its way. @param mtu bytes of a packet that would; perhaps forged */
   tooBig(sequence: number, mtu: number): void {
     const sender = this.#sender
     // Only of what is under way (RFC 5927, 7.2).
