@@ -7,7 +7,8 @@ import { DEFAULT_NETWORK } from '../../src-shared/model/network.ts'
 import type { Host } from '../client/host.ts'
 import { compareNames } from './names.ts'
 
-const NOTHING: TrafficSample = { outBytes: 0, inBytes: 0, outFrames: 0, inFrames: 0, lost: 0, denied: 0, dropped: 0 }
+/** Of a plug where nothing flows. */
+export const STILL: TrafficSample = { outBytes: 0, inBytes: 0, outFrames: 0, inFrames: 0, lost: 0, denied: 0, dropped: 0 }
 
 /** Figures come each second while something flows; who hears nothing for longer knows of nothing that does. */
 const STALE_MS = 2500
@@ -70,7 +71,7 @@ export class Networks implements Disposable {
 
   /** Per second, of `machine/nic` or of a network's gateway; zeroes where nothing flows. */
   traffic(port: string): TrafficSample {
-    return this.#traffic[port] ?? NOTHING
+    return this.#traffic[port] ?? STILL
   }
 
   /** Reads everything: at the start and after a lost connection. */

@@ -58,6 +58,8 @@ describe('the map', () => {
     opened.host.networks.traffic.fire({ [`${WEB}/nic0`]: { outBytes: 125_000, inBytes: 0, ...still } })
     await expect.element(page.getByText('1.0 Mbit/s').first()).toBeVisible()
     await expect.poll(() => document.querySelectorAll('.flow').length).toBe(1)
+    const flow = document.querySelector<SVGPathElement>('.flow')!
+    await expect.poll(() => flow.style.strokeDashoffset).not.toBe('')
     // When nothing more is heard of it, it does not flow for ever.
     await expect.poll(() => document.querySelectorAll('.flow').length, { timeout: 6000 }).toBe(0)
     location.hash = '#/doctor'
