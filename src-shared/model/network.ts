@@ -28,6 +28,8 @@ export const MAX_FORWARDS = 256
 export const MAX_RESERVATIONS = 1024
 export const MAX_RECORDS = 1024
 export const MAX_RULES = 256
+/** Cards whose links are cut or impaired by themselves. */
+export const MAX_PORTS = 4000
 /** Bytes of an IP packet. */
 export const MTU = { min: 576, minIpv6: 1280, max: 65_520, default: 1500 } as const
 
@@ -327,7 +329,7 @@ export const routerSchema = z.strictObject({
     .array(
       z.strictObject({ network: networkNameSchema, ipv4: ipv4Schema.nullable().default(null), ipv6: ipSchema.nullable().default(null) }),
     )
-    .max(16)
+    .max(...most(16, 'networks'))
     .default([]),
 })
 export type Router = z.output<typeof routerSchema>
@@ -340,7 +342,10 @@ export const networksSchema = z
     schema: z.literal(NETWORKS_SCHEMA),
     networks: z.array(networkSchema).max(MAX_NETWORKS),
     routers: z.array(routerSchema).max(MAX_ROUTERS).default([]),
-    ports: z.array(portSettingsSchema).max(4000).default([]),
+    ports: z
+      .array(portSettingsSchema)
+      .max(...most(MAX_PORTS, 'network cards have links that are cut or impaired'))
+      .default([]),
     /** By `network/<name>`, `router/<name>`, `machine/<id>`. */
     map: z.record(z.string(), placeSchema).default({}),
   })

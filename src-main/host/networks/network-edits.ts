@@ -9,6 +9,7 @@ import {
   hasGateway,
   isImpaired,
   MAX_NETWORKS,
+  MAX_PORTS,
   MAX_ROUTERS,
   networkSchema,
   newNetworkSchema,
@@ -146,11 +147,20 @@ export function withoutRouter(now: Networks, name: string): Networks {
   return { ...now, routers: now.routers.filter((router) => router.name !== name), map }
 }
 
-/** What a card has beside its network. What is as everywhere is not kept. */
-export function withPort(now: Networks, machine: string, nic: string, change: Partial<Pick<PortSettings, 'impairment' | 'cut'>>): Networks {
+/**
+ * What a card has beside its network. What is as everywhere is not kept.
+ * @param isThere whether there is a machine of that id; those that are gone, and may come back, lose theirs where there is no room for more
+ */
+export function withPort(
+  now: Networks,
+  { machine, nic, ...change }: Pick<PortSettings, 'machine' | 'nic'> & Partial<PortSettings>,
+  isThere: (machine: string) => boolean = () => true,
+): Networks {
   const port = { ...portOf(now, machine, nic), ...change }
   const others = now.ports.filter((one) => one.machine !== machine || one.nic !== nic)
-  return { ...now, ports: isPlain(port) ? others : [...others, port] }
+  if (isPlain(port)) return { ...now, ports: others }
+  const kept = others.length < MAX_PORTS ? others : others.filter((one) => isThere(one.machine))
+  return { ...now, ports: [...kept, port] }
 }
 
 export function portOf({ ports }: Pick<Networks, 'ports'>, machine: string, nic: string): PortSettings {
@@ -247,6 +257,14 @@ function sensible(network: Network, before: Network | null): Network {
     const why = network[family] === before?.[family] || network[family] === null ? null : unusableAs(parseSubnet(network[family])!)
     if (why !== null) fields.push({ path: family, message: why })
   }
+  network.watch.patterns.forEach(({ bytes }, at) => {
+    const isNew = !before?.watch.patterns.some((one) => one.bytes === bytes)
+    if (isNew && /^0x/i.test(bytes) && !/^0x([0-9a-f]{2})+$/i.test(bytes))
+      fields.push({
+        path: `watch.patterns.${at}.bytes`,
+        message: `“${bytes}” is neither text nor bytes. Write two digits for each byte, as in 0xdeadbeef.`,
+      })
+  })
   const subnet = network.ipv4 === null ? null : parseSubnet(network.ipv4)
   if (subnet && (!isDeepStrictEqual(network.dhcp, before?.dhcp) || network.ipv4 !== before?.ipv4)) {
     const nth = (text: string): number => ordinalIn(subnet, parseIp(text)!)

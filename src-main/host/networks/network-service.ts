@@ -247,7 +247,8 @@ export class NetworkService implements Disposable {
 
   async #setPort(machine: string, nic: string, change: Partial<Pick<PortSettings, 'impairment' | 'cut'>>): Promise<void> {
     await this.#plugs.find(machine, nic)
-    await this.#change((now) => withPort(now, machine, nic, change))
+    const there = new Set(this.#parts.machines.views().map(({ id }) => id))
+    await this.#change((now) => withPort(now, { machine, nic, ...change }, (id) => there.has(id)))
   }
 
   async #counters(): Promise<Record<string, PortCounters> | null> {

@@ -8,6 +8,7 @@ import type { Disposable } from '../../../src-shared/base/disposable.ts'
 import { Emitter, type Event } from '../../../src-shared/base/event.ts'
 import { Turns } from '../../../src-shared/base/turns.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
+import { fieldErrors } from '../../../src-shared/errors/field-errors.ts'
 import {
   DEFAULT_NETWORK,
   networkSchema,
@@ -117,7 +118,9 @@ export class NetworksFile implements Disposable {
   change(edit: (now: Networks) => Networks): Promise<Networks> {
     return this.#turns.run(async () => {
       if (this.#locked) throw this.#locked
-      const next = networksSchema.parse(edit(this.#current))
+      const parsed = networksSchema.safeParse(edit(this.#current))
+      if (!parsed.success) throw AppError.invalid(fieldErrors(parsed.error))
+      const next = parsed.data
       await writeFileAtomic(this.#path, serialise(next))
       this.#current = next
       this.#kept = true

@@ -12,7 +12,7 @@ import {
 } from '../../../../src-main/host/networks/network-edits.ts'
 import { AppError } from '../../../../src-shared/errors/app-error.ts'
 import { parseSubnet } from '../../../../src-shared/model/ip.ts'
-import { newNetworkSchema, NO_IMPAIRMENT, type Network, type Networks } from '../../../../src-shared/model/network.ts'
+import { MAX_PORTS, newNetworkSchema, NO_IMPAIRMENT, type Network, type Networks } from '../../../../src-shared/model/network.ts'
 
 const EMPTY: Networks = { schema: 1, networks: [makeDefault([], [])], routers: [], ports: [], map: {} }
 const make = (now: Networks, wish: object): Networks => withNetwork(now, newNetworkSchema.parse(wish), [])
@@ -122,10 +122,34 @@ test('a router gets addresses that are free, and goes out of a network that is r
 })
 
 test('a card that is as every other is not kept', () => {
-  const cut = withPort(EMPTY, crypto.randomUUID(), 'nic0', { cut: true })
+  const cut = withPort(EMPTY, { machine: crypto.randomUUID(), nic: 'nic0', cut: true })
   const { machine, nic } = cut.ports[0]!
   expect(portOf(cut, machine, nic)).toEqual({ machine, nic, cut: true, impairment: NO_IMPAIRMENT })
-  const worse = withPort(cut, machine, nic, { impairment: { ...NO_IMPAIRMENT, loss: 5 } })
+  const worse = withPort(cut, { machine, nic, impairment: { ...NO_IMPAIRMENT, loss: 5 } })
   expect(worse.ports).toMatchObject([{ cut: true, impairment: { loss: 5 } }])
-  expect(withPort(withPort(worse, machine, nic, { cut: false }), machine, nic, { impairment: NO_IMPAIRMENT }).ports).toEqual([])
+  expect(withPort(withPort(worse, { machine, nic, cut: false }), { machine, nic, impairment: NO_IMPAIRMENT }).ports).toEqual([])
+})
+
+test('cards of machines that are gone make room for others', () => {
+  const gone = Array.from({ length: MAX_PORTS }, () => ({
+    machine: crypto.randomUUID(),
+    nic: 'nic0',
+    impairment: NO_IMPAIRMENT,
+    cut: true,
+  }))
+  const [here, other] = [crypto.randomUUID(), crypto.randomUUID()]
+  const isThere = (id: string): boolean => id === here
+  const one = withPort({ ...EMPTY, ports: gone.slice(1) }, { machine: here, nic: 'nic0', cut: true }, isThere)
+  expect(one.ports).toHaveLength(MAX_PORTS)
+  expect(withPort(one, { machine: other, nic: 'nic0', cut: true }, isThere).ports.map(({ machine }) => machine)).toEqual([here, other])
+})
+
+test('a pattern that was to be bytes and is none is refused, unless it was there already', () => {
+  const patterns = (...bytes: string[]) => bytes.map((text, at) => ({ name: `p${at}`, bytes: text }))
+  const watch = { ...named(EMPTY, 'default').watch, patterns: patterns('0xabc') }
+  const of = (...bytes: string[]) => withPatch(EMPTY, 'default', { watch: { ...watch, patterns: patterns(...bytes) } }, [])
+  expect(fieldsOf(() => of('0xDEad', 'x0', '0xzz'))).toEqual(['watch.patterns.2.bytes'])
+  expect(fieldsOf(() => of('0x'))).toEqual(['watch.patterns.0.bytes'])
+  const before = { ...EMPTY, networks: EMPTY.networks.map((network) => ({ ...network, watch })) }
+  expect(named(withPatch(before, 'default', { ntp: false }, []), 'default').watch).toEqual(watch)
 })

@@ -40,7 +40,10 @@ describe('a network card', () => {
     expect(nic(facts())).toMatchObject({ machine: ID, name: 'web-1', nic: 'nic0', connected: true, cut: false })
     expect(nic(facts({ ports: new Map([port('default', false)]) })).connected).toBe(false)
     expect(nic(facts({ ports: new Map([port('lab')]) })).connected).toBe(false)
-    expect(nic(facts({ document: withPort(DOCUMENT, ID, 'nic0', { cut: true }) }))).toMatchObject({ connected: false, cut: true })
+    expect(nic(facts({ document: withPort(DOCUMENT, { machine: ID, nic: 'nic0', cut: true }) }))).toMatchObject({
+      connected: false,
+      cut: true,
+    })
   })
 
   test('has the addresses that its guest tells, else those that it was leased, while it runs', () => {

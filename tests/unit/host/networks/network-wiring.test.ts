@@ -52,7 +52,7 @@ test('a card that QEMU joined has its cable pulled while it is to be elsewhere, 
   expect(await pass()).toBe(true)
   card = 'en0'
   expect(await pass()).toBe(false)
-  document = withPort(document, ID, 'nic0', { cut: true })
+  document = withPort(document, { machine: ID, nic: 'nic0', cut: true })
   expect(await pass()).toBe(true)
   const before = told.length
   await pass()
