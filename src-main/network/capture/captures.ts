@@ -198,28 +198,38 @@ export class Captures {
     return kept
   }
 
-  /** What is kept and passes the filter. The newest frames of each port are looked at first, a piece at a time, so that no port is kept waiting. `missed`: were not looked at, or are not told. */
+  /**
+   * What is kept and passes the filter. The newest frames of each port are looked at first, a piece at a time, so that no port is kept waiting. `missed`: were not looked at, or
+   * are not told.
+   */
   async #kept(target: CaptureTarget, cursors: Cursors, filter: PacketFilter, isGone: () => boolean): Promise<News> {
     const ports = this.#about(target)
     for (const { store } of ports) cursors.set(store, store.next)
     const found: Found[] = []
     let missed = 0
+    const keepNewest = (): void => {
+      found.sort((a, b) => a.at - b.at)
+      missed += found.splice(0, Math.max(0, found.length - KEPT_SHOWN)).length
+    }
     for (const kept of ports) {
       const { store } = kept
+      const { oldest } = store
       const least = found.length + LIVE_AT_ONCE
-      let left = KEPT_SEARCHED / ports.length
+      let left = Math.ceil(KEPT_SEARCHED / ports.length)
       let before = cursors.get(store)!
-      for (; before > store.oldest && left > 0 && found.length < least && !isGone(); left -= LIVE_AT_ONCE) {
-        const from = Math.max(store.oldest, before - LIVE_AT_ONCE)
+      while (before > store.oldest && left > 0 && found.length < least && !isGone()) {
+        const from = Math.max(store.oldest, before - Math.min(left, LIVE_AT_ONCE))
+        left -= before - from
         found.push(...this.#look(target, kept, from, before, filter))
         before = from
         await turn()
       }
-      missed += Math.max(0, before - store.oldest)
+      missed += Math.max(0, before - oldest)
+      // Of very many ports not all lines are held at a time.
+      if (found.length > 4 * KEPT_SHOWN) keepNewest()
     }
-    found.sort((a, b) => a.at - b.at)
-    const shown = found.slice(-KEPT_SHOWN)
-    return { lines: shown.map(({ line }) => line), missed: missed + found.length - shown.length }
+    keepNewest()
+    return { lines: found.map(({ line }) => line), missed }
   }
 
   /** What came since the last look, of all ports in the order of its times. */
