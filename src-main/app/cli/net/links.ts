@@ -61,8 +61,8 @@ export function defineCapture(net: Command, run: Run): void {
     .description('write packets into a file (pcapng) that Wireshark reads: those that were kept, or those that come')
     .argument('<target>', `${TARGET[1]}; or an alert’s id, for what led to it`)
     .argument('<file>', 'a new file', fileArgument)
-    .addOption(new Option('--last <time>', 'what passed in the last so long, as in 60s').argParser(someTime).conflicts('for'))
-    .option('--for <time>', 'what passes from now on, for so long, as in 10s; Ctrl-C ends it before', someTime)
+    .addOption(new Option('--last <time>', 'what was kept of the time before now, as in 60s').argParser(someTime).conflicts('for'))
+    .option('--for <time>', 'what passes from now on, for so long, as in 10s; Ctrl-C ends it earlier', someTime)
     .action((target: string, path: string, options: { last?: number; for?: number }) =>
       run(async (cli) => {
         const host = await cli.host()

@@ -35,16 +35,16 @@ const list = (text: string): string[] => (text === '' ? [] : text.split(','))
 const watches = (text: string): (typeof WATCHES)[number][] => list(text).map(oneOf('something that is watched for', WATCHES))
 
 type Flag = 'ntp' | 'hostAccess' | 'linkLocalAccess'
-const flag = (field: Flag): Key => ({ value: 'on | off', field, set: (text) => ({ [field]: onOff(text) }) })
+const flag = (field: Flag, what: string): Key => ({ value: `on | off (${what})`, field, set: (text) => ({ [field]: onOff(text) }) })
 
 export const NETWORK_KEYS: Readonly<Record<string, Key>> = {
   kind: { value: NETWORK_KINDS.join(' | '), field: 'kind', set: (text) => ({ kind: oneOf('a kind of network', NETWORK_KINDS)(text) }) },
   ipv4: { value: 'CIDR, as in 10.0.5.0/24, or empty for none', field: 'ipv4', set: (text) => ({ ipv4: orNull(text) }) },
   ipv6: { value: 'CIDR, as in fd00:5::/64, or empty for none', field: 'ipv6', set: (text) => ({ ipv6: orNull(text) }) },
   mtu: { value: `${MTU.min} to ${MTU.max} bytes`, field: 'mtu', set: (text) => ({ mtu: wholeNumber('an MTU', MTU.min, MTU.max)(text) }) },
-  'host-access': flag('hostAccess'),
-  'link-local-access': flag('linkLocalAccess'),
-  ntp: flag('ntp'),
+  'host-access': flag('hostAccess', 'the gateway’s address reaches this computer’s loopback'),
+  'link-local-access': flag('linkLocalAccess', 'machines reach link-local addresses, also those at which clouds tell secrets'),
+  ntp: flag('ntp', 'the gateway tells the time'),
   dhcp: { value: 'on | off', field: 'dhcp.enabled', set: (text, { dhcp }) => ({ dhcp: { ...dhcp, enabled: onOff(text) } }) },
   'dhcp-range': {
     value: 'FIRST-LAST, or empty for all that are free',
