@@ -103,7 +103,7 @@ test('networks built by mouse: a ping is seen, delayed, captured and read, and a
   await near.press('Control+C')
   await near.type(`for port in $(seq 1 60); do nc -w 1 ${far} $port </dev/null 2>/dev/null; done; echo scanned\n`)
   await map.open()
-  await expect(map.thing('near').locator('.alert')).toBeVisible({ timeout: 60_000 })
+  await expect(map.thing('near')).toContainText('“near” scans the ports', { timeout: 60_000 })
   await map.tab(/^Alerts/)
   await expect(page.getByText(`“near” scans the ports of ${far}`, { exact: false })).toBeVisible()
 })
