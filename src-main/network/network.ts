@@ -334,7 +334,7 @@ export class LiveNetwork implements Disposable {
     this.#privates.set(this.name, {
       cards: [...this.#ports.values()].flatMap(({ plug }) => (plug.private ? parseMac(plug.mac) : [])),
       subnets: subnetsOf(this.#document),
-      ownerOf: (address) => this.#leaseOwner(address),
+      ownerOf: (address) => this.#rightfulOwner(address),
       isCard: (mac) => this.#switch.isCard(mac),
       isMachine: (mac) => [...this.#ports.values()].some(({ port }) => port.pinned === mac),
     })

@@ -4,8 +4,8 @@
  * Theory of operation: in its own network a private machine is known by its card. Behind a router, which puts its own card in the machine's place, it is known by its IP
  * addresses. Both are learned from what the machine sends, as it leaves its port and before anybody else gets it, so no packet is ahead of what is learned from it.
  *
- * A private machine cannot hide other machines' packets by using their addresses: an IP address that is leased belongs to the card that has the lease, and a card that is plugged
- * in belongs to its own machine. For each private machine a limited number of both is remembered; those learned first make room.
+ * A private machine cannot hide other machines' packets by using their addresses: an IP address that is leased belongs to the card that has the lease, as long as that is plugged
+ * in, and a card that is plugged in belongs to its own machine. For each private machine a limited number of both is remembered; those learned first make room.
  */
 import { inSubnet, sameIp, type IpAddress, type Subnet } from '../../src-shared/model/ip.ts'
 import { mixAddress } from './address-key.ts'

@@ -296,6 +296,22 @@ test('nothing of a private machine is kept that was moved to another network, wh
   }
 })
 
+test('nothing of a private machine is kept whose address was leased to one that is gone', async () => {
+  const { api, join, say, kept } = await withRouter()
+  const [open, peer, gone] = [new GuestCard(1, 'lab'), new GuestCard(3, 'two'), new GuestCard(4, 'lab')]
+  for (const guest of [open, peer, gone]) await join(guest)
+  await api.unplug({ port: gone.plug.port })
+  const hidden = new GuestCard(2, 'lab', { private: true })
+  await api.plug(hidden.plug)
+  hidden.address = gone.address
+  hidden.answerArp()
+  await say(hidden, peer, 'secret question')
+  await say(open, peer, 'open question')
+  const bytes = await kept({ network: 'two' })
+  expect(bytes.includes('open question')).toBe(true)
+  expect(bytes.includes('secret')).toBe(false)
+})
+
 test('a network of another kind or subnet has another gateway, and its machines ask anew', async () => {
   const { api, guest } = await withGuest()
   await api.configure({ networks: [lab({ ipv4: '10.9.0.0/24' })], routers: [], names: {} })
