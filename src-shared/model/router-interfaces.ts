@@ -50,8 +50,8 @@ export function learningOf(router: Router, networks: readonly Network[]): string
     const via = hasGateway(network) ? gatewayOf(network.ipv4!) : formatIp(ipv4.address)
     if (!network.dhcp.enabled) return [`Machines in “${name}” need a route through ${via} that is set in them: no DHCP tells them of it.`]
     return [
-      `Machines in “${name}” that run already learn the way when their link is cut for a moment, or with their next lease: within five minutes, if they ask as often as they are told to. ` +
-        `Those with an address of their own need a route through ${via}.`,
+      `Machines that already run in “${name}” learn the way with their next lease, most of them within five minutes, or at once when you cut their link and join it again. ` +
+        `Those with a fixed address need a route through ${via}.`,
     ]
   })
 }

@@ -162,7 +162,7 @@ describe('the plan', () => {
 it('says which machines learn of a router late, or not by themselves', () => {
   const networks = [net('a', 'nat', 1), net('b', 'host-only', 2), net('c', 'segment', 3, quiet)]
   expect(learningOf(router('r', ['a', 1], ['b', 2], ['c', 3]), networks)).toEqual([
-    expect.stringMatching(/^Machines in “b” that run already learn .* a route through 10\.0\.2\.1\.$/),
+    expect.stringMatching(/^Machines that already run in “b” learn .* a route through 10\.0\.2\.1\.$/),
     'Machines in “c” need a route through 10.0.3.254 that is set in them: no DHCP tells them of it.',
   ])
 })
