@@ -51,10 +51,14 @@ export async function privateBases(places: RuntimePlaces = {}): Promise<string[]
   const found: string[] = []
   for (const { base, parent, personal } of candidates(places)) {
     if (!(await usable(parent, personal))) continue
-    const refused = await checkPrivate(base).catch(() => true)
-    if (!refused) found.push(base)
+    if (await isPrivate(base)) found.push(base)
   }
   return found
+}
+
+/** Whether `folder` is there, ours and closed to others. */
+export async function isPrivate(folder: string): Promise<boolean> {
+  return (await checkPrivate(folder).catch(() => true)) === null
 }
 
 interface Candidate {

@@ -8,20 +8,26 @@
  *   that was found dead may be overtaken at leisure: of all that try the same next number one wins.
  * - The highest file is never removed, only overtaken and then removed by the winner. A slow starter that makes a number which is no longer
  *   the highest sees the higher one when it looks again, and steps back.
+ * The files lie in the user's runtime folder, which is another one where the environment says so (a shell of cron, another XDG_RUNTIME_DIR). So the library itself names the
+ * folder in which it was claimed last (`.host`), and whoever comes looks there, too. A library that cannot be written, or is copied to another computer, names none that is
+ * believed: the folder must be this user's and for this library.
  * Nothing depends on process ids (they are used again) or on locks (they outlive their holders). A host that ends marks its claim as
  * closed, so that nobody has to try its socket. One that has begun to end, and still has machines to suspend, marks it as ending: whoever comes then
  * waits for the end, because what it would ask for is going.
  */
 import { randomBytes } from 'node:crypto'
 import { watch, type FSWatcher } from 'node:fs'
-import { access, chmod, link, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { access, chmod, link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer, type Socket } from 'node:net'
-import { dirname, join } from 'node:path'
+import { basename, dirname, isAbsolute, join } from 'node:path'
 import { z } from 'zod'
 import { DisposableStore, type Disposable } from '../../../src-shared/base/disposable.ts'
 import { Emitter, nextValue, type Event } from '../../../src-shared/base/event.ts'
 import { AppError, asAppError } from '../../../src-shared/errors/app-error.ts'
 import type { RpcServer } from '../../../src-shared/rpc/server.ts'
+import { writeFileAtomic } from '../../files/write-file-atomic.ts'
+import { readLimited } from '../../host/files/read-json.ts'
+import { isPrivate } from '../../process/private-folder.ts'
 import { version } from '../paths.ts'
 import { runtimeFolderFor } from './runtime-folder.ts'
 import { socketWire } from './socket-wire.ts'
@@ -29,6 +35,8 @@ import { socketWire } from './socket-wire.ts'
 /** A live host answers a connection at once, even when it is busy: the system does it. */
 const CONNECT_LIMIT_MS = 3000
 const MAX_CLAIM_FILE = 64 * 1024
+/** In the library: the folder of its newest claim. */
+const NAMED_IN = '.host'
 /** ms for which a host that ends is waited for: many machines with much memory, on a slow disk. */
 const ENDING_LIMIT_MS = 10 * 60_000
 
@@ -62,16 +70,18 @@ export interface Claim {
  */
 export async function claimLibrary(library: string, waiting?: Waiting): Promise<Claim> {
   const folder = await runtimeFolderFor(library)
+  const elsewhere = await claimedElsewhere(library, folder)
   const door = await openDoor(folder)
   const record: HostRecord = { pid: process.pid, version, started: new Date().toISOString(), socket: door.path, ending: false }
   try {
+    if (elsewhere !== null) {
+      await whenEnded(elsewhere, waiting)
+      await refuseLiving(library, await findRecord(elsewhere))
+    }
     for (;;) {
       await whenEnded(folder, waiting)
       const held = await findRecord(folder)
-      if (held && (await isAlive(held.record)))
-        throw new AppError('already-exists', `Coppice already runs for the library ${library} (process ${held.record.pid}).`, {
-          subject: library,
-        })
+      await refuseLiving(library, held)
       const n = (held?.n ?? 0) + 1
       if (!(await publish(folder, n, record))) continue
       const numbers = await listClaims(folder)
@@ -80,6 +90,7 @@ export async function claimLibrary(library: string, waiting?: Waiting): Promise<
         continue
       }
       for (const old of numbers) if (old < n) await removeClaim(folder, old)
+      await nameFolder(library, folder)
       return new HeldClaim(folder, n, record, door)
     }
   } catch (error) {
@@ -90,8 +101,38 @@ export async function claimLibrary(library: string, waiting?: Waiting): Promise<
 
 /** Whoever hosts `library` now, by its claim and its answering socket; null where nobody does. */
 export async function findHost(library: string): Promise<(HostRecord & { socket: string }) | null> {
-  const held = await findRecord(await runtimeFolderFor(library))
+  const folder = await runtimeFolderFor(library)
+  return (await findLiving(folder)) ?? (await findLiving(await claimedElsewhere(library, folder)))
+}
+
+async function findLiving(folder: string | null): Promise<(HostRecord & { socket: string }) | null> {
+  const held = folder === null ? null : await findRecord(folder)
   return held && held.record.socket !== null && (await isAlive(held.record)) ? { ...held.record, socket: held.record.socket } : null
+}
+
+/** @throws AppError `already-exists` where the claim's host lives */
+async function refuseLiving(library: string, held: { record: HostRecord } | null): Promise<void> {
+  if (!held || !(await isAlive(held.record))) return
+  throw new AppError('already-exists', `Coppice already runs for the library ${library} (process ${held.record.pid}).`, {
+    subject: library,
+  })
+}
+
+/** The folder that the library names, where it is another one than this environment's. */
+async function claimedElsewhere(library: string, here: string): Promise<string | null> {
+  const named = await readLimited(join(library, NAMED_IN), MAX_CLAIM_FILE).catch(() => new Uint8Array())
+  const folder = Buffer.from(named).toString().trim()
+  return isAbsolute(folder) && folder !== here && basename(folder) === basename(here) && (await isPrivate(folder)) ? folder : null
+}
+
+async function nameFolder(library: string, folder: string): Promise<void> {
+  try {
+    // Not all that leads there: making a library is for who opens it.
+    await mkdir(library).catch(() => {})
+    await writeFileAtomic(join(library, NAMED_IN), `${folder}\n`)
+  } catch {
+    // Opening the library says what is wrong with it.
+  }
 }
 
 /** Shows somebody why it takes long. */
@@ -102,7 +143,10 @@ export type Waiting = (sentence: string) => void
  * @throws AppError `timeout`
  */
 export async function whenNoneEnds(library: string, waiting?: Waiting): Promise<void> {
-  await whenEnded(await runtimeFolderFor(library), waiting)
+  const folder = await runtimeFolderFor(library)
+  await whenEnded(folder, waiting)
+  const elsewhere = await claimedElsewhere(library, folder)
+  if (elsewhere !== null) await whenEnded(elsewhere, waiting)
 }
 
 async function whenEnded(folder: string, waiting?: Waiting): Promise<void> {

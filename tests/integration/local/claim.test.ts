@@ -1,8 +1,9 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { claimLibrary, findHost, type Claim } from '../../../src-main/app/local/claim.ts'
@@ -60,6 +61,42 @@ describe('claimLibrary', () => {
       message: expect.stringContaining(`process ${process.pid}`) as string,
     })
     expect((await readdir(await runtimeFolderFor(library))).filter((name) => name.endsWith('.sock'))).toHaveLength(1)
+  })
+
+  it('holds where another environment has its sockets elsewhere', async () => {
+    const held = await claim()
+    process.env['XDG_RUNTIME_DIR'] = join(folder, 'other')
+    await mkdir(join(folder, 'other'), { mode: 0o700 })
+    expect(await findHost(library)).toEqual(held.record)
+    await expect(claim()).rejects.toMatchObject({ code: 'already-exists' })
+    await held.close()
+    expect(await findHost(library)).toBeNull()
+    const second = await claim()
+    expect(dirname(second.record.socket!)).toBe(await runtimeFolderFor(library))
+    process.env['XDG_RUNTIME_DIR'] = folder
+    expect(await findHost(library)).toEqual(second.record)
+  })
+
+  it('believes no folder that a library names but for itself, and of its own user', async () => {
+    const held = await claim()
+    const other = join(folder, 'other')
+    await mkdir(other)
+    await writeFile(join(other, '.host'), `${await runtimeFolderFor(library)}\n`)
+    expect(await findHost(other)).toBeNull()
+    await held.close()
+    const open = join(folder, 'open', basename(await runtimeFolderFor(library)))
+    await mkdir(open, { recursive: true, mode: 0o755 })
+    await writeFile(join(open, 'host-1.json'), JSON.stringify({ ...held.record, socket: join(open, 'host.sock') }))
+    const server = createServer().listen(join(open, 'host.sock'))
+    await once(server, 'listening')
+    await writeFile(join(library, '.host'), open)
+    expect(await findHost(library)).toBeNull()
+    server.close()
+    for (const nonsense of ['', 'relative/path', '\0', 'x'.repeat(100_000)]) {
+      await writeFile(join(library, '.host'), nonsense)
+      expect(await findHost(library)).toBeNull()
+    }
+    await claim()
   })
 
   it('can be had again after a close, any number of times, without leaving files', async () => {
