@@ -69,14 +69,13 @@ export interface Claim {
  *   runtimeFolderFor
  */
 export async function claimLibrary(library: string, waiting?: Waiting): Promise<Claim> {
-  const folder = await runtimeFolderFor(library)
-  const elsewhere = await claimedElsewhere(library, folder)
+  const [folder, ...elsewhere] = await claimFolders(library)
   const door = await openDoor(folder)
   const record: HostRecord = { pid: process.pid, version, started: new Date().toISOString(), socket: door.path, ending: false }
   try {
-    if (elsewhere !== null) {
-      await whenEnded(elsewhere, waiting)
-      await refuseLiving(library, await findRecord(elsewhere))
+    for (const other of elsewhere) {
+      await whenEnded(other, waiting)
+      await refuseLiving(library, await findRecord(other))
     }
     for (;;) {
       await whenEnded(folder, waiting)
@@ -101,13 +100,11 @@ export async function claimLibrary(library: string, waiting?: Waiting): Promise<
 
 /** Whoever hosts `library` now, by its claim and its answering socket; null where nobody does. */
 export async function findHost(library: string): Promise<(HostRecord & { socket: string }) | null> {
-  const folder = await runtimeFolderFor(library)
-  return (await findLiving(folder)) ?? (await findLiving(await claimedElsewhere(library, folder)))
-}
-
-async function findLiving(folder: string | null): Promise<(HostRecord & { socket: string }) | null> {
-  const held = folder === null ? null : await findRecord(folder)
-  return held && held.record.socket !== null && (await isAlive(held.record)) ? { ...held.record, socket: held.record.socket } : null
+  for (const folder of await claimFolders(library)) {
+    const held = await findRecord(folder)
+    if (held && held.record.socket !== null && (await isAlive(held.record))) return { ...held.record, socket: held.record.socket }
+  }
+  return null
 }
 
 /** @throws AppError `already-exists` where the claim's host lives */
@@ -118,11 +115,13 @@ async function refuseLiving(library: string, held: { record: HostRecord } | null
   })
 }
 
-/** The folder that the library names, where it is another one than this environment's. */
-async function claimedElsewhere(library: string, here: string): Promise<string | null> {
+/** Where claims of the library may be: in this environment's folder, and in the one that the library names, where that is another. */
+async function claimFolders(library: string): Promise<[here: string, ...elsewhere: string[]]> {
+  const here = await runtimeFolderFor(library)
   const named = await readLimited(join(library, NAMED_IN), MAX_CLAIM_FILE).catch(() => new Uint8Array())
   const folder = Buffer.from(named).toString().trim()
-  return isAbsolute(folder) && folder !== here && basename(folder) === basename(here) && (await isPrivate(folder)) ? folder : null
+  const isElsewhere = isAbsolute(folder) && folder !== here && basename(folder) === basename(here) && (await isPrivate(folder))
+  return isElsewhere ? [here, folder] : [here]
 }
 
 async function nameFolder(library: string, folder: string): Promise<void> {
@@ -143,10 +142,7 @@ export type Waiting = (sentence: string) => void
  * @throws AppError `timeout`
  */
 export async function whenNoneEnds(library: string, waiting?: Waiting): Promise<void> {
-  const folder = await runtimeFolderFor(library)
-  await whenEnded(folder, waiting)
-  const elsewhere = await claimedElsewhere(library, folder)
-  if (elsewhere !== null) await whenEnded(elsewhere, waiting)
+  for (const folder of await claimFolders(library)) await whenEnded(folder, waiting)
 }
 
 async function whenEnded(folder: string, waiting?: Waiting): Promise<void> {

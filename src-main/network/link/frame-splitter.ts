@@ -2,6 +2,7 @@
  * Frames out of a stream of bytes in which each has its length before it, 4 bytes in network order: what QEMU's `-netdev stream` speaks (net/stream.c, net_socket_rs_init).
  * Frames are handed on as views of the chunk they came in; only one that chunks cut in two is copied.
  */
+import { wordAt } from '../codec/words.ts'
 
 /** Bytes of the longest frame that QEMU sends (include/net/net.h, NET_BUFSIZE). */
 export const MAX_STREAM_FRAME = 4096 + 65_536
@@ -26,7 +27,7 @@ export class FrameSplitter {
       if (this.#have > 0) return true
     }
     while (chunk.length - at >= LENGTH_BYTES) {
-      const length = lengthAt(chunk, at)
+      const length = wordAt(chunk, at)
       if (length < 1 || length > MAX_STREAM_FRAME) return false
       const end = at + LENGTH_BYTES + length
       if (end > chunk.length) break
@@ -45,7 +46,7 @@ export class FrameSplitter {
       this.#keep(chunk.subarray(0, at))
       if (this.#have < LENGTH_BYTES) return at
     }
-    const length = lengthAt(this.#begun, 0)
+    const length = wordAt(this.#begun, 0)
     if (length < 1 || length > MAX_STREAM_FRAME) return -1
     const end = Math.min(at + LENGTH_BYTES + length - this.#have, chunk.length)
     this.#keep(chunk.subarray(at, end))
@@ -66,8 +67,4 @@ export class FrameSplitter {
     this.#begun.set(bytes, this.#have)
     this.#have = need
   }
-}
-
-function lengthAt(bytes: Uint8Array, at: number): number {
-  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
 }
